@@ -1,0 +1,92 @@
+"""Sessions with AWS: who we are, where, and how patiently we ask."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from runbook_lib import __version__
+from runbook_lib.aws.translate import translated
+from runbook_lib.errors import InputRefused
+
+log = logging.getLogger(__name__)
+
+# RDS throttles by account, and a run may share it with automation: adaptive slows down instead of giving up.
+# Source: botocore's retries guide; `standard` with 3 tries is the default since botocore 1.44.
+_PATIENCE = Config(
+    retries={"mode": "adaptive", "total_max_attempts": 10},
+    user_agent_extra=f"aurora-recovery-runbooks/{__version__}",
+    connect_timeout=10,
+    read_timeout=60,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who AWS takes us for. `account` keeps its leading zeros."""
+
+    account: str
+    arn: str
+
+
+class AwsSession:
+    """One region and one set of credentials. Make it with `connect`."""
+
+    def __init__(self, boto_session: boto3.Session, region: str) -> None:
+        self.region = region
+        self._session = boto_session
+        self._client = lru_cache(maxsize=None)(self._make_client)
+
+    def client(self, service: str, *, region: str = "") -> Any:
+        """Give the boto3 client of a service, made once. `region` only for services that live elsewhere."""
+        return self._client(service, region or self.region)
+
+    def _make_client(self, service: str, region: str) -> Any:
+        with translated(service, "connect"):
+            make: Any = self._session.client  # its stubs know services only as literals
+            return make(service, region_name=region, config=_PATIENCE)
+
+    def identity(self) -> Identity:
+        """Ask AWS who we are; it needs no permission.
+
+        Raises:
+            CredentialsRefused: no, invalid or expired credentials.
+            Unreachable: no answer from AWS.
+        """
+        with translated("sts", "GetCallerIdentity"):
+            answer = self.client("sts").get_caller_identity()
+        return Identity(account=answer["Account"], arn=answer["Arn"])
+
+
+def connect(*, region: str = "", profile: str = "") -> AwsSession:
+    """Open a session. Empty values mean what the environment and AWS's own config files say.
+
+    Raises:
+        InputRefused: the profile or the region does not exist, or no region is set anywhere.
+    """
+    try:
+        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+    except ProfileNotFound as error:
+        names = ", ".join(boto3.Session().available_profiles) or "none"
+        raise InputRefused(
+            f'There is no AWS profile "{profile}" on this machine.',
+            hint=f"Profiles found: {names}. Set `profile`, or leave it empty to use the environment.",
+        ) from error
+    except BotoCoreError as error:
+        raise InputRefused(f"AWS's configuration cannot be read: {error}.", hint="Mend ~/.aws/config.") from error
+    chosen = session.region_name
+    if not chosen:
+        raise InputRefused("No AWS region is set.", hint='Set `region`, for example "ap-northeast-1".')
+    known = {name for part in session.get_available_partitions() for name in session.get_available_regions("rds", part)}
+    if chosen not in known:
+        raise InputRefused(
+            f'There is no AWS region "{chosen}" with RDS that this version of boto3 knows.',
+            hint='Check the spelling, for example "ap-northeast-1"; for a brand-new region update boto3.',
+        )
+    return AwsSession(session, chosen)

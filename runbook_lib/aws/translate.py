@@ -1,0 +1,120 @@
+"""AWS's errors, sorted by what the reader must do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from runbook_lib.errors import (
+    AccessDenied,
+    CredentialsRefused,
+    InputRefused,
+    NotFound,
+    RunbookError,
+    StepFailed,
+    TryLater,
+    Unreachable,
+)
+
+# Codes as AWS sends them, which are not always the shape's name (StorageQuotaExceededFault sends StorageQuotaExceeded).
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+    "NotAuthorized",
+}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_INVALID = {
+    "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure",
+    "InvalidAccessKeyId", "IncompleteSignature", "MissingAuthenticationToken", "InvalidSignatureException",
+}  # fmt: skip
+_BUSY = {
+    "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "ServiceUnavailable",
+    "InternalFailure", "InternalError", "InternalServerError", "RequestTimeout", "SlowDown",
+}  # fmt: skip
+_CAPACITY = {
+    "InsufficientDBClusterCapacityFault",
+    "InsufficientDBInstanceCapacity",
+    "InsufficientStorageClusterCapacity",
+}
+_KMS = {"KMSKeyNotAccessibleFault", "KMSKeyNotAccessible"}
+_SIGN_IN = "Sign in again (for example `aws sso login`), or set AWS_PROFILE or the access key variables, and run again."
+
+
+@contextmanager
+def translated(service: str, operation: str) -> Iterator[None]:
+    """Turn whatever boto3 raises inside into one of our errors, which says what to do."""
+    try:
+        yield
+    except ClientError as error:
+        raise _of_code(error, service, operation) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise CredentialsRefused("No AWS credentials were found on this machine.", hint=_SIGN_IN) from error
+    except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
+        raise CredentialsRefused("The AWS sign-in of this profile cannot be used any more.", hint=_SIGN_IN) from error
+    except NoRegionError as error:
+        raise InputRefused("No AWS region is set.", hint='Set `region`, for example "ap-northeast-1".') from error
+    except ParamValidationError as error:
+        raise InputRefused(f"{operation} was not sent: {_one_line(str(error))}", hint="Correct that value.") from error
+    except (EndpointConnectionError, BotoConnectionError, HTTPClientError) as error:
+        raise Unreachable(
+            f"AWS did not answer {service} {operation}.",
+            hint="Check the network, the proxy and the region (or AWS_ENDPOINT_URL), then run again.",
+        ) from error
+    except BotoCoreError as error:
+        raise StepFailed(f"{service} {operation} failed: {_one_line(str(error))}") from error
+
+
+def _of_code(error: ClientError, service: str, operation: str) -> RunbookError:
+    detail = error.response.get("Error", {})
+    code, message = str(detail.get("Code", "")), _one_line(str(detail.get("Message", "")))
+    facts = {"code": code, "service": service, "operation": operation}
+    said = f"{service} {operation}: AWS says {code}: {message}"
+    if code in _EXPIRED:
+        return CredentialsRefused("The AWS credentials have expired.", hint=_SIGN_IN, **facts)
+    if code in _INVALID:
+        return CredentialsRefused("AWS does not accept these credentials.", hint=_SIGN_IN, **facts)
+    if code in _DENIED:
+        return AccessDenied(
+            f"AWS does not allow {service}:{operation} to this caller.",
+            hint=f"Ask for the permission {service}:{operation}; AWS says: {message}",
+            **facts,
+        )
+    if code in _BUSY:
+        return TryLater(said, hint="Wait a minute and run again; what was made is found and taken up.", **facts)
+    if code in _CAPACITY:
+        return TryLater(said, hint="Choose another availability zone or instance class, and run again.", **facts)
+    if code in _KMS:
+        return AccessDenied(said, hint="Give this caller and RDS the use of the KMS key, and run again.", **facts)
+    if "QuotaExceeded" in code or "LimitExceeded" in code:
+        return StepFailed(said, hint="Delete what is no longer needed, or ask AWS to raise the quota.", **facts)
+    if code.endswith(("NotFound", "NotFoundFault", "NotFoundException")):
+        return NotFound(said, hint="Check the name, the account and the region.", **facts)
+    if code.endswith(("AlreadyExists", "AlreadyExistsFault")):
+        return InputRefused(said, hint="Choose another name, or resume the run that made it.", **facts)
+    if code.startswith(("InvalidParameter", "ValidationError", "InvalidRestore")):
+        return InputRefused(said, hint="Correct the value that AWS names.", **facts)
+    return StepFailed(said, hint="Look the code up in AWS's documentation of this call.", **facts)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

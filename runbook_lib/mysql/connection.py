@@ -1,0 +1,186 @@
+"""Connections to a MySQL-compatible server."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymysql
+from pymysql.constants import CR, ER
+from pymysql.cursors import SSCursor
+
+from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, Unreachable
+
+_DENIED = {
+    ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR,
+    ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.PROCACCESS_DENIED_ERROR,
+}  # fmt: skip
+_GONE = {
+    CR.CR_CONNECTION_ERROR,
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_UNKNOWN_HOST,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+}
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a server listens. With `socket` set, the Unix socket is used instead of host and port."""
+
+    host: str
+    port: int
+    socket: str = ""
+
+    def __str__(self) -> str:
+        return self.socket or f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """A database account. The password is left out of its text."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+class Database:
+    """One open connection. Use it as a context manager; not shared between threads."""
+
+    def __init__(self, connection: pymysql.Connection[Any], endpoint: Endpoint) -> None:
+        self._connection = connection
+        self.endpoint = endpoint
+        self.version = str(connection.get_server_info())  # type: ignore[no-untyped-call]  # pymysql's stubs
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Tell the engine family, for the few places where MySQL and MariaDB differ."""
+        return "mariadb" in self.version.lower()
+
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement and give all its rows."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall())
+
+    def value(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> Any:
+        """Run one statement and give the first value of its first row, None if there is no row."""
+        found = self.rows(sql, values)
+        return found[0][0] if found else None
+
+    def stream(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Run one statement and give its rows one by one, without holding them all. Read it to the end."""
+        with self._translated(), self._connection.cursor(SSCursor) as cursor:
+            cursor.execute(sql, values)
+            yield from cursor
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> int:
+        """Run one statement that changes something; give the number of rows it touched."""
+        with self._translated(), self._connection.cursor() as cursor:
+            return int(cursor.execute(sql, values))
+
+    def execute_many(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
+        """Run one INSERT for many rows, in as few packets as pymysql can."""
+        with self._translated(), self._connection.cursor() as cursor:
+            return int(cursor.executemany(sql, values) or 0)
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        if self._connection.open:
+            self._connection.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except pymysql.MySQLError as error:
+            raise _of_error(error, self.endpoint) from error
+
+
+def connect(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    schema: str = "",
+    time_zone: str = "+00:00",
+    options: Mapping[str, Any] | None = None,
+) -> Database:
+    """Open a connection: utf8mb4, autocommit, session time zone UTC, encrypted unless it stays on this machine.
+
+    The server's certificate is checked against the file named by $RUNBOOK_MYSQL_CA (for Aurora, AWS's
+    global-bundle.pem); without it the connection to another machine is encrypted but the server is not identified.
+    `options` go to pymysql as they are.
+
+    Raises:
+        AccessDenied: the account or its password is not accepted.
+        Unreachable: nothing answers at the endpoint.
+    """
+    where: dict[str, Any] = (
+        {"unix_socket": endpoint.socket} if endpoint.socket else {"host": endpoint.host, "port": endpoint.port}
+    )
+    try:
+        connection = pymysql.connect(
+            **where,
+            **_encryption(endpoint),
+            user=credentials.user,
+            password=credentials.password,
+            database=schema or None,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=10,
+            **(options or {}),
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = %s", (time_zone,))
+    except pymysql.MySQLError as error:
+        raise _of_error(error, endpoint) from error
+    return Database(connection, endpoint)
+
+
+def _encryption(endpoint: Endpoint) -> dict[str, Any]:
+    authority = os.environ.get("RUNBOOK_MYSQL_CA", "")
+    if endpoint.socket or _is_loopback(endpoint.host):
+        return {}
+    if authority:
+        return {"ssl_ca": authority, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    return {"ssl": {"verify_mode": "none", "check_hostname": False}}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _of_error(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
+    code = error.args[0] if error.args else 0
+    said = str(error.args[1] if len(error.args) > 1 else error)
+    facts: dict[str, Any] = {"code": code, "endpoint": str(endpoint)}
+    if code in _DENIED:
+        return AccessDenied(
+            f"The database at {endpoint} refuses this account: {said}.",
+            hint="Check the account and its password or rights; the password is the one of the restore point.",
+            **facts,
+        )
+    if code in _GONE:
+        return Unreachable(
+            f"The database at {endpoint} does not answer.",
+            hint="Check that an instance is available, the security group, the network or VPN, and the port.",
+            **facts,
+        )
+    if code == ER.BAD_DB_ERROR:
+        return InputRefused(f"{said} at {endpoint}.", hint="Check the schema's name.", **facts)
+    return StepFailed(f"The database at {endpoint} says {code}: {said}.", **facts)
