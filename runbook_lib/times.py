@@ -74,7 +74,10 @@ def parse_timestamp(text: str, *, now: datetime) -> AskedTime:
 def _moment(text: str, now: datetime) -> tuple[datetime, str]:
     if found := _AGO.fullmatch(text):
         unit = found[2].lower() + "s"
-        return (now - timedelta(**{unit: int(found[1])})).replace(microsecond=0), ""
+        try:
+            return (now - timedelta(**{unit: int(found[1])})).replace(microsecond=0), ""
+        except OverflowError as error:
+            raise InputRefused(f'The timestamp "{text}" lies before all calendars.', hint=ACCEPTED) from error
     if found := _WITH_OFFSET.fullmatch(text):
         local = _wall_clock(text, found[1], found[2])
         return local.replace(tzinfo=_offset(text, found[4])).astimezone(UTC), found[3] or ""

@@ -1,0 +1,103 @@
+"""What AWS holds to go back to: snapshots, and retained backups of deleted clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runbook_lib.aws import AwsSession, declare
+from runbook_lib.clusters import ENGINE, Cluster, tags_of, utc
+from runbook_lib.times import TimeWindow
+
+DESCRIBE_SNAPSHOTS = declare("rds", "DescribeDBClusterSnapshots", items="DBClusterSnapshots")
+DESCRIBE_AUTOMATED_BACKUPS = declare("rds", "DescribeDBClusterAutomatedBackups", items="DBClusterAutomatedBackups")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSnapshot:
+    """One DB cluster snapshot. `kind` is AWS's word: automated, manual, awsbackup. `created` is aware UTC."""
+
+    identifier: str
+    arn: str
+    cluster: str
+    resource_id: str
+    kind: str
+    status: str
+    created: datetime
+    engine_version: str
+    tags: Mapping[str, str]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether AWS would restore from it now."""
+        return self.status == "available"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetainedBackup:
+    """The automated backup that outlives a deleted cluster; restored by `resource_id`, not by name."""
+
+    cluster: str
+    resource_id: str
+    status: str
+    window: TimeWindow | None
+    retention_days: int
+    engine_version: str
+    raw: Mapping[str, Any] = field(repr=False)
+
+
+def list_snapshots(session: AwsSession, cluster: Cluster | None = None) -> tuple[ClusterSnapshot, ...]:
+    """Give the Aurora MySQL cluster snapshots of one cluster, or of all, the oldest first.
+
+    Snapshots still being made have no creation time yet and are left out.
+    """
+    wanted = {"DBClusterIdentifier": cluster.identifier} if cluster else {}
+    found = [
+        snapshot_from(entry)
+        for entry in DESCRIBE_SNAPSHOTS.pages(session, **wanted)
+        if entry.get("Engine") == ENGINE and entry.get("SnapshotCreateTime")
+    ]
+    return tuple(sorted(found, key=lambda snapshot: (snapshot.created, snapshot.identifier)))
+
+
+def snapshot_from(described: Mapping[str, Any]) -> ClusterSnapshot:
+    """Read one entry of DescribeDBClusterSnapshots."""
+    created = utc(described["SnapshotCreateTime"])
+    assert created is not None
+    return ClusterSnapshot(
+        identifier=described["DBClusterSnapshotIdentifier"],
+        arn=described.get("DBClusterSnapshotArn", ""),
+        cluster=described.get("DBClusterIdentifier", ""),
+        resource_id=described.get("DbClusterResourceId", ""),
+        kind=described.get("SnapshotType", ""),
+        status=described.get("Status", ""),
+        created=created,
+        engine_version=described.get("EngineVersion", ""),
+        tags=tags_of(described),
+        raw=described,
+    )
+
+
+def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
+    """Give the automated backups kept of clusters that were deleted."""
+    found = []
+    for entry in DESCRIBE_AUTOMATED_BACKUPS.pages(session):
+        if entry.get("Engine") != ENGINE or entry.get("Status") == "active":
+            continue
+        window = entry.get("RestoreWindow") or {}
+        earliest, latest = utc(window.get("EarliestTime")), utc(window.get("LatestTime"))
+        found.append(
+            RetainedBackup(
+                cluster=entry.get("DBClusterIdentifier", ""),
+                resource_id=entry.get("DbClusterResourceId", ""),
+                status=entry.get("Status", ""),
+                window=TimeWindow(earliest=earliest, latest=latest) if earliest and latest else None,
+                retention_days=int(entry.get("BackupRetentionPeriod") or 0),
+                engine_version=entry.get("EngineVersion", ""),
+                raw=entry,
+            )
+        )
+    return tuple(found)

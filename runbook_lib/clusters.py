@@ -1,0 +1,168 @@
+"""Aurora MySQL clusters as AWS describes them, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from runbook_lib.aws import AwsSession, declare
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.mysql import Endpoint
+from runbook_lib.times import TimeWindow
+
+DESCRIBE_CLUSTERS = declare("rds", "DescribeDBClusters", items="DBClusters")
+DESCRIBE_INSTANCES = declare("rds", "DescribeDBInstances", items="DBInstances")
+
+ENGINE = "aurora-mysql"
+TAG_PREFIX = "recovery:"
+"""Everything the runbooks make carries tags of this prefix: run, incident, plan, source, expires."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One DB instance of a cluster. `raw` is AWS's own description."""
+
+    identifier: str
+    status: str
+    instance_class: str
+    zone: str
+    is_writer: bool
+    promotion_tier: int
+    raw: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One DB cluster. `window` is None while AWS gives no restorable times. `raw` is AWS's own description."""
+
+    identifier: str
+    arn: str
+    resource_id: str
+    status: str
+    engine: str
+    engine_version: str
+    created: datetime
+    endpoint: Endpoint
+    reader_host: str
+    retention_days: int
+    window: TimeWindow | None
+    backtrack_hours: float
+    secret_arn: str
+    tags: Mapping[str, str]
+    writer_first: tuple[str, ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether a runbook made this cluster."""
+        return any(name.startswith(TAG_PREFIX) for name in self.tags)
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Give an AWS time as aware UTC (boto3 gives its own kind of UTC zone)."""
+    return moment.astimezone(UTC) if moment else None
+
+
+def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
+    """Give the tags in an AWS description as a mapping."""
+    return {tag["Key"]: tag.get("Value", "") for tag in described.get("TagList") or ()}
+
+
+def cluster_from(described: Mapping[str, Any]) -> Cluster:
+    """Read one entry of DescribeDBClusters."""
+    earliest, latest = utc(described.get("EarliestRestorableTime")), utc(described.get("LatestRestorableTime"))
+    members = sorted(
+        described.get("DBClusterMembers") or (),
+        key=lambda member: (not member.get("IsClusterWriter"), member.get("PromotionTier", 15)),
+    )
+    return Cluster(
+        identifier=described["DBClusterIdentifier"],
+        arn=described["DBClusterArn"],
+        resource_id=described.get("DbClusterResourceId", ""),
+        status=described.get("Status", ""),
+        engine=described.get("Engine", ""),
+        engine_version=described.get("EngineVersion", ""),
+        created=utc(described.get("ClusterCreateTime")) or datetime.fromtimestamp(0, UTC),
+        endpoint=Endpoint(host=described.get("Endpoint") or "", port=int(described.get("Port") or 3306)),
+        reader_host=described.get("ReaderEndpoint") or "",
+        retention_days=int(described.get("BackupRetentionPeriod") or 0),
+        window=TimeWindow(earliest=earliest, latest=latest) if earliest and latest else None,
+        backtrack_hours=(described.get("BacktrackWindow") or 0) / 3600,
+        secret_arn=(described.get("MasterUserSecret") or {}).get("SecretArn", ""),
+        tags=tags_of(described),
+        writer_first=tuple(member["DBInstanceIdentifier"] for member in members),
+        raw=described,
+    )
+
+
+def list_clusters(session: AwsSession) -> tuple[Cluster, ...]:
+    """Give every Aurora MySQL cluster of the account and region, in AWS's order."""
+    return tuple(cluster_from(entry) for entry in DESCRIBE_CLUSTERS.pages(session) if entry.get("Engine") == ENGINE)
+
+
+def describe_cluster(session: AwsSession, identifier: str) -> Cluster:
+    """Re-read one cluster.
+
+    Raises:
+        NotFound: there is no such cluster in this account and region.
+    """
+    answer = DESCRIBE_CLUSTERS(session, DBClusterIdentifier=identifier)
+    return cluster_from(answer["DBClusters"][0])
+
+
+def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
+    """Give the named cluster; without a name the only Aurora MySQL cluster there is.
+
+    Copies that runbooks made do not count as "the only one": they come and go.
+
+    Raises:
+        NotFound: no cluster of that name, or none at all; names those there are.
+        InputRefused: several clusters and no name; or the cluster is of another engine.
+    """
+    clusters = list_clusters(session)
+    if identifier:
+        for cluster in clusters:
+            if cluster.identifier == identifier.lower():
+                return cluster
+        raise NotFound(f'There is no Aurora MySQL cluster "{identifier}" in {session.region}.', hint=_choices(clusters))
+    candidates = [cluster for cluster in clusters if not cluster.is_ours]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise InputRefused(
+            f"There are {len(candidates)} Aurora MySQL clusters in {session.region}, and none was named.",
+            hint=_choices(clusters),
+        )
+    raise NotFound(f"There is no Aurora MySQL cluster in {session.region}.", hint=_choices(clusters))
+
+
+def _choices(clusters: tuple[Cluster, ...]) -> str:
+    if not clusters:
+        return "Check the region and the account (AWS_PROFILE)."
+    names = ", ".join(f'"{cluster.identifier}"' for cluster in clusters)
+    return f"Set `cluster` to one of: {names}."
+
+
+def instances_of(session: AwsSession, cluster: Cluster) -> tuple[Instance, ...]:
+    """Give the instances of a cluster, the writer first, then by promotion tier."""
+    found = {
+        entry["DBInstanceIdentifier"]: entry
+        for entry in DESCRIBE_INSTANCES.pages(
+            session, Filters=[{"Name": "db-cluster-id", "Values": [cluster.identifier]}]
+        )
+    }
+    return tuple(
+        Instance(
+            identifier=name,
+            status=found[name].get("DBInstanceStatus", ""),
+            instance_class=found[name].get("DBInstanceClass", ""),
+            zone=found[name].get("AvailabilityZone") or "",
+            is_writer=position == 0,
+            promotion_tier=int(found[name].get("PromotionTier") or 1),
+            raw=found[name],
+        )
+        for position, name in enumerate(cluster.writer_first)
+        if name in found
+    )

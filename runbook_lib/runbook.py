@@ -1,0 +1,118 @@
+"""What every notebook opens with: validate once, connect once, and show the values in effect."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runbook_lib.aws import AwsSession, Identity, connect
+from runbook_lib.clusters import Cluster, find_cluster
+from runbook_lib.display import Table
+from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of one notebook: who, where, which cluster, which moment. Shows itself as the values in effect.
+
+    `cluster` is None for notebooks that look at a whole account. `now` is the one clock reading all decisions share.
+    """
+
+    notebook: str
+    now: datetime
+    zone: ZoneInfo
+    asked: AskedTime
+    identity: Identity
+    cluster: Cluster | None
+    run_id: str
+    incident: str
+    session: AwsSession = field(repr=False)
+
+    @property
+    def target(self) -> Cluster:
+        """Give the cluster, for notebooks that always have one."""
+        assert self.cluster is not None
+        return self.cluster
+
+    def text(self, moment: datetime) -> str:
+        """Write a moment in UTC, the reader's zone and as how long ago."""
+        return full_text(moment, zone=self.zone, now=self.now)
+
+    def table(self) -> Table:
+        """Give the values in effect as a table."""
+        asked = self.text(self.asked.moment) if self.asked.moment else "latest: as late as AWS can restore"
+        rows = [
+            ("moment asked for", asked),
+            ("it is now", self.text(self.now)),
+            ("AWS account", self.identity.account),
+            ("caller", self.identity.arn),
+            ("region", self.session.region),
+        ]
+        if self.cluster:
+            rows.append(("cluster", f"{self.cluster.identifier} ({self.cluster.status})"))
+        rows += [("incident", self.incident)] if self.incident else []
+        rows += [("run", self.run_id)] if self.run_id else []
+        return Table(title="Values in effect", columns=("", ""), rows=tuple(rows), note=self.asked.note)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return self.table()._repr_mimebundle_(**options)
+
+
+def start(
+    notebook: str,
+    *,
+    timestamp: str,
+    cluster: str = "",
+    region: str = "",
+    profile: str = "",
+    timezone: str = "",
+    one_cluster: bool = True,
+) -> Run:
+    """Validate what every notebook takes and connect. Changes nothing.
+
+    With `one_cluster` False an empty `cluster` means the whole account, and the run's cluster is None.
+
+    Raises:
+        InputRefused: a timestamp, zone, region, profile or cluster that cannot be used.
+        CredentialsRefused: AWS does not know the caller.
+    """
+    show_progress()
+    now = utc_now()
+    zone = reader_zone(timezone)
+    asked = parse_timestamp(timestamp, now=now)
+    session = connect(region=region, profile=profile)
+    identity = session.identity()
+    found = find_cluster(session, cluster) if cluster or one_cluster else None
+    return Run(
+        notebook=notebook,
+        now=now,
+        zone=zone,
+        asked=asked,
+        identity=identity,
+        cluster=found,
+        run_id=os.environ.get("RUNBOOK_RUN_ID", ""),
+        incident=os.environ.get("RUNBOOK_INCIDENT", ""),
+        session=session,
+    )
+
+
+class _ProgressLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        return f"{at:%H:%M:%S} UTC  {record.getMessage()}"
+
+
+def show_progress() -> None:
+    """Let the library's own log lines appear under the cell that works, once per process."""
+    logger = logging.getLogger("runbook_lib")
+    if any(isinstance(handler.formatter, _ProgressLine) for handler in logger.handlers):
+        return
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_ProgressLine())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
