@@ -1,0 +1,28 @@
+"""What many tests share: the database engines of this machine."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from runbook_lib.errors import InputRefused
+from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
+
+
+def _families() -> list[str]:
+    try:
+        return [engine.family for engine in find_engines()] or ["none"]
+    except InputRefused:
+        return ["none"]  # the fixture below says why
+
+
+@pytest.fixture(scope="session", params=[pytest.param(family, marks=pytest.mark.engine) for family in _families()])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Give each engine of this machine in turn. Without one the test fails: what it shows was not shown."""
+    try:
+        return choose_engine("" if request.param == "none" else request.param)
+    except InputRefused as error:
+        if os.environ.get("RUNBOOK_ALLOW_NO_ENGINE"):
+            pytest.skip(str(error))
+        pytest.fail(str(error), pytrace=False)
