@@ -1,0 +1,58 @@
+"""Calendar months and days in UTC, as AWS bills them."""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """A calendar month in UTC: AWS's billing period."""
+
+    year: int
+    number: int  # 1 to 12
+
+    @classmethod
+    def holding(cls, moment: datetime | date) -> Month:
+        """Give the month that holds a moment (aware) or a day."""
+        day = moment.astimezone(UTC).date() if isinstance(moment, datetime) else moment
+        return cls(day.year, day.month)
+
+    @property
+    def days(self) -> int:
+        """How many days the month has: what daily amounts are divided by to give GB-months."""
+        return calendar.monthrange(self.year, self.number)[1]
+
+    @property
+    def first(self) -> date:
+        """The month's first day."""
+        return date(self.year, self.number, 1)
+
+    @property
+    def last(self) -> date:
+        """The month's last day."""
+        return date(self.year, self.number, self.days)
+
+    def plus(self, months: int) -> Month:
+        """Give the month that many later (negative: earlier)."""
+        years, index = divmod(self.year * 12 + self.number - 1 + months, 12)
+        return Month(years, index + 1)
+
+    def back_to(self, months: int) -> tuple[Month, ...]:
+        """Give that many months, oldest first, ending with this one."""
+        return tuple(self.plus(-back) for back in reversed(range(months)))
+
+    def __str__(self) -> str:
+        return f"{self.year}-{self.number:02d}"
+
+
+def midnight(day: date) -> datetime:
+    """Give the first moment of a day, aware UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def days_from(first: date, count: int) -> tuple[date, ...]:
+    """Give `count` days in a row."""
+    return tuple(first + timedelta(days=offset) for offset in range(count))
