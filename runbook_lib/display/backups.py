@@ -1,0 +1,200 @@
+"""Show what there is to go back to: cluster facts, snapshots, ways back, and the restorable window as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runbook_lib.backups import ClusterSnapshot, RetainedBackup
+from runbook_lib.clusters import Cluster, Instance
+from runbook_lib.display.figure import BLUE, GREEN, GREY, RED, Figure, draw
+from runbook_lib.display.result import Result
+from runbook_lib.display.table import Table
+from runbook_lib.restore import Way, recommended
+from runbook_lib.times import TimeWindow, ago, duration_text, full_text, iso, utc_text
+
+SHOWN_SNAPSHOTS = 40
+
+
+def cluster_facts(cluster: Cluster, instances: Sequence[Instance], *, zone: ZoneInfo, now: datetime) -> Table:
+    """Show what the cluster is and how far back it can be restored."""
+    window = cluster.window
+    rows = [
+        ("status", cluster.status),
+        ("engine", f"{cluster.engine} {cluster.engine_version}"),
+        ("created", full_text(cluster.created, zone=zone, now=now)),
+        ("writer endpoint", str(cluster.endpoint)),
+        ("instances", "\n".join(_instance(instance) for instance in instances) or "none: nobody can connect"),
+        ("backup retention", f"{cluster.retention_days} day{'' if cluster.retention_days == 1 else 's'}"),
+        ("earliest restorable", full_text(window.earliest, zone=zone, now=now) if window else "not given by AWS now"),
+        ("latest restorable", full_text(window.latest, zone=zone, now=now) if window else "not given by AWS now"),
+        ("backtrack", f"{cluster.backtrack_hours:g} hours" if cluster.backtrack_hours else "not enabled"),
+        ("deletion protection", "on" if cluster.raw.get("DeletionProtection") else "off"),
+        ("database account", cluster.secret_arn or "no managed secret: set `secret`"),
+    ]
+    marks = {0: "good" if cluster.status == "available" else "warn"}
+    return Table(title=f"Cluster {cluster.identifier}", columns=("", ""), rows=tuple(rows), marks=marks)
+
+
+def _instance(instance: Instance) -> str:
+    role = "writer" if instance.is_writer else f"reader, tier {instance.promotion_tier}"
+    return f"{instance.identifier} ({role}, {instance.instance_class}, {instance.status})"
+
+
+def snapshots_table(snapshots: Sequence[ClusterSnapshot], *, zone: ZoneInfo, now: datetime) -> Table:
+    """Show the snapshots of a cluster, the newest first."""
+    newest = tuple(reversed(snapshots))
+    rows = [(s.identifier, s.kind, full_text(s.created, zone=zone, now=now), s.status) for s in newest]
+    return Table(
+        title="Snapshots" if rows else "Snapshots: there are none",
+        columns=("snapshot", "kind", "as of", "status"),
+        rows=tuple(rows[:SHOWN_SNAPSHOTS]),
+        left_out=max(0, len(rows) - SHOWN_SNAPSHOTS),
+        note="Automated snapshots end with their cluster's retention; manual ones stay until somebody deletes them.",
+    )
+
+
+def retained_table(backups: Sequence[RetainedBackup], *, now: datetime) -> Table:
+    """Show the automated backups kept of deleted clusters."""
+    rows = tuple(
+        (
+            backup.cluster,
+            backup.resource_id,
+            backup.status,
+            utc_text(backup.window.earliest) if backup.window else "—",
+            f"{utc_text(backup.window.latest)} · {ago(backup.window.latest, now=now)}" if backup.window else "—",
+        )
+        for backup in backups
+    )
+    title = "Retained backups of deleted clusters" + ("" if rows else ": there are none")
+    return Table(title=title, columns=("cluster", "resource id", "status", "earliest", "latest"), rows=rows)
+
+
+def ways_table(ways: Sequence[Way], *, zone: ZoneInfo, now: datetime) -> Table:
+    """Show every way back with what it loses; the recommended one is marked."""
+    best = recommended(ways)
+    rows, marks = [], {}
+    for index, way in enumerate(ways):
+        if way.reaches:
+            lost = duration_text(way.lost) if way.lost else "nothing before that moment"
+            state, reached = "recommended" if way is best else "possible", full_text(way.reaches, zone=zone, now=now)
+            marks[index] = "good" if way is best else ""
+        else:
+            lost, state, reached = "—", "out", "—"
+            marks[index] = "bad"
+        rows.append((state, way.name, way.source, reached, lost, way.why_not or way.note))
+    title = "What can still be done" if best else "Nothing reaches that moment"
+    columns = ("", "way back", "from", "reaches", "lost before the asked moment", "note")
+    return Table(title=title, columns=columns, rows=tuple(rows), marks=marks)
+
+
+def window_figure(
+    cluster: Cluster,
+    snapshots: Sequence[ClusterSnapshot],
+    *,
+    asked: datetime | None,
+    zone: ZoneInfo,
+    now: datetime,
+) -> Figure:
+    """Picture the restorable window with the snapshots and the asked moment on one axis of time."""
+    title = f"Can {cluster.identifier} be restored to the asked moment?"
+    window = cluster.window
+    words = _window_words(window, snapshots, asked, zone=zone, now=now)
+
+    def paint(axes: Any) -> None:  # matplotlib takes dates as positions, its stubs do not say so
+        if window:
+            axes.barh(1, window.latest - window.earliest, left=window.earliest, height=0.5, color=BLUE, alpha=0.35)
+            for end, text, side in ((window.earliest, "earliest", "left"), (window.latest, "latest", "right")):
+                axes.plot([end, end], [0.75, 1.25], color=BLUE, linewidth=2)
+                axes.annotate(f"{text}\n{_short(end, zone)}", (end, 1.3), ha=side, va="bottom", fontsize=9)
+        for kind, marker, colour, row in (("automated", "o", GREEN, 0.35), ("manual", "D", GREY, 0.05)):
+            taken = [s.created for s in snapshots if (s.kind == "automated") == (kind == "automated")]
+            if taken:
+                axes.plot(taken, [row] * len(taken), marker, color=colour, markersize=7, linestyle="none")
+        if asked:
+            inside = bool(window and asked in window)
+            axes.axvline(asked, color=RED, linewidth=2, linestyle="-" if inside else "--")
+            label = f"asked: {_short(asked, zone)}" + ("" if inside else " (out of reach)")
+            axes.annotate(label, (asked, 1.95), color=RED, fontsize=10, fontweight="bold", **_beside(asked, window))
+        axes.axvline(now, color="black", linewidth=1, linestyle=":")
+        axes.set_ylim(-0.3, 2.3)
+        axes.set_yticks([1, 0.35, 0.05], ["restorable window", "automated snapshots", "other snapshots"])
+        axes.set_xlabel(f"time ({zone.key}); the dotted line is now")
+        _dates(axes, zone)
+
+    return draw(paint, title=title, words=words, height_in=3.2)
+
+
+def _dates(axes: Any, zone: ZoneInfo) -> None:
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(tz=zone)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz=zone))
+
+
+def _beside(asked: datetime, window: TimeWindow | None) -> dict[str, str]:
+    late = bool(window and asked > window.earliest + (window.latest - window.earliest) / 2)
+    return {"ha": "right" if late else "left", "va": "top"}
+
+
+def _short(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%d %b %H:%M:%S")
+
+
+def _window_words(
+    window: TimeWindow | None,
+    snapshots: Sequence[ClusterSnapshot],
+    asked: datetime | None,
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+) -> str:
+    span = (
+        f"Restorable from {utc_text(window.earliest)} to {utc_text(window.latest)}, {_span(window)}."
+        if window
+        else "AWS gives no restorable times now."
+    )
+    counted = f" {len(snapshots)} snapshot{'' if len(snapshots) == 1 else 's'}."
+    if asked is None:
+        return span + counted
+    inside = bool(window and asked in window)
+    where = "inside the window" if inside else "outside the window"
+    return f"{span}{counted} Asked: {full_text(asked, zone=zone, now=now)}, {where}."
+
+
+def _span(window: TimeWindow) -> str:
+    return f"a window of {duration_text(window.latest - window.earliest)}"
+
+
+def inspect_result(cluster: Cluster, ways: Sequence[Way], *, asked: datetime | None, now: datetime) -> Result:
+    """Sum up whether the asked moment can be reached and from what; a check fails when nothing reaches it."""
+    best = recommended(ways)
+    moment = utc_text(asked) if asked else "the latest restorable time"
+    if best is None or best.reaches is None:
+        return Result(
+            notebook="inspect_backups",
+            outcome="check-failed",
+            headline=f"Nothing brings {cluster.identifier} back to {moment}",
+            cluster=cluster.identifier,
+            next=tuple(f"{way.name}: {way.why_not}" for way in ways if way.why_not),
+        )
+    exactly = not best.lost
+    headline = (
+        f"{cluster.identifier} can be brought back to {moment} by {best.name}"
+        if exactly
+        else f"{moment} cannot be reached exactly; {best.name} gives {utc_text(best.reaches)}, "
+        f"{duration_text(best.lost)} earlier"
+    )
+    step = f'Open restore_to_timestamp with timestamp="{iso(best.reaches)}".'
+    return Result(
+        notebook="inspect_backups",
+        outcome="succeeded",
+        headline=headline,
+        cluster=cluster.identifier,
+        facts={"reaches": f"{utc_text(best.reaches)} ({ago(best.reaches, now=now)})", "from": best.source},
+        next=(step,) if best.name == "point-in-time restore" else (f"Restore from {best.source} instead.",),
+    )

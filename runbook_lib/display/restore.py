@@ -1,0 +1,191 @@
+"""Show a restore: its plan, what was done, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runbook_lib.display.result import Result
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.inventory import Inventory
+from runbook_lib.restore import Applied, RestorePlan, Verification
+from runbook_lib.times import duration_text, full_text, iso
+
+SHOWN_TABLES = 60
+_HOW = {
+    "sent": "sent with the restore",
+    "after": "applied after the restore",
+    "by hand": "NOT carried: by hand",
+}
+
+
+def plan_sheet(plan: RestorePlan, *, approve: str, zone: ZoneInfo, now: datetime) -> Stack:
+    """Show everything the plan would do, and how to approve exactly that."""
+    facts = [
+        ("restores", f"{plan.source} as it was at {full_text(plan.moment, zone=zone, now=now)}"),
+        ("into a new cluster", plan.target),
+        ("for", _purpose(plan)),
+        ("the source", "stays as it is: no call below names it as its target"),
+        ("plan id", plan.id),
+    ]
+    return Stack(
+        headline=f"Plan {plan.id}: {len(plan.calls)} AWS calls, none of them made yet",
+        tables=(
+            Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
+            _calls_table(plan),
+            _settings_table(plan),
+        ),
+        closing=_how_to_go_on(plan, approve),
+    )
+
+
+def _purpose(plan: RestorePlan) -> str:
+    if plan.expires_after:
+        days = duration_text(plan.expires_after)
+        return f"looking and taking data from (copy): kept cheap, tagged to be deleted after {days}"
+    return "taking the source's place (cutover): every instance and setting as at the source"
+
+
+def _calls_table(plan: RestorePlan) -> Table:
+    rows = tuple(
+        (number, call.operation, call.why, _request_text(call.request)) for number, call in enumerate(plan.calls, 1)
+    )
+    note = "Tags of the run, the incident and the plan are added to everything that is made."
+    return Table(title="The AWS calls, in order", columns=("", "call", "why", "with"), rows=rows, note=note)
+
+
+def _request_text(request: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name} = {_value_text(value)}" for name, value in request.items() if name != "Tags")
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return iso(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list, tuple)) else str(value)
+
+
+def _settings_table(plan: RestorePlan) -> Table:
+    rows, marks = [], {}
+    for index, setting in enumerate(plan.settings):
+        rows.append((_HOW[setting.how], setting.name, setting.value, setting.note))
+        if setting.how == "by hand":
+            marks[index] = "warn"
+    title = "What becomes of the source's settings"
+    return Table(title=title, columns=("", "setting", "value", "note"), rows=tuple(rows), marks=marks)
+
+
+def _how_to_go_on(plan: RestorePlan, approve: str) -> str:
+    given = f'timestamp="{iso(plan.moment)}" and approve="{plan.id}"'
+    if approve.strip() == plan.id:
+        return f"This plan is approved ({plan.id}): the next cell applies it."
+    if approve:
+        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve this one: {given}.'
+    return f"Nothing is approved, so nothing will be changed. To go on: read the plan, then run again with {given}."
+
+
+def applied_sheet(applied: Applied) -> Stack | Table:
+    """Show what was done, phase by phase; or that nothing was."""
+    if not applied.done:
+        return Stack(headline="Nothing was changed: the plan above is not approved.")
+    rows = tuple(
+        (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
+        for phase in applied.phases
+    )
+    adopted = f"Found again from an earlier run: {', '.join(applied.adopted)}." if applied.adopted else ""
+    return Table(
+        title=f"Applied plan {applied.approved_id}", columns=("phase", "began, UTC", "took"), rows=rows, note=adopted
+    )
+
+
+def verified_sheet(verified: Verification | None) -> Stack:
+    """Show the restored server beside the source: schemas first, then the tables that differ."""
+    if verified is None:
+        return Stack(headline="Nothing to verify: nothing was applied.")
+    tables = verified.tables
+    differing = [row for row in tables if row.difference != "same count"]
+    rows = tuple((str(row.table), row.source, row.copy, row.difference) for row in differing)
+    note = verified.source_trouble and f"The source could not be read: {verified.source_trouble}"
+    return Stack(
+        headline=f"{verified.cluster.identifier} answers ({verified.server_version}): "
+        f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
+        tables=(
+            _schemas_table(verified),
+            Table(
+                title=f"Tables whose rows differ from the source as it is now: {len(differing)} of {len(tables)}",
+                columns=("table", "source now, rows", "copy, rows", ""),
+                rows=rows[:SHOWN_TABLES],
+                left_out=max(0, len(rows) - SHOWN_TABLES),
+                note=note,
+            ),
+        ),
+    )
+
+
+def _schemas_table(verified: Verification) -> Table:
+    schemas = sorted({*verified.copy.schemas, *(verified.source.schemas if verified.source else ())})
+    rows = tuple((schema, *_totals(verified.source, schema), *_totals(verified.copy, schema)) for schema in schemas)
+    columns = ("schema", "source now, tables", "source now, rows", "copy, tables", "copy, rows")
+    note = "Rows are exact counts, taken now on both servers."
+    return Table(title="Schemas on both servers", columns=columns, rows=rows, note=note)
+
+
+def _totals(inventory: Inventory | None, schema: str) -> tuple[int | None, int | None]:
+    if inventory is None or schema not in inventory.schemas:
+        return None, None
+    tables = inventory.tables_in(schema)
+    return len(tables), sum(inventory.rows[table] for table in tables)
+
+
+def restore_result(
+    applied: Applied, verified: Verification | None, *, asked: datetime | None, approved_by: str = ""
+) -> Result:
+    """Sum the run up from what was done and re-read. Without an application it is a plan, and says how to go on."""
+    plan = applied.plan
+    if not applied.done or verified is None:
+        return Result(
+            notebook="restore_to_timestamp",
+            outcome="planned",
+            headline=f"{plan.source} can be restored to {iso(plan.moment)}",
+            cluster=plan.source,
+            plan_id=plan.id,
+            next=(f'Approve it: run again with timestamp="{iso(plan.moment)}" and approve="{plan.id}".',),
+        )
+    assert applied.began is not None
+    took = verified.finished - applied.began
+    return Result(
+        notebook="restore_to_timestamp",
+        outcome="succeeded",
+        headline=f"{plan.target} holds {plan.source} as it was at {iso(plan.moment)}",
+        cluster=plan.source,
+        plan_id=plan.id,
+        approved_by=approved_by,
+        changed=applied.changed,
+        recovery={
+            "asked": iso(asked or plan.moment),
+            "recovery_point": iso(plan.moment),
+            "recovery_seconds": round(took.total_seconds(), 1),
+            "phases": {phase.name: round(phase.seconds, 1) for phase in applied.phases},
+        },
+        facts={
+            "endpoint": str(verified.cluster.endpoint),
+            "restored": f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
+            "took": duration_text(took),
+        },
+        next=_after_restore(plan, verified),
+    )
+
+
+def _after_restore(plan: RestorePlan, verified: Verification) -> tuple[str, ...]:
+    look = f"Look at the data on {verified.cluster.endpoint}, with the account of {plan.source}."
+    by_hand = [setting for setting in plan.settings if setting.how == "by hand"]
+    steps = [look, "Stop the job that did the damage before its next run."]
+    if by_hand and plan.purpose == "cutover":
+        steps.append(f"Before it takes over, do by hand: {'; '.join(setting.note for setting in by_hand)}.")
+    if plan.expires_after:
+        days = duration_text(plan.expires_after)
+        steps.append(f"Delete {plan.target} when you have what you need: it costs money, and is tagged for {days}.")
+    return tuple(steps)

@@ -1,0 +1,24 @@
+"""Restore to a second: the ways back, the plan, its approval and application, and the check of what came of it."""
+
+from runbook_lib.restore.application import Applied, Phase, apply
+from runbook_lib.restore.plan import PlannedCall, RestorePlan, plan_restore, propose
+from runbook_lib.restore.settings import Setting
+from runbook_lib.restore.verification import TableRows, Verification, verify
+from runbook_lib.restore.ways import Way, recommended, ways_back
+
+__all__ = [
+    "Applied",
+    "Phase",
+    "PlannedCall",
+    "RestorePlan",
+    "Setting",
+    "TableRows",
+    "Verification",
+    "Way",
+    "apply",
+    "plan_restore",
+    "propose",
+    "recommended",
+    "verify",
+    "ways_back",
+]
