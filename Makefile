@@ -1,0 +1,37 @@
+# Every command does its own set-up first (scripts/setup: virtual environment, packages, database engine), once.
+# In the conda environment of environment.yml that environment is used as it is.
+
+SETUP := scripts/setup
+ENGINE ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help rehearse test lab lint format setup constraints clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+rehearse: ## the whole incident on this machine: wipe, restore, proof (ENGINE=mysql or mariadb picks the server)
+	@$(SETUP) --engine runbook rehearse $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+test: ## every test, on every database engine found (ARGS="-k words" picks some)
+	@$(SETUP) --engine pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
+
+lab: ## JupyterLab on the notebooks
+	@$(SETUP) --engine runbook lab $(ARGS)
+
+lint: ## style, types, import layers, and that the notebooks hold no output
+	@$(SETUP) scripts/lint
+
+format: ## put the code into the one style
+	@$(SETUP) ruff format .
+
+setup: ## only the set-up
+	@$(SETUP) --engine
+
+constraints: ## pin every package anew in constraints.txt, at the newest versions that fit pyproject.toml
+	@scripts/pin
+
+clean: ## remove what set-up and tests made here; the records of runs stay
+	rm -rf .venv .engine build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
