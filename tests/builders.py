@@ -1,0 +1,78 @@
+"""Values with sensible defaults, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runbook_lib.backups import ClusterSnapshot, snapshot_from
+from runbook_lib.clusters import Cluster, Instance, cluster_from
+from runbook_lib.times import AskedTime
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def described_cluster(**members: Any) -> dict[str, Any]:
+    """Give a DBCluster as AWS describes it."""
+    return {
+        "DBClusterIdentifier": "staging-db",
+        "DBClusterArn": "arn:aws:rds:ap-northeast-1:123456789012:cluster:staging-db",
+        "DbClusterResourceId": "cluster-SOURCE",
+        "Status": "available",
+        "Engine": "aurora-mysql",
+        "EngineVersion": "8.0.mysql_aurora.3.08.2",
+        "ClusterCreateTime": NOW - timedelta(days=400),
+        "Endpoint": "staging-db.cluster.example",
+        "ReaderEndpoint": "staging-db.cluster-ro.example",
+        "Port": 3307,
+        "BackupRetentionPeriod": 7,
+        "EarliestRestorableTime": NOW - timedelta(days=7),
+        "LatestRestorableTime": NOW - timedelta(minutes=3),
+        "DBSubnetGroup": "private",
+        "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1", "Status": "active"}],
+        "DBClusterParameterGroup": "staging-params",
+        "DeletionProtection": True,
+        "DBClusterMembers": [
+            {"DBInstanceIdentifier": "staging-db-2", "IsClusterWriter": False, "PromotionTier": 1},
+            {"DBInstanceIdentifier": "staging-db-1", "IsClusterWriter": True, "PromotionTier": 1},
+        ],
+        "TagList": [{"Key": "team", "Value": "data"}, {"Key": "aws:rds:own", "Value": "x"}],
+        **members,
+    }
+
+
+def cluster(**members: Any) -> Cluster:
+    """Give a cluster; `members` are AWS's names."""
+    return cluster_from(described_cluster(**members))
+
+
+def instance(number: int = 1, **members: Any) -> Instance:
+    """Give an instance of the cluster; number 1 is the writer."""
+    raw = {"DBInstanceIdentifier": f"staging-db-{number}", "Engine": "aurora-mysql", "PromotionTier": 1, **members}
+    return Instance(
+        identifier=raw["DBInstanceIdentifier"],
+        status="available",
+        instance_class="db.r6g.large",
+        zone="ap-northeast-1a",
+        is_writer=number == 1,
+        promotion_tier=1,
+        raw=raw,
+    )
+
+
+def snapshot(*, created: datetime, kind: str = "automated", status: str = "available") -> ClusterSnapshot:
+    """Give a snapshot taken at `created`."""
+    return snapshot_from(
+        {
+            "DBClusterSnapshotIdentifier": f"{kind}-{created:%Y-%m-%d-%H-%M}",
+            "DBClusterIdentifier": "staging-db",
+            "SnapshotType": kind,
+            "Status": status,
+            "SnapshotCreateTime": created,
+        }
+    )
+
+
+def asked(moment: datetime | None) -> AskedTime:
+    """Give a moment as if somebody had asked for it; None is "latest"."""
+    return AskedTime(text="", moment=moment)

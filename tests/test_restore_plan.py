@@ -1,0 +1,106 @@
+"""A plan says everything that would be done, and its id changes with what would be done, not with the clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from runbook_lib.errors import InputRefused
+from runbook_lib.restore import RestorePlan, plan_restore
+from tests.builders import NOW, asked, cluster, instance
+
+MOMENT = NOW - timedelta(hours=2)
+
+
+def plan(purpose: str = "copy", target: str = "", later: int = 0, **members: Any) -> RestorePlan:
+    return plan_restore(
+        cluster(**members),
+        instances=[instance(1), instance(2)],
+        asked=asked(MOMENT),
+        now=NOW + timedelta(seconds=later),
+        purpose=purpose,
+        target=target,
+    )
+
+
+def test_the_same_plan_made_later_has_the_same_id() -> None:
+    moved = {"LatestRestorableTime": NOW, "EarliestRestorableTime": NOW - timedelta(days=6, hours=23)}
+    assert plan().id == plan(later=600, **moved).id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"DeletionProtection": False},
+        {"VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-2"}]},
+        {"EngineVersion": "8.0.mysql_aurora.3.09.0"},
+        {"DbClusterResourceId": "cluster-OTHER"},
+        {"AssociatedRoles": [{"RoleArn": "arn:aws:iam::123456789012:role/s3", "FeatureName": "s3Import"}]},
+    ],
+)
+def test_a_changed_source_makes_another_plan(change: dict[str, Any]) -> None:
+    assert plan().id != plan(**change).id
+
+
+def test_another_purpose_or_target_is_another_plan() -> None:
+    assert len({plan().id, plan("cutover").id, plan(target="other-name").id}) == 3
+
+
+def test_no_call_names_the_source_as_its_target() -> None:
+    for call in plan("cutover").calls:
+        assert call.request["DBClusterIdentifier"] != "staging-db"
+        assert call.request.get("DBInstanceIdentifier") not in ("staging-db-1", "staging-db-2")
+
+
+def test_a_copy_is_cheap_and_a_cutover_is_as_the_source() -> None:
+    copy, cutover = (plan(purpose).calls[0].request for purpose in ("copy", "cutover"))
+    assert copy["BackupRetentionPeriod"] == 1
+    assert copy["DeletionProtection"] is False
+    assert cutover["BackupRetentionPeriod"] == 7
+    assert cutover["DeletionProtection"] is True
+    assert len(plan("copy").calls_of("CreateDBInstance")) == 1
+    assert len(plan("cutover").calls_of("CreateDBInstance")) == 2
+
+
+def test_what_a_restore_would_reset_is_sent_along() -> None:
+    request = plan("cutover").calls[0].request
+    assert request["VpcSecurityGroupIds"] == ["sg-1"]
+    assert request["DBClusterParameterGroupName"] == "staging-params"
+    assert request["DBSubnetGroupName"] == "private"
+    assert request["Port"] == 3307
+
+
+def test_monitoring_is_never_sent_with_the_restore_but_afterwards() -> None:
+    made = plan("cutover", MonitoringInterval=60, MonitoringRoleArn="arn:aws:iam::123456789012:role/monitor")
+    assert "MonitoringInterval" not in made.calls[0].request
+    (after,) = made.calls_of("ModifyDBCluster")
+    assert after.request["MonitoringInterval"] == 60
+
+
+def test_the_sources_own_tags_are_carried_but_not_awss() -> None:
+    keys = [tag["Key"] for tag in plan().calls[0].request["Tags"]]
+    assert "team" in keys
+    assert not any(key.startswith("aws:") for key in keys)
+
+
+@pytest.mark.parametrize("target", ["staging-db", "1abc", "a--b", "ends-", "ünicode", "x" * 64])
+def test_an_unusable_target_is_refused(target: str) -> None:
+    with pytest.raises(InputRefused):
+        plan(target=target)
+
+
+def test_a_long_source_name_still_gives_a_legal_target() -> None:
+    made = plan(DBClusterIdentifier="a" * 63)
+    assert len(made.target) <= 63
+
+
+def test_a_purpose_that_is_none_is_refused() -> None:
+    with pytest.raises(InputRefused):
+        plan("rollback")
+
+
+def test_a_source_without_restorable_times_is_refused() -> None:
+    with pytest.raises(InputRefused, match="no restorable times"):
+        plan(EarliestRestorableTime=None)
