@@ -16,6 +16,7 @@ from runbook_lib.restore import Way, recommended
 from runbook_lib.times import TimeWindow, ago, duration_text, full_text, iso, utc_text
 
 SHOWN_SNAPSHOTS = 40
+_ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}  # text over lines stays readable
 
 
 def cluster_facts(cluster: Cluster, instances: Sequence[Instance], *, zone: ZoneInfo, now: datetime) -> Table:
@@ -108,7 +109,9 @@ def window_figure(
             axes.barh(1, window.latest - window.earliest, left=window.earliest, height=0.5, color=BLUE, alpha=0.35)
             for end, text, side in ((window.earliest, "earliest", "left"), (window.latest, "latest", "right")):
                 axes.plot([end, end], [0.75, 1.25], color=BLUE, linewidth=2)
-                axes.annotate(f"{text}\n{_short(end, zone)}", (end, 1.3), ha=side, va="bottom", fontsize=9)
+                axes.annotate(
+                    f"{text}\n{_short(end, zone)}", (end, 1.3), ha=side, va="bottom", fontsize=9, bbox=_ON_WHITE
+                )
         for kind, marker, colour, row in (("automated", "o", GREEN, 0.35), ("manual", "D", GREY, 0.05)):
             taken = [s.created for s in snapshots if (s.kind == "automated") == (kind == "automated")]
             if taken:
@@ -116,7 +119,7 @@ def window_figure(
         if asked:
             inside = bool(window and asked in window)
             axes.axvline(asked, color=RED, linewidth=2, linestyle="-" if inside else "--")
-            label = f"asked: {_short(asked, zone)}" + ("" if inside else " (out of reach)")
+            label = f"  asked: {_short(asked, zone)}{'' if inside else ' (out of reach)'}  "
             axes.annotate(label, (asked, 1.95), color=RED, fontsize=10, fontweight="bold", **_beside(asked, window))
         axes.axvline(now, color="black", linewidth=1, linestyle=":")
         axes.set_ylim(-0.3, 2.3)
