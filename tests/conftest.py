@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from runbook_lib.errors import InputRefused
+from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
 
 
@@ -26,3 +28,10 @@ def engine(request: pytest.FixtureRequest) -> Engine:
         if os.environ.get("RUNBOOK_ALLOW_NO_ENGINE"):
             pytest.skip(str(error))
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def plane(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
+    """Give one data plane to the tests of a module."""
+    with DataPlane(engine, tmp_path_factory.mktemp("planes")) as plane:
+        yield plane

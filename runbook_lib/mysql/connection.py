@@ -135,7 +135,7 @@ def connect(
             **where,
             **_encryption(endpoint),
             user=credentials.user,
-            password=credentials.password,
+            password=credentials.password.encode(),  # as text pymysql takes Latin-1 only
             database=schema or None,
             charset="utf8mb4",
             autocommit=True,
