@@ -125,6 +125,11 @@ def exit_code_of(error_name: str) -> int:
     return found.exit_code if found else StepFailed.exit_code
 
 
+def is_ours(error_name: str) -> bool:
+    """Tell whether this library has an error class of that name."""
+    return error_name in _by_name(RunbookError)
+
+
 def _by_name(root: type[RunbookError]) -> dict[str, type[RunbookError]]:
     named = {root.__name__: root}
     for child in root.__subclasses__():
@@ -148,4 +153,5 @@ __all__ = [
     "TryLater",
     "Unreachable",
     "exit_code_of",
+    "is_ours",
 ]

@@ -1,0 +1,1 @@
+"""Records of headless runs: truthful, without secrets, checkable. `run.run_notebook` makes one."""

@@ -1,0 +1,126 @@
+"""Our papermill engine (entry point `papermill.engine`, name `runbook`): for papermill, Airflow and our own runner.
+
+It does not import papermill, so that papermill can load it while it is itself being imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook_lib import errors
+from runbook_lib.records.outcomes import Ending, Outcome
+from runbook_lib.records.parameters import check_parameters, read_parameters
+from runbook_lib.records.progress import Limits
+from runbook_lib.records.recording import INCIDENT_VARIABLE, Recording
+from runbook_lib.records.store import default_store
+
+if TYPE_CHECKING:
+    from runbook_lib.records.session import Run
+
+_INJECTED = "injected-parameters"
+
+
+class RunbookEngine:
+    """What papermill calls to run a prepared notebook. One call, one record."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: Any = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        *,
+        input_path: Any = "",
+        start_timeout: int = 60,
+        execution_timeout: float | None = None,
+        runbook_run: Run | None = None,
+        runbook_deadline: float = 0,
+        **options: Any,
+    ) -> Any:
+        """Run every cell and keep the record; give the executed notebook, clean of secrets.
+
+        Our runner calls this with `runbook_run`, which owns the record. Called by papermill alone, the parameters are
+        checked here, the record goes to the store $RUNBOOK_RECORDS names (its incident to $RUNBOOK_INCIDENT),
+        `execution_timeout` and `runbook_deadline` are the deadlines in seconds, and a run that was stopped raises.
+
+        Raises:
+            InputRefused: the parameters cannot be used, or no record can be kept. Nothing was run.
+            TimedOut, Aborted, KernelDied: the run ended so; its record is complete.
+        """
+        passed = {
+            "output_path": output_path,
+            "progress_bar": progress_bar,
+            "log_output": log_output,
+            "autosave_cell_every": autosave_cell_every,
+            "startup_timeout": start_timeout,
+            "kernel_name": kernel_name,
+            **options,
+        }
+        if runbook_run is not None:
+            return runbook_run.execute(nb, **passed).for_papermill()
+        limits = Limits(cell_seconds=execution_timeout or 0, run_seconds=runbook_deadline)
+        run = _own_run(nb, input_path, limits)
+        with run.guarded():
+            run.start_kernel(kernel_name, environment={}, cwd=None)
+            manager = run.execute(nb, **passed)
+            run.finish()
+            manager.save_elsewhere()
+        ending = run.recording.ending
+        assert ending is not None, "execute gives every run its ending"
+        if run.stop.signal:
+            os.kill(os.getpid(), run.stop.signal)  # whoever sent it meant this process, not only its notebook
+        _raise_if_stopped(ending)
+        return manager.for_papermill()
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        """Give the kernel to run in: the one asked for, else the notebook's own."""
+        return name or nb.metadata.get("kernelspec", {}).get("name") or "python3"
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:
+        """Give the notebook's language; ours are all Python."""
+        return language or nb.metadata.get("language_info", {}).get("name") or "python"
+
+
+def _own_run(nb: Any, input_path: Any, limits: Limits) -> Run:
+    from runbook_lib.records.session import Run
+
+    given = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
+    path = Path(str(input_path)) if isinstance(input_path, str) else Path("notebook.ipynb")
+    declared = read_parameters({"cells": [cell for cell in nb.cells if not _is_injected(cell)]}, name=path.name)
+    values = check_parameters(declared, given, name=path.name)
+    recording = Recording(
+        default_store(),
+        notebook=path.stem,
+        source=path.read_bytes() if path.is_file() else _canonical(nb),
+        parameters=values,
+        incident=os.environ.get(INCIDENT_VARIABLE, ""),
+    )
+    return Run(recording, limits=limits)
+
+
+def _is_injected(cell: Mapping[str, Any]) -> bool:
+    return _INJECTED in cell.get("metadata", {}).get("tags", ())
+
+
+def _canonical(nb: Any) -> bytes:
+    cells = [[cell["cell_type"], cell.get("id", ""), cell["source"]] for cell in nb.cells if not _is_injected(cell)]
+    return json.dumps(cells, ensure_ascii=False).encode()
+
+
+def _raise_if_stopped(ending: Ending) -> None:
+    kinds: dict[Outcome, type[errors.RunbookError]] = {
+        Outcome.TIMED_OUT: errors.TimedOut,
+        Outcome.ABORTED: errors.Aborted,
+        Outcome.KERNEL_DIED: errors.KernelDied,
+    }
+    if kind := kinds.get(ending.outcome):
+        raise kind(ending.headline, hint="The record tells how far it came.")

@@ -1,0 +1,98 @@
+"""One headless run of a notebook, one record: the call behind `runbook run` and `runbook rehearse`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.records.imports import without_slow_grammar
+from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
+from runbook_lib.records.progress import Limits, Progress
+from runbook_lib.records.recording import Recording
+from runbook_lib.records.session import Run, RunRecord
+from runbook_lib.records.store import Store, default_store
+
+__all__ = ["Limits", "Progress", "RunRecord", "notebook_parameters", "run_notebook"]
+
+
+def run_notebook(
+    notebook: Path,
+    *,
+    parameters: Mapping[str, Any],
+    incident: str = "",
+    store: Store | None = None,
+    environment: Mapping[str, str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    limits: Limits | None = None,
+    cwd: Path | None = None,
+) -> RunRecord:
+    """Run a notebook in a kernel of its own and keep the record.
+
+    `parameters` are Python values or `Written` texts. `environment` is set for the kernel on top of this process's.
+    `cwd` is where the kernel runs, this process's folder unless given. However the run ends, its ending is in what
+    this gives; it raises only before a kernel has started.
+
+    Raises:
+        InputRefused: the notebook or a parameter cannot be used, or no record can be kept. Nothing was run.
+    """
+    path, source, content = _read(notebook)
+    values = check_parameters(read_parameters(content, name=path.name), parameters, name=path.name)
+    recording = Recording(
+        store or default_store(), notebook=path.stem, source=source, parameters=values, incident=incident
+    )
+    run = Run(recording, limits=limits or Limits(), on_progress=on_progress)
+    with run.guarded():
+        kernel_name = content.get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
+        run.start_kernel(kernel_name, environment=environment or {}, cwd=cwd)
+        _through_papermill(path, values, run, kernel_name)
+    return run.finish()
+
+
+def _through_papermill(path: Path, values: Mapping[str, Any], run: Run, kernel_name: str) -> None:
+    with without_slow_grammar():
+        from papermill.engines import papermill_engines
+        from papermill.exceptions import PapermillExecutionError
+        from papermill.execute import execute_notebook
+
+    from runbook_lib.records.engine import RunbookEngine
+
+    papermill_engines.register("runbook", RunbookEngine)  # known even where the package is only on the path
+    try:
+        execute_notebook(
+            str(path),
+            None,
+            parameters=dict(values),
+            engine_name="runbook",
+            kernel_name=kernel_name,
+            progress_bar=False,
+            runbook_run=run,
+        )
+    except PapermillExecutionError:
+        if run.recording.ending is None:
+            raise
+
+
+def notebook_parameters(notebook: Path) -> tuple[Parameter, ...]:
+    """Read the parameters a notebook takes. Raises InputRefused."""
+    path, _, content = _read(notebook)
+    return read_parameters(content, name=path.name)
+
+
+def _read(notebook: Path) -> tuple[Path, bytes, dict[str, Any]]:
+    path = notebook if notebook.suffix == ".ipynb" or notebook.exists() else notebook.with_suffix(".ipynb")
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"There is no notebook {path}: {error.strerror}.", hint="Check the path.") from error
+    try:
+        content = json.loads(source)
+        if content["nbformat"] != 4:
+            raise InputRefused(
+                f"{path.name} is in notebook format {content['nbformat']}.", hint="Open and save it in JupyterLab."
+            )
+        return path, source, {"metadata": {}, **content, "cells": list(content["cells"])}
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputRefused(f"{path.name} is not a notebook.", hint="Name a Jupyter notebook (.ipynb).") from error

@@ -1,0 +1,161 @@
+"""One run from its first event to its finished record, whoever started it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook_lib import errors
+from runbook_lib.records.kernel import Kernel
+from runbook_lib.records.outcomes import Ending, Outcome
+from runbook_lib.records.progress import Limits, Progress
+from runbook_lib.records.recording import Recording
+from runbook_lib.records.signals import Stop
+
+if TYPE_CHECKING:
+    from runbook_lib.records.execution import TruthfulManager
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What came of a run. `result` is what the notebook's last cell showed; `losses` what its record lacks."""
+
+    folder: Path
+    run_id: str
+    incident: str
+    notebook: str
+    outcome: str
+    exit_code: int
+    headline: str
+    lines: tuple[str, ...]
+    result: dict[str, Any] | None
+    parameters: dict[str, Any]
+    started: datetime
+    ended: datetime
+    seconds: float
+    phases: tuple[tuple[str, float], ...]
+    losses: tuple[str, ...]
+
+
+class Run:
+    """A run in progress: its record, its kernel, its deadlines."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        limits: Limits,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.recording = recording
+        self.stop = Stop()
+        self._limits = limits
+        self._on_progress = on_progress
+        self._kernel: Kernel | None = None
+        self._manager: TruthfulManager | None = None
+        self._begun = time.monotonic()
+
+    def start_kernel(self, kernel_name: str, *, environment: Mapping[str, str], cwd: Path | None) -> None:
+        """Start the kernel process; it gets ready while this process goes on importing."""
+        recording = self.recording
+        recording.event(
+            "run-started",
+            run_id=recording.run_id,
+            notebook=recording.notebook,
+            incident=recording.incident,
+            parameters=recording.parameters,
+        )
+        self._kernel = Kernel(
+            run_id=recording.run_id,
+            kernel_name=kernel_name,
+            environment={**environment, **recording.environment()},
+            cwd=cwd,
+        )
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Listen to signals inside, and leave no kernel and no unfinished record behind, whatever goes wrong."""
+        try:
+            with self.stop.listening():
+                yield
+        except BaseException as error:
+            if self.recording.ending is None:
+                self._end(
+                    Ending(
+                        outcome=Outcome.FAILED,
+                        exit_code=errors.StepFailed.exit_code,
+                        headline=f"The runner itself failed: {type(error).__name__}.",
+                        error=type(error).__name__,
+                    )
+                )
+                self.finish()
+            raise
+        finally:
+            self._end_kernel(at_once=True)
+
+    def execute(self, nb: Any, **options: Any) -> TruthfulManager:
+        """Run the cells of a prepared notebook. `options` are papermill's."""
+        from runbook_lib.records.execution import TruthfulClient, TruthfulManager
+
+        assert self._kernel is not None, "start_kernel comes first"
+        names = ("output_path", "progress_bar", "log_output", "autosave_cell_every")
+        self._manager = manager = TruthfulManager(
+            nb, recording=self.recording, **{name: options.pop(name) for name in names if name in options}
+        )
+        manager.notebook_start()
+        client = TruthfulClient(
+            manager,
+            kernel=self._kernel,
+            recording=self.recording,
+            stop=self.stop,
+            limits=self._limits,
+            on_progress=self._on_progress,
+            **options,
+        )
+        ending = client.run()
+        self._end(ending)
+        self._end_kernel(at_once=bool(self.stop.reason))
+        manager.notebook_complete()
+        return manager
+
+    def _end(self, ending: Ending) -> None:
+        self.recording.ending = ending
+        self.recording.event("run-ended", outcome=ending.outcome.value, exit_code=ending.exit_code)
+
+    def _end_kernel(self, *, at_once: bool) -> None:
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            kernel.end(at_once=at_once)
+
+    def finish(self) -> RunRecord:
+        """Write what is left of the record and give what came of the run."""
+        recording, ending = self.recording, self.recording.ending
+        assert ending is not None, "finish comes after execute"
+        if self._manager is not None:
+            self._manager.save()
+        recording.folder.release()
+        return RunRecord(
+            folder=recording.path,
+            run_id=recording.run_id,
+            incident=recording.incident,
+            notebook=recording.notebook,
+            outcome=ending.outcome.value,
+            exit_code=ending.exit_code,
+            headline=recording.scrubber.text(ending.headline),
+            lines=tuple(recording.scrubber.text(line) for line in ending.lines),
+            result=recording.result,
+            parameters=recording.parameters,
+            started=recording.started,
+            ended=datetime.now(UTC),
+            seconds=round(time.monotonic() - self._begun, 3),
+            phases=tuple(recording.phases),
+            losses=tuple(recording.losses),
+        )

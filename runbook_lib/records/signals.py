@@ -1,0 +1,65 @@
+"""Ctrl-C, SIGTERM, SIGHUP and passed deadlines: all of them ask the run to stop, and the run says so truthfully."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from runbook_lib import errors
+from runbook_lib.records.outcomes import CellState, Ending, Outcome
+
+_HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Whether and why the run must stop. The first reason stays."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.timed_out = False
+        self.signal = 0
+
+    def ask(self, reason: str, *, timed_out: bool = False) -> None:
+        """Ask the run to stop after the running cell, which is interrupted."""
+        if not self.reason:
+            self.reason, self.timed_out = reason, timed_out
+
+    @property
+    def cell_state(self) -> CellState:
+        """Give the state of the cell that was running when the run was stopped."""
+        return CellState.TIMED_OUT if self.timed_out else CellState.INTERRUPTED
+
+    def ending(self, *, cell: int) -> Ending:
+        """Give the run's ending. `cell` is where it stopped, from 1."""
+        kind = errors.TimedOut if self.timed_out else errors.Aborted
+        return Ending(
+            outcome=Outcome.TIMED_OUT if self.timed_out else Outcome.ABORTED,
+            exit_code=kind.exit_code,
+            headline=f"Stopped at cell {cell}: {self.reason}.",
+            error=kind.__name__,
+        )
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear the signals that end a process. Afterwards they mean again what they meant before.
+
+        Only the main thread may do so; elsewhere the signals stay with whoever has them.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[int, Any] = {number: signal.signal(number, self._heard) for number in _HEARD}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.signal = self.signal or number
+        self.ask(f"{signal.Signals(number).name} was received")

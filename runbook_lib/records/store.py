@@ -1,0 +1,172 @@
+"""The store: a local folder of records, `<incident>/<UTC>-<notebook>-<run id>/`, written atomically, never over.
+
+A run that goes on holds a lock in `.running/`; the system lets it go when the process ends, however it ends. So a
+record that is not finished and whose lock is free belongs to a run that was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from runbook_lib.errors import InputRefused
+
+STORE_VARIABLE = "RUNBOOK_RECORDS"
+DEFAULT_STORE = Path("records")
+UNFILED = "unfiled"
+NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.jsonl", "report.html"
+FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_LEAST_FREE_BYTES = 64 << 20  # a record is a few MB; below this the disk is as good as full
+
+
+def new_run_id() -> str:
+    """Give an id that names one run: 8 hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part.
+
+    `lasting` waits until it is on the disk; a run in progress leaves that to the system.
+
+    Raises:
+        OSError: it cannot be written; the old one is still there.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            if lasting:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    if lasting:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class RecordFolder:
+    """The folder of one record while its run goes on. `write` is how bytes get to the disk."""
+
+    def __init__(self, path: Path, *, lock: int, lock_path: Path, write: Callable[..., None]) -> None:
+        self.path = path
+        self._lock = lock
+        self._lock_path = lock_path
+        self._write = write
+
+    def write(self, name: str, content: bytes, *, lasting: bool = True) -> None:
+        """Write one of the record's files. Raises OSError when that fails."""
+        self._write(self.path / name, content, lasting=lasting)
+
+    def release(self) -> None:
+        """Let the run's lock go: the record is finished."""
+        with suppress(OSError):
+            self._lock_path.unlink()
+        os.close(self._lock)
+
+
+class Store:
+    """A folder of records. `write` may be replaced by what writes elsewhere or, in tests, fails."""
+
+    def __init__(self, root: Path, *, write: Callable[..., None] = write_atomically) -> None:
+        self.root = root.absolute()
+        self._write = write
+
+    def open_record(self, *, notebook: str, incident: str, run_id: str, started: datetime) -> RecordFolder:
+        """Make the folder of a new record and lock it.
+
+        Raises:
+            InputRefused: the incident cannot be a folder's name, or the store is full or cannot be written.
+        """
+        where = check_incident(incident) or UNFILED
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", notebook).strip(".-") or "notebook"
+        path = self.root / where / f"{started.strftime('%Y%m%dT%H%M%SZ')}-{stem}-{run_id}"
+        try:
+            (self.root / ".running").mkdir(parents=True, exist_ok=True)
+            lock_path = self.root / ".running" / run_id
+            lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            holder = {"folder": str(path.relative_to(self.root)), "pid": os.getpid(), "host": socket.gethostname()}
+            os.write(lock, json.dumps(holder).encode())
+            path.mkdir(parents=True)
+            self._check_room(path)
+        except OSError as error:
+            raise InputRefused(
+                f"No record can be kept in {self.root}: {error.strerror or error}.",
+                hint="Nothing was run. Make room or name another folder with --records.",
+            ) from error
+        return RecordFolder(path, lock=lock, lock_path=lock_path, write=self._write)
+
+    def _check_room(self, path: Path) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free < _LEAST_FREE_BYTES:
+            raise OSError(28, f"only {free >> 20} MiB are free")
+        self._write(path / "probe", b"room", lasting=False)
+        (path / "probe").unlink(missing_ok=True)
+
+    def is_running(self, run_id: str) -> bool:
+        """Tell whether the run's process still holds its lock."""
+        try:
+            descriptor = os.open(self.root / ".running" / run_id, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(descriptor)
+
+    def folders(self) -> Iterator[Path]:
+        """Give every record's folder, oldest first."""
+        found = [path for path in self.root.glob("*/*Z-*") if path.is_dir() and not path.parent.name.startswith(".")]
+        yield from sorted(found, key=lambda path: path.name)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store's lock: what reads the chain's end and writes the next link happens inside."""
+        descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def check_incident(incident: str) -> str:
+    """Give the incident back if it can name a folder everywhere. Raises InputRefused."""
+    if incident and not _SAFE.fullmatch(incident):
+        raise InputRefused(
+            f'The incident "{incident}" cannot name a folder.',
+            hint="Use letters, digits, dots, hyphens and underscores, for example INC-2041.",
+        )
+    return incident
+
+
+def default_store() -> Store:
+    """Give the store $RUNBOOK_RECORDS names, else `records` in the current folder."""
+    return Store(Path(os.environ.get(STORE_VARIABLE) or DEFAULT_STORE))
