@@ -1,0 +1,155 @@
+"""The state of the stand-in's RDS in one region, and what every rule needs of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.rds import urls
+from moto.rds.exceptions import RDSClientError
+from moto.rds.models import RDSBackend
+
+from runbook_lib.rehearsal.control.aurora.errors import cluster_missing, cluster_state, invalid_value
+from runbook_lib.rehearsal.control.aurora.models import Cluster, Instance, whole_milliseconds
+from runbook_lib.rehearsal.control.data import Data
+from runbook_lib.rehearsal.control.faults import Faults
+from runbook_lib.rehearsal.control.pace import Pace
+from runbook_lib.rehearsal.control.steps import Steps
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the stand-in's parts share. `lock` guards every change of RDS's state."""
+
+    data: Data | None
+    pace: Pace
+    faults: Faults
+    steps: Steps = field(default_factory=Steps)
+    lock: RLock = field(default_factory=RLock)
+
+
+class AuroraBackend(RDSBackend):
+    """moto's RDS with room for what moto does not know."""
+
+    def __init__(self, region_name: str, account_id: str, *, world: World) -> None:
+        self.world = world
+        super().__init__(region_name, account_id)
+        self.custom_endpoints: dict[str, dict[str, Any]] = {}
+        self.retained_backups: dict[str, RetainedBackup] = {}
+        self.backtracks: list[dict[str, Any]] = []
+        self.event_log: list[dict[str, Any]] = []
+
+    def reset(self) -> None:
+        """Begin anew, in the same world."""
+        region, account, world = self.region_name, self.account_id, self.world
+        self.__dict__ = {}
+        AuroraBackend.__init__(self, region, account, world=world)
+
+    @property
+    def url_bases(self) -> list[str]:
+        """moto finds its addresses by the name of the class's module, which ours is not."""
+        return list(urls.url_bases)
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        """The one address of RDS's query API, answered by our actions."""
+        from runbook_lib.rehearsal.control.aurora.actions import AuroraResponse  # it needs this module
+
+        return {"/": AuroraResponse.dispatch}
+
+    @property
+    def pace(self) -> Pace:
+        """How long things take."""
+        return self.world.pace
+
+    @property
+    def zones(self) -> list[str]:
+        """The availability zones there are; Tokyo's letters, as that is where the stand-in stands by default."""
+        return [f"{self.region_name}{letter}" for letter in "acd"]
+
+    def now(self) -> datetime:
+        """Give the moment, aware UTC."""
+        return datetime.now(UTC)
+
+    def cluster(self, name: str) -> Cluster:
+        """Give a cluster by its identifier or ARN."""
+        found = self.clusters.get(name.rsplit(":", 1)[-1])
+        if not isinstance(found, Cluster):
+            raise cluster_missing(name)
+        return found
+
+    def available_cluster(self, name: str) -> Cluster:
+        """Give a cluster that must be available."""
+        cluster = self.cluster(name)
+        if cluster.status != "available":
+            raise cluster_state(
+                f"DbCluster {cluster.db_cluster_identifier} is in {cluster.status} state "
+                "but expected it to be one of available."
+            )
+        return cluster
+
+    def instance(self, name: str) -> Instance:
+        """Give an Aurora instance by its identifier."""
+        found = self.databases.get(name.rsplit(":", 1)[-1])
+        if not isinstance(found, Instance):
+            raise RDSClientError("DBInstanceNotFound", f"DBInstance {name} not found.")
+        return found
+
+    def vpc_of(self, subnet_group: str | None) -> str:
+        """Give the VPC of a subnet group, else the default VPC."""
+        group = self.subnet_groups.get(subnet_group or "")
+        if group is not None and getattr(group, "vpc_id", None):
+            return str(group.vpc_id)
+        ec2 = ec2_backends[self.account_id][self.region_name]
+        return str(ec2.default_vpc.id)
+
+    def default_security_group(self, subnet_group: str | None) -> str:
+        """Give the default security group of the VPC, where a cluster lands that names none."""
+        ec2 = ec2_backends[self.account_id][self.region_name]
+        group = ec2.get_default_security_group(self.vpc_of(subnet_group))
+        assert group is not None, "every VPC has a default group"
+        return str(group.id)
+
+    def check_groups(self, settings: dict[str, Any]) -> None:
+        """Refuse a subnet group, parameter group or security group that does not exist."""
+        subnet_group = settings.get("db_subnet_group_name")
+        if subnet_group not in (None, "default") and subnet_group not in self.subnet_groups:
+            raise RDSClientError("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnet_group} not found.")
+        parameters = settings.get("db_cluster_parameter_group_name")
+        if parameters and not parameters.startswith("default.") and parameters not in self.db_cluster_parameter_groups:
+            raise RDSClientError("DBClusterParameterGroupNotFound", f"DBClusterParameterGroup not found: {parameters}")
+        ec2 = ec2_backends[self.account_id][self.region_name]
+        for group in settings.get("vpc_security_group_ids") or []:
+            if ec2.get_security_group_from_id(group) is None:
+                raise invalid_value(f"Invalid security group , groupId= {group}, groupName=.")
+
+    def record(
+        self, source: Any, message: str, *categories: str, at: datetime | None = None, under: str | None = None
+    ) -> None:
+        """Write an event about a cluster, instance or snapshot; `under` where the name has changed since."""
+        self.event_log.append(
+            {
+                "SourceIdentifier": under or source.resource_id,
+                "SourceType": source.event_source_type,
+                "Message": message,
+                "EventCategories": list(categories),
+                "Date": whole_milliseconds(at or self.now()),
+                "SourceArn": source.arn,
+            }
+        )
+
+
+@dataclass(kw_only=True)
+class RetainedBackup:
+    """The automated backup that outlives its cluster. `last` is the end of its window."""
+
+    cluster: Cluster
+    since: datetime
+    last: datetime

@@ -1,0 +1,206 @@
+"""What stands before moto: it reads each request, logs it, and lets faults happen to it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from runbook_lib.rehearsal.control.faults import Faults, Refusal
+from runbook_lib.rehearsal.control.pricing import PriceList
+from runbook_lib.rehearsal.control.request_log import Request, RequestLog
+
+log = logging.getLogger(__name__)
+
+App = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
+Check = Callable[[Request, WSGIEnvironment, bytes], Refusal | None]
+
+# Signing names that are not boto3's names of the services.
+_BOTO_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]*)/([^/]+)/aws4_request")
+_SECRET = re.compile(r"password|secretstring|secretbinary", re.IGNORECASE)
+
+
+class ConnectionCut(Exception):
+    """Ends the connection in the middle of an answer."""
+
+
+class Front:
+    """A WSGI application around moto's."""
+
+    def __init__(self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: PriceList) -> None:
+        self._inner = inner
+        self._prices = prices
+        self._log = log
+        self._faults = faults
+        self._permission = permission
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        body = _whole_body(environ)
+        request = read_request(environ, body)
+        if request is None:
+            return self._inner(environ, start_response)
+        self._log.add(request)
+        refusal = self._faults.refusal_of(request) or self._permission(request, environ, body)
+        if refusal is not None and not refusal.cut:
+            return _answer(start_response, request, refusal)
+        if request.mutating and self._faults.before:
+            self._faults.before(request)
+        answer = self._served(environ, start_response, request)
+        if request.mutating and self._faults.after:
+            self._faults.after(request)
+        if refusal is not None:
+            return _cut_off(answer)
+        return answer
+
+    def _served(self, environ: WSGIEnvironment, start_response: StartResponse, request: Request) -> Iterable[bytes]:
+        if request.service == "pricing":
+            answer = self._prices.answer(request)
+            return (
+                _answer(start_response, request, answer)
+                if isinstance(answer, Refusal)
+                else _json_answer(start_response, answer)
+            )
+        try:
+            return list(self._inner(environ, start_response))
+        except NotImplementedError:
+            log.error("The stand-in does not know %s", request)
+            unknown = Refusal(code="InvalidAction", message=f"The rehearsal's AWS does not know {request}.")
+            return _answer(start_response, request, unknown)
+        except Exception:  # whatever it was, the client must get an answer in its protocol
+            log.exception("The stand-in failed at %s", request)
+            failure = Refusal(code="InternalFailure", message="The rehearsal's AWS failed; see its log.", status=500)
+            return _answer(start_response, request, failure)
+
+
+def _cut_off(answer: Iterable[bytes]) -> Iterable[bytes]:
+    whole = b"".join(answer)
+    yield whole[: len(whole) // 2]
+    raise ConnectionCut
+
+
+def _whole_body(environ: WSGIEnvironment) -> bytes:
+    """Read the body, and put it back for the one who reads it next."""
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked" or "CONTENT_LENGTH" not in environ:
+        return b""
+    body: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def read_request(environ: WSGIEnvironment, body: bytes) -> Request | None:
+    """Say what is asked, or None for what no AWS client sends (moto's own pages)."""
+    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if not found or environ.get("PATH_INFO", "").startswith("/moto-api"):
+        return None
+    access_key, _region, signing_name = found.groups()
+    service = _BOTO_NAMES.get(signing_name, signing_name)
+    operation, parameters = _operation(environ, body, service)
+    return Request(
+        service=service,
+        operation=operation,
+        parameters=_without_secrets(parameters),
+        at=datetime.now(UTC),
+        access_key=access_key,
+    )
+
+
+def _operation(environ: WSGIEnvironment, body: bytes, service: str) -> tuple[str, dict[str, Any]]:
+    content_type = environ.get("CONTENT_TYPE", "")
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return target.rpartition(".")[2], _json(body)
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        operation = fields.pop("Action", "")
+        fields.pop("Version", None)
+        return operation, _nested(fields)
+    return _rest_operation(environ, service)
+
+
+def _rest_operation(environ: WSGIEnvironment, service: str) -> tuple[str, dict[str, Any]]:
+    method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+    where = {"Path": path} | dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    names = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "POST": "Post", "DELETE": "Delete"}
+    kind = "Object" if path.strip("/").count("/") else "Bucket" if path.strip("/") else "Buckets"
+    return f"{names.get(method, method.title())}{kind if service == 's3' else ''}", where
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(body or b"{}")
+    except ValueError:
+        return {}  # not JSON: moto will answer what is wrong with it
+    return read if isinstance(read, dict) else {"": read}
+
+
+def _nested(fields: dict[str, str]) -> dict[str, Any]:
+    """Read `Tags.Tag.1.Key=a` as {"Tags": [{"Key": "a"}]}: the names between a list and its numbers are left out."""
+    tree: dict[str, Any] = {}
+    for name, value in fields.items():
+        at = tree
+        *path, last = name.split(".")
+        for part in path:
+            at = at.setdefault(part, {})
+        at[last] = value
+    return {name: _lists(value) for name, value in tree.items()}
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isdigit() for key in value):
+        return [_lists(value[key]) for key in sorted(value, key=int)]
+    if len(value) == 1:
+        inner = next(iter(value.values()))
+        if isinstance(inner, dict) and inner and all(key.isdigit() for key in inner):
+            return _lists(inner)
+    return {key: _lists(inner) for key, inner in value.items()}
+
+
+def _without_secrets(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(inner, name) for inner in value]
+    if isinstance(value, str) and _SECRET.search(name) and value.lower() not in ("true", "false"):
+        return "…"
+    return value
+
+
+def _json_answer(start_response: StartResponse, answer: Mapping[str, Any]) -> Iterable[bytes]:
+    encoded = json.dumps(answer).encode()
+    start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(encoded)))])
+    return [encoded]
+
+
+def _answer(start_response: StartResponse, request: Request, refusal: Refusal) -> Iterable[bytes]:
+    """Write an error in the service's own protocol, so that boto3 reads its code."""
+    json_services = {"glue", "kms", "secretsmanager", "ce", "pricing", "service-quotas", "logs", "cloudwatch"}
+    if request.service in json_services:
+        body = json.dumps({"__type": refusal.code, "message": refusal.message})
+        kind = "application/x-amz-json-1.1"
+    elif request.service == "s3":
+        body = f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>"
+        kind = "application/xml"
+    elif request.service == "ec2":
+        body = (
+            f"<Response><Errors><Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error></Errors>"
+            "<RequestID>stand-in</RequestID></Response>"
+        )
+        kind = "text/xml"
+    else:
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusal.code}</Code><Message>{refusal.message}</Message>"
+            "</Error><RequestId>stand-in</RequestId></ErrorResponse>"
+        )
+        kind = "text/xml"
+    encoded = body.encode()
+    start_response(f"{refusal.status} {refusal.code}", [("Content-Type", kind), ("Content-Length", str(len(encoded)))])
+    return [encoded]

@@ -1,0 +1,28 @@
+"""How long the stand-in lets things take, and how far restorable times lag behind the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Shortest time each change spends in its passing status; the data plane's real work may make it longer.
+
+    `lag` is how far LatestRestorableTime stays behind the clock: AWS says typically less than five minutes
+    (Aurora User Guide, "Restoring a DB cluster to a specified time"); a rehearsal cannot wait that long.
+    """
+
+    cluster: timedelta = timedelta(seconds=2)
+    instance: timedelta = timedelta(seconds=3)
+    snapshot: timedelta = timedelta(seconds=1)
+    modify: timedelta = timedelta(seconds=1)
+    delete: timedelta = timedelta(seconds=1)
+    lag: timedelta = timedelta(seconds=2)
+
+
+def brisk(*, milliseconds: int = 30, lag: timedelta = timedelta(0)) -> Pace:
+    """Give the pace for tests: each change takes `milliseconds`, an instance twice that."""
+    step = timedelta(milliseconds=milliseconds)
+    return Pace(cluster=step, instance=2 * step, snapshot=step, modify=step, delete=step, lag=lag)
