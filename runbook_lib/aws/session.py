@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.utils import parse_timestamp
 
 from runbook_lib import __version__
 from runbook_lib.aws.translate import translated
@@ -64,6 +67,23 @@ class AwsSession:
         return Identity(account=answer["Account"], arn=answer["Arn"])
 
 
+def _botocore_session() -> botocore.session.Session:
+    """Make a session that reads times in plain UTC.
+
+    botocore gives them the machine's own zone, at 25 microseconds each: a year of daily metrics has a million.
+    """
+    session = botocore.session.Session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_utc_moment)
+    return session
+
+
+def _utc_moment(value: str | int | float) -> datetime:
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    moment: datetime = parse_timestamp(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def connect(*, region: str = "", profile: str = "") -> AwsSession:
     """Open a session. Empty values mean what the environment and AWS's own config files say.
 
@@ -71,7 +91,9 @@ def connect(*, region: str = "", profile: str = "") -> AwsSession:
         InputRefused: the profile or the region does not exist, or no region is set anywhere.
     """
     try:
-        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+        session = boto3.Session(
+            profile_name=profile or None, region_name=region or None, botocore_session=_botocore_session()
+        )
     except ProfileNotFound as error:
         names = ", ".join(boto3.Session().available_profiles) or "none"
         raise InputRefused(

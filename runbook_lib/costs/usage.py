@@ -1,0 +1,139 @@
+"""What CloudWatch measured of the backups: one row a cluster, one column a day, in GiB.
+
+AWS gives one point a day and charged snapshot, so backup metrics are read with Sum over a day; an average of them
+would be one snapshot's size. Source: Aurora User Guide, "Understanding Amazon Aurora backup storage usage".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runbook_lib.aws import AwsSession, declare
+from runbook_lib.costs.months import days_from, midnight
+from runbook_lib.costs.rule import GIB
+from runbook_lib.errors import AccessDenied, StepFailed
+
+_GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
+
+# Source: CloudWatch API reference, GetMetricData. Answers of more points than the second come in pages.
+QUERIES_A_REQUEST = 500
+POINTS_A_PAGE = 100_800
+USD_A_METRIC = 0.01 / 1000  # CloudWatch's price of one metric asked for
+DAYS_UNSETTLED = 2  # today and yesterday: their points may still be missing or grow
+
+_METRICS = {
+    "volume_gib": ("VolumeBytesUsed", "Average"),
+    "used_gib": ("BackupRetentionPeriodStorageUsed", "Sum"),
+    "snapshot_gib": ("SnapshotStorageUsed", "Sum"),
+    "billed_gib": ("TotalBackupStorageBilled", "Sum"),
+}
+Grid = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Usage:
+    """Daily sizes in GiB, `grid[cluster, day]`; NaN where AWS gave no point, which is never filled.
+
+    `used_gib` is before the free amount; `snapshot_gib` are snapshots outside the window; `billed_gib` is everything
+    AWS bills. `settled` is the last day whose points are taken as complete.
+    """
+
+    clusters: tuple[str, ...]
+    first: date
+    settled: date
+    volume_gib: Grid = field(repr=False)
+    used_gib: Grid = field(repr=False)
+    snapshot_gib: Grid = field(repr=False)
+    billed_gib: Grid = field(repr=False)
+    metrics_asked: int = 0
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days of the columns."""
+        return days_from(self.first, self.volume_gib.shape[1])
+
+    @property
+    def asked_usd(self) -> float:
+        """What asking CloudWatch cost."""
+        return self.metrics_asked * USD_A_METRIC
+
+    def column(self, day: date) -> int:
+        """Give a day's column; it may lie outside the grid."""
+        return (day - self.first).days
+
+    def span(self, first: date, last: date) -> slice:
+        """Give the columns of the days from `first` to `last`, both included, as far as they are in the grid."""
+        return slice(max(0, self.column(first)), max(0, self.column(last) + 1))
+
+    def row(self, cluster: str) -> int:
+        """Give a cluster's row."""
+        return self.clusters.index(cluster)
+
+    def missing(self) -> NDArray[np.bool_]:
+        """Mark the settled days of a living cluster for which AWS gave no billed amount."""
+        settled = np.array([day <= self.settled for day in self.days])
+        marked: NDArray[np.bool_] = ~np.isnan(self.volume_gib) & np.isnan(self.billed_gib) & settled
+        return marked
+
+
+def read_usage(session: AwsSession, clusters: Sequence[str], *, first: date, last: date, now: datetime) -> Usage:
+    """Read the four metrics of every cluster for the days from `first` to `last`, both included.
+
+    It makes as few requests as AWS allows: 500 metrics in each, one page for every 100,800 points.
+
+    Raises:
+        AccessDenied: the caller may not use cloudwatch:GetMetricData.
+        StepFailed: CloudWatch could not give a metric.
+    """
+    names = tuple(dict.fromkeys(clusters))
+    days = (last - first).days + 1
+    grids = {name: np.full((len(names), days), np.nan) for name in _METRICS}
+    queries = [_query(name, row, cluster) for row, cluster in enumerate(names) for name in _METRICS]
+    epoch = midnight(first)
+    for start in range(0, len(queries), QUERIES_A_REQUEST):
+        asked = queries[start : start + QUERIES_A_REQUEST]
+        for result in _results(session, asked, start=epoch, end=midnight(last + timedelta(days=1))):
+            name, _, row = result["Id"].rpartition("_")
+            columns = [(at - epoch).days for at in result["Timestamps"]]
+            grids[name][int(row), columns] = np.asarray(result["Values"], dtype=np.float64) / GIB
+    return Usage(
+        clusters=names,
+        first=first,
+        settled=now.date() - timedelta(days=DAYS_UNSETTLED),
+        metrics_asked=len(queries),
+        **grids,
+    )
+
+
+def _results(
+    session: AwsSession, queries: list[dict[str, Any]], *, start: datetime, end: datetime
+) -> Iterator[dict[str, Any]]:
+    for result in _GET_METRIC_DATA.pages(session, MetricDataQueries=queries, StartTime=start, EndTime=end):
+        status = result.get("StatusCode")
+        if status == "Forbidden":
+            raise AccessDenied(
+                "CloudWatch does not let this caller read the metrics of AWS/RDS.",
+                hint="Ask for the permission cloudwatch:GetMetricData.",
+            )
+        if status == "InternalError":
+            raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")
+        yield result
+
+
+def _query(name: str, row: int, cluster: str) -> dict[str, Any]:
+    metric, statistic = _METRICS[name]
+    dimensions = [{"Name": "DBClusterIdentifier", "Value": cluster}]
+    return {
+        "Id": f"{name}_{row}",
+        "MetricStat": {
+            "Metric": {"Namespace": "AWS/RDS", "MetricName": metric, "Dimensions": dimensions},
+            "Period": 86_400,
+            "Stat": statistic,
+        },
+    }
