@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,15 @@ class Figure:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {"text/plain": str(self), "image/png": base64.b64encode(self.png).decode()}
+
+    def html(self) -> str:
+        """Write the picture as self-contained HTML, with its message as the text for those who do not see it."""
+        data = base64.b64encode(self.png).decode()
+        style = "max-width:100%;background:white"
+        return (
+            f'<img src="data:image/png;base64,{data}" alt="{escape(f"{self.title} {self.words}")}" style="{style}">'
+            f'<div style="font-size:13px;margin:.2em 0 .8em">{escape(self.words)}</div>'
+        )
 
 
 def draw(

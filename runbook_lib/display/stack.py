@@ -1,4 +1,4 @@
-"""Several tables under each other as one value, so that one cell shows one thing."""
+"""Several tables and figures under each other as one value, so that one cell shows one thing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from runbook_lib.display.figure import Figure
 from runbook_lib.display.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A headline, tables, and a closing sentence that says what to do."""
+    """A headline, tables and figures, and a closing sentence that says what to do."""
 
     headline: str
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Table | Figure, ...] = ()
     closing: str = ""
 
     def __str__(self) -> str:

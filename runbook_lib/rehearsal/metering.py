@@ -125,9 +125,16 @@ class Metering:
         start, end = (date.fromisoformat(request["TimePeriod"][name]) for name in ("Start", "End"))
         periods = [self._period(request, first, last) for first, last in _periods(start, end, request["Granularity"])]
         begin = int(request.get("NextPageToken") or 0)
-        answer: dict[str, Any] = {"ResultsByTime": periods[begin : begin + self.page_size]}
-        if begin + self.page_size < len(periods):
-            answer["NextPageToken"] = str(begin + self.page_size)
+        page, end_of_page, position = [], begin + self.page_size, 0
+        for period in periods:
+            groups = period["Groups"]
+            part = groups[max(0, begin - position) : max(0, end_of_page - position)]
+            if part or (not groups and begin <= position < end_of_page):
+                page.append({**period, "Groups": part})
+            position += len(groups)
+        answer: dict[str, Any] = {"ResultsByTime": page}
+        if end_of_page < position:
+            answer["NextPageToken"] = str(end_of_page)
         return 200, {}, json.dumps(answer)
 
     def _period(self, request: dict[str, Any], first: date, end: date) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""What could be saved, each with its sum, its reason and the way to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from runbook_lib.costs.cleanup import Candidate
+from runbook_lib.costs.copies import Copy
+from runbook_lib.costs.estate import AWS_BACKUP
+from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
+
+_SAME_DATA = timedelta(days=1)
+_SOON = timedelta(days=14)
+DAYS_A_MONTH = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One thing to do. `saves_usd_month` is what it saves a month from then on."""
+
+    cluster: str
+    what: str
+    why: str
+    saves_usd_month: float
+    how: str
+
+
+def advice(
+    *,
+    held: Sequence[Holding],
+    candidates: Sequence[Candidate],
+    copies: Sequence[Copy],
+    retentions: Mapping[str, tuple[int, Sequence[RetentionCost]]],
+    usd_gib_month: float,
+    now: datetime,
+) -> tuple[Advice, ...]:
+    """Put together everything that would save, the largest sum first.
+
+    `retentions` gives each living cluster's retention today and what it would cost at every other.
+    """
+    found = [
+        *_snapshots(candidates, usd_gib_month),
+        *_covered_twice(held, usd_gib_month, now.date()),
+        *_soon(held, usd_gib_month, now.date()),
+        *(entry for name, costs in retentions.items() for entry in _retention(name, *costs)),
+        *(_expired(copy, now) for copy in copies if copy.is_expired(now) and copy.usd_a_day),
+    ]
+    return tuple(sorted(found, key=lambda entry: -entry.saves_usd_month))
+
+
+def _snapshots(candidates: Sequence[Candidate], usd_gib_month: float) -> list[Advice]:
+    found = []
+    for name in dict.fromkeys(candidate.cluster for candidate in candidates):
+        own = [candidate for candidate in candidates if candidate.cluster == name]
+        usd = sum(candidate.size_gib or 0.0 for candidate in own) * usd_gib_month
+        found.append(
+            Advice(
+                cluster=name,
+                what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} past the days to keep",
+                why="each is outside the window and costs its full size; the newest of the cluster stays",
+                saves_usd_month=usd,
+                how="read the clean-up plan below and approve it",
+            )
+        )
+    return found
+
+
+def _covered_twice(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
+    found = []
+    by_backup = [holding for holding in held if holding.origin == AWS_BACKUP]
+    for holding in held:
+        if holding.origin == AWS_BACKUP or not holding.costs_on(today) or not holding.size_gib:
+            continue
+        twin = next((other for other in by_backup if _same_data(holding, other)), None)
+        if twin:
+            found.append(
+                Advice(
+                    cluster=holding.snapshot.cluster,
+                    what=f"delete {holding.name}",
+                    why=f"AWS Backup holds the same day ({twin.name}); both cost their full size",
+                    saves_usd_month=holding.size_gib * usd_gib_month,
+                    how="lower `keep_days`, or delete it in the console",
+                )
+            )
+    return found
+
+
+def _same_data(one: Holding, other: Holding) -> bool:
+    same_cluster = one.snapshot.cluster == other.snapshot.cluster
+    return same_cluster and abs(one.snapshot.created - other.snapshot.created) <= _SAME_DATA
+
+
+def _soon(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
+    found = []
+    for name in dict.fromkeys(holding.snapshot.cluster for holding in held):
+        own = [h for h in held if h.snapshot.cluster == name and today < h.costs_from <= today + _SOON and h.size_gib]
+        if own:
+            first = min(holding.costs_from for holding in own)
+            found.append(
+                Advice(
+                    cluster=name,
+                    what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} before {first}",
+                    why="the window covers them now, so they cost nothing and add nothing; from that day they cost",
+                    saves_usd_month=sum(holding.size_gib or 0.0 for holding in own) * usd_gib_month,
+                    how="delete those that nobody needs beyond the window",
+                )
+            )
+    return found
+
+
+def _retention(name: str, today: int, costs: Sequence[RetentionCost]) -> list[Advice]:
+    better = cheaper_retention(costs, today=today)
+    if better is None:
+        return []
+    now = next(cost.usd for cost in costs if cost.retention_days == today)
+    return [
+        Advice(
+            cluster=name,
+            what=f"keep automated backups {better.retention_days} days instead of {today}",
+            why=f"the window then covers snapshots that cost now: {usd_text(better.usd)} a month, not {usd_text(now)}",
+            saves_usd_month=now - better.usd,
+            how="ModifyDBCluster with BackupRetentionPeriod; it is an alternative to deleting the snapshots",
+        )
+    ]
+
+
+def _expired(copy: Copy, now: datetime) -> Advice:
+    return Advice(
+        cluster=copy.cluster,
+        what=f"delete the restored copy {copy.cluster}",
+        why=f"it expired on {copy.expires:%Y-%m-%d} and has cost {usd_text(copy.usd_so_far(now))} so far",
+        saves_usd_month=(copy.usd_a_day or 0.0) * DAYS_A_MONTH,
+        how="check that nobody uses it, then delete its instances and the cluster",
+    )

@@ -1,0 +1,134 @@
+"""What is billed on each day, by AWS's metrics and by the rule, for every cluster at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+
+from runbook_lib.costs.holdings import Holding, listed_gib
+from runbook_lib.costs.months import Month
+from runbook_lib.costs.rule import CapReading
+from runbook_lib.costs.usage import Grid, Usage
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Amounts:
+    """Daily billed GiB, `grid[cluster, day]`, NaN where AWS gave nothing.
+
+    `automated_gib` and `snapshot_gib` are AWS's metrics taken apart; `model_gib` is the rule, worked out from the
+    volume and the use before the free amount, plus the snapshots. `listed_gib` are the snapshots of today's list alone:
+    those deleted since are in the metric, and nowhere else.
+    """
+
+    usage: Usage
+    automated_gib: Grid = field(repr=False)
+    snapshot_gib: Grid = field(repr=False)
+    model_gib: Grid = field(repr=False)
+    model_other_reading_gib: Grid = field(repr=False)
+    listed_gib: Grid = field(repr=False)
+
+    def gib_months(self, grid: Grid, month: Month, *, until: date | None = None) -> Grid:
+        """Give each cluster's GB-months of a month: settled days added up, divided by all days of the month."""
+        last = min(month.last, self.usage.settled, until or month.last)
+        part = grid[:, self.usage.span(month.first, last)]
+        total: Grid = np.nansum(part, axis=1) / month.days
+        return total
+
+    def settled_days(self, month: Month) -> int:
+        """Count the days of a month whose points are taken as complete."""
+        first, last = max(month.first, self.usage.first), min(month.last, self.usage.settled, self.usage.days[-1])
+        return max(0, (last - first).days + 1)
+
+    def missing_days(self, month: Month) -> int:
+        """Count cluster-days of a month for which AWS gave no amount. They are not filled."""
+        return int(self.usage.missing()[:, self.usage.span(month.first, month.last)].sum())
+
+    def last_settled(self, grid: Grid) -> Grid:
+        """Give each cluster's amount on the last settled day, nothing where there is no point."""
+        return np.nan_to_num(grid[:, self.last_column])
+
+    @property
+    def last_column(self) -> int:
+        """The last settled day's column."""
+        return max(0, min(self.usage.column(self.usage.settled), len(self.usage.days) - 1))
+
+
+def amounts(usage: Usage, held: tuple[Holding, ...], retention_days: Sequence[int]) -> Amounts:
+    """Work the rule out for every cluster and day. `retention_days` is in the order of `usage.clusters`, 0 if gone.
+
+    AWS tells only today's retention; a cluster whose retention was changed is modelled by today's.
+    """
+    retention = np.asarray(retention_days)[:, None]
+    snapshots = np.where(np.isnan(usage.billed_gib), np.nan, np.nan_to_num(usage.snapshot_gib))
+    used, other = (_automated_by_rule(usage, retention, reading) for reading in CapReading)
+    return Amounts(
+        usage=usage,
+        automated_gib=np.maximum(usage.billed_gib - snapshots, 0.0),
+        snapshot_gib=snapshots,
+        model_gib=used + np.nan_to_num(usage.snapshot_gib),
+        model_other_reading_gib=other + np.nan_to_num(usage.snapshot_gib),
+        listed_gib=listed_gib(held, usage),
+    )
+
+
+def _automated_by_rule(usage: Usage, retention: Grid, reading: CapReading) -> Grid:
+    """Apply the rule of `costs.rule.automated_backup` to whole grids."""
+    volume = np.nan_to_num(carried_forward(usage.volume_gib))  # a deleted cluster's last size stays its free amount
+    used = np.nan_to_num(usage.used_gib)
+    cap = _cap(volume, retention)
+    if reading is CapReading.USED:
+        billed = np.maximum(np.minimum(used, cap) - volume, 0.0)
+    else:
+        billed = np.minimum(np.maximum(used - volume, 0.0), cap)
+    free: Grid = np.where(retention == 1, 0.0, billed)
+    return free
+
+
+def _cap(volume: Grid, retention: Grid) -> Grid:
+    """Add up the volume over each day's window; before the first day known it counts as it was then."""
+    days = volume.shape[1]
+    cap = np.full_like(volume, np.inf)
+    sums = np.concatenate([np.zeros((len(volume), 1)), np.cumsum(volume, axis=1)], axis=1)
+    for length in np.unique(retention[retention > 1]):
+        rows = retention[:, 0] == length
+        ends = np.arange(1, days + 1)
+        begins = np.maximum(ends - int(length), 0)
+        short = int(length) - (ends - begins)  # days of the window that lie before the grid
+        cap[rows] = sums[rows][:, ends] - sums[rows][:, begins] + short * volume[rows][:, :1]
+    return cap
+
+
+def carried_forward(grid: Grid) -> Grid:
+    """Give each row with its gaps filled by the last value before them: for sizes, never for amounts."""
+    index = np.where(np.isnan(grid), 0, np.arange(grid.shape[1]))
+    np.maximum.accumulate(index, axis=1, out=index)
+    filled: Grid = np.take_along_axis(grid, index, axis=1)
+    return filled
+
+
+def forecast_gib_months(found: Amounts, held: tuple[Holding, ...], month: Month) -> Grid:
+    """Give each cluster's GB-months at the month's end: settled days as measured, the rest foreseen.
+
+    Foreseen is: the automated backup as on the last settled day, and the snapshots there are now, each from the day it
+    begins to cost. Snapshots not yet made, and deletions, are not foreseen.
+    """
+    usage = found.usage
+    total = found.gib_months(found.automated_gib + found.snapshot_gib, month)
+    rest = _days(max(month.first, usage.settled + timedelta(days=1)), month.last)
+    if not rest:
+        return total
+    automated, snapshots = found.last_settled(found.automated_gib), found.last_settled(found.snapshot_gib)
+    total = total + (automated + snapshots) * len(rest) / month.days
+    rows = {name: row for row, name in enumerate(usage.clusters)}
+    for holding in held:
+        row = rows.get(holding.snapshot.cluster)
+        if row is not None and holding.size_gib is not None and holding.costs_from > usage.settled:
+            total[row] += holding.size_gib * sum(holding.costs_on(day) for day in rest) / month.days
+    return total
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]

@@ -1,0 +1,180 @@
+"""Which snapshots to delete: decided by pure rules, for a plan that is shown and approved before anything is done.
+
+Never touched, whatever is asked: the newest snapshot of a cluster, what AWS Backup keeps, what is shared with another
+account, what a tag says to keep, and everything inside the window or younger than the days to keep.
+
+The limits of this: a hold that is written nowhere (no tag, no share) cannot be seen. Read the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from runbook_lib.backups import ClusterSnapshot
+from runbook_lib.costs.estate import AWS_BACKUP
+from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.money import usd_text
+
+KEEP_TAGS = ("keep", "do-not-delete", "donotdelete", "hold", "legal-hold", "retain", "retain-until", "protected")
+_NO = ("", "no", "false", "0", "off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A snapshot that would be deleted. `copies_left` are the cluster's other snapshots that would still be there."""
+
+    name: str
+    arn: str
+    cluster: str
+    created: datetime
+    origin: str
+    size_gib: float | None
+    costs_from: date
+    copies_left: int
+    cluster_lives: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A snapshot that costs and stays, with the reason."""
+
+    name: str
+    cluster: str
+    size_gib: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupPlan:
+    """What would be deleted, what stays although it costs, and what it saves. Equal plans have equal ids."""
+
+    region: str
+    keep_days: int
+    delete: tuple[Candidate, ...]
+    kept: tuple[Kept, ...]
+    usd_gib_month: float
+    keep_tags: tuple[str, ...] = KEEP_TAGS
+
+    @property
+    def id(self) -> str:
+        """Give the plan's id: a hash of what would be deleted, not of the clock, the sizes or the price."""
+        content = {
+            "region": self.region,
+            "delete": sorted([candidate.arn, candidate.created.isoformat()] for candidate in self.delete),
+        }
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+    @property
+    def usd_month(self) -> float:
+        """What the deletions save a month; snapshots of unknown size count as nothing."""
+        return sum(candidate.size_gib or 0.0 for candidate in self.delete) * self.usd_gib_month
+
+
+def plan_cleanup(
+    held: Sequence[Holding],
+    *,
+    region: str,
+    keep_days: int,
+    today: date,
+    usd_gib_month: float,
+    shared: Mapping[str, Sequence[str]],
+    keep_tags: Sequence[str] = KEEP_TAGS,
+) -> CleanupPlan:
+    """Decide which snapshots to delete. `shared` gives, by ARN, the accounts a snapshot is shared with."""
+    newest = _newest(held)
+    chosen: list[Holding] = []
+    kept = []
+    for holding in held:
+        if not holding.costs_on(today):
+            continue
+        if reason := _reason_to_keep(holding, newest, keep_days, today, shared, keep_tags):
+            kept.append(
+                Kept(name=holding.name, cluster=holding.snapshot.cluster, size_gib=holding.size_gib, reason=reason)
+            )
+        else:
+            chosen.append(holding)
+    gone = {holding.snapshot.arn for holding in chosen}
+    return CleanupPlan(
+        region=region,
+        keep_days=keep_days,
+        delete=tuple(_candidate(holding, held, gone) for holding in chosen),
+        kept=tuple(kept),
+        usd_gib_month=usd_gib_month,
+        keep_tags=tuple(keep_tags),
+    )
+
+
+def _newest(held: Sequence[Holding]) -> set[str]:
+    latest: dict[tuple[str, str], ClusterSnapshot] = {}
+    for holding in held:
+        snapshot = holding.snapshot
+        key = (snapshot.cluster, snapshot.resource_id)
+        usable = snapshot.is_usable or key not in latest
+        if usable and (key not in latest or snapshot.created >= latest[key].created):
+            latest[key] = snapshot
+    return {snapshot.arn for snapshot in latest.values()}
+
+
+def _reason_to_keep(
+    holding: Holding,
+    newest: set[str],
+    keep_days: int,
+    today: date,
+    shared: Mapping[str, Sequence[str]],
+    keep_tags: Sequence[str],
+) -> str:
+    snapshot = holding.snapshot
+    if holding.origin == AWS_BACKUP:
+        return "AWS Backup keeps it: change its plan there"
+    if snapshot.arn in newest:
+        return "the newest of its cluster"
+    if tag := kept_by_tag(snapshot, keep_tags):
+        return f"tagged to keep: {tag}"
+    if accounts := shared.get(snapshot.arn):
+        return f"shared with {', '.join(accounts)}"
+    if not snapshot.is_usable:
+        return f"its status is {snapshot.status}"
+    if (today - snapshot.created.date()).days < keep_days:
+        return f"younger than the {keep_days} days to keep"
+    return ""
+
+
+def kept_by_tag(snapshot: ClusterSnapshot, keep_tags: Sequence[str] = KEEP_TAGS) -> str:
+    """Give the tag that says to keep a snapshot, or nothing. A value like "no" or "false" does not keep it."""
+    names = {name.lower() for name in keep_tags}
+    for name, value in snapshot.tags.items():
+        if name.lower() in names and value.strip().lower() not in _NO[1:]:
+            return f"{name}={value}" if value else name
+    return ""
+
+
+def _candidate(holding: Holding, held: Sequence[Holding], gone: set[str]) -> Candidate:
+    snapshot = holding.snapshot
+    left = [
+        other
+        for other in held
+        if other.snapshot.cluster == snapshot.cluster
+        and other.snapshot.resource_id == snapshot.resource_id
+        and other.snapshot.arn not in gone
+    ]
+    return Candidate(
+        name=snapshot.identifier,
+        arn=snapshot.arn,
+        cluster=snapshot.cluster,
+        created=snapshot.created,
+        origin=holding.origin,
+        size_gib=holding.size_gib,
+        costs_from=holding.costs_from,
+        copies_left=len(left),
+        cluster_lives=holding.of_living_cluster,
+    )
+
+
+def saves_text(plan: CleanupPlan) -> str:
+    """Say in a few words what the plan would do."""
+    count = len(plan.delete)
+    return f"delete {count} snapshot{'' if count == 1 else 's'}, {usd_text(plan.usd_month)} a month less"

@@ -1,0 +1,148 @@
+"""Delete the snapshots of an approved plan: each read again before the first deletion, and after its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runbook_lib.aws import AwsSession, declare
+from runbook_lib.backups import DESCRIBE_SNAPSHOTS, ClusterSnapshot, snapshot_from
+from runbook_lib.costs.cleanup import KEEP_TAGS, Candidate, CleanupPlan, kept_by_tag, plan_cleanup
+from runbook_lib.costs.estate import AUTOMATED, AWS_BACKUP, origin
+from runbook_lib.costs.holdings import Holding
+from runbook_lib.errors import ApprovalRefused, CheckFailed, NotFound, RunbookError, StepFailed
+from runbook_lib.events import announce
+
+SNAPSHOT_ATTRIBUTES = declare("rds", "DescribeDBClusterSnapshotAttributes")
+DELETE_SNAPSHOT = declare("rds", "DeleteDBClusterSnapshot", mutates=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupDone:
+    """What was deleted of a plan: nothing (`approved_id` empty), or everything in `deleted`, read again as gone."""
+
+    plan: CleanupPlan
+    approved_id: str = ""
+    deleted: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the plan was applied."""
+        return bool(self.approved_id)
+
+
+def propose_cleanup(
+    session: AwsSession,
+    held: Sequence[Holding],
+    *,
+    keep_days: int,
+    now: datetime,
+    usd_gib_month: float,
+    keep_tags: Sequence[str] = KEEP_TAGS,
+) -> CleanupPlan:
+    """Read whom the candidates are shared with, and make the plan. Calls nothing that changes anything."""
+
+    def planned(shared: Mapping[str, Sequence[str]]) -> CleanupPlan:
+        return plan_cleanup(
+            held,
+            region=session.region,
+            keep_days=keep_days,
+            today=now.date(),
+            usd_gib_month=usd_gib_month,
+            shared=shared,
+            keep_tags=keep_tags,
+        )
+
+    first = planned({})
+    return planned({candidate.arn: shared_with(session, candidate.name) for candidate in first.delete})
+
+
+def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:
+    """Give the accounts a snapshot may be restored by, "all" if it is public."""
+    answer = SNAPSHOT_ATTRIBUTES(session, DBClusterSnapshotIdentifier=snapshot)
+    attributes = answer["DBClusterSnapshotAttributesResult"].get("DBClusterSnapshotAttributes", ())
+    return tuple(
+        account
+        for attribute in attributes
+        if attribute.get("AttributeName") == "restore"
+        for account in attribute.get("AttributeValues", ())
+    )
+
+
+def apply_cleanup(session: AwsSession, plan: CleanupPlan, *, approve: str) -> CleanupDone:
+    """Delete what the plan names if `approve` is its id; without an approval do nothing and say so in the value.
+
+    Every snapshot is read again before the first one is deleted, and each after its deletion.
+
+    Raises:
+        ApprovalRefused: the approval is of another plan, or a snapshot has changed since the plan was made.
+        StepFailed: AWS refused a deletion; says which ones were done before it.
+        CheckFailed: a snapshot is still there after it was deleted.
+    """
+    if not approve:
+        return CleanupDone(plan=plan)
+    if approve.strip() != plan.id:
+        raise ApprovalRefused(
+            f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
+            hint="Snapshots or parameters have changed since it was approved; read the plan above and approve it "
+            f'with approve="{plan.id}".',
+            plan_id=plan.id,
+        )
+    for candidate in plan.delete:
+        _still_the_same(session, plan, candidate)
+    deleted = _delete_all(session, plan)
+    there = [name for name in deleted if _read(session, name) is not None]
+    if there:
+        raise CheckFailed(
+            f"{len(there)} of {len(deleted)} snapshots are still there after their deletion: {', '.join(there[:5])}.",
+            hint="Look at their status in inspect_backups, and run again.",
+        )
+    return CleanupDone(plan=plan, approved_id=plan.id, deleted=tuple(deleted))
+
+
+def _delete_all(session: AwsSession, plan: CleanupPlan) -> list[str]:
+    deleted: list[str] = []
+    for candidate in plan.delete:
+        announce("delete-snapshot", snapshot=candidate.name, cluster=candidate.cluster, plan=plan.id)
+        try:
+            DELETE_SNAPSHOT(session, DBClusterSnapshotIdentifier=candidate.name)
+        except RunbookError as error:
+            raise StepFailed(
+                f"{len(deleted)} of {len(plan.delete)} snapshots were deleted, then AWS refused {candidate.name}: "
+                f"{error.message}",
+                hint=f"{error.hint} Then run again: the new plan holds what is left.".strip(),
+                deleted=tuple(deleted),
+            ) from error
+        deleted.append(candidate.name)
+    return deleted
+
+
+def _still_the_same(session: AwsSession, plan: CleanupPlan, candidate: Candidate) -> None:
+    snapshot = _read(session, candidate.name)
+    changed = ""
+    if snapshot is None:
+        changed = "is gone"
+    elif (snapshot.arn, snapshot.created) != (candidate.arn, candidate.created):
+        changed = "is another one of the same name"
+    elif origin(snapshot) in (AUTOMATED, AWS_BACKUP):
+        changed = "is not one made by hand"
+    elif tag := kept_by_tag(snapshot, plan.keep_tags):
+        changed = f"is now tagged to keep ({tag})"
+    elif accounts := shared_with(session, candidate.name):
+        changed = f"is now shared with {', '.join(accounts)}"
+    if changed:
+        raise ApprovalRefused(
+            f"The snapshot {candidate.name} {changed} since the plan {plan.id} was made; nothing was deleted.",
+            hint="Run the notebook again, read the new plan and approve that.",
+            plan_id=plan.id,
+        )
+
+
+def _read(session: AwsSession, name: str) -> ClusterSnapshot | None:
+    try:
+        found = DESCRIBE_SNAPSHOTS(session, DBClusterSnapshotIdentifier=name)["DBClusterSnapshots"]
+    except NotFound:
+        return None
+    alive = [entry for entry in found if entry.get("Status") != "deleted"]
+    return snapshot_from(alive[0]) if alive else None

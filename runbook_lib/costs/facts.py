@@ -1,0 +1,94 @@
+"""Read everything a review is based on, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from runbook_lib.aws import AwsSession
+from runbook_lib.clusters import ENGINE
+from runbook_lib.costs.bill import Bill, read_bill
+from runbook_lib.costs.copies import products_of
+from runbook_lib.costs.estate import Estate, read_estate
+from runbook_lib.costs.months import Month
+from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
+from runbook_lib.costs.prices import PriceBook, prices, shipped_prices
+from runbook_lib.costs.usage import Usage, read_usage
+from runbook_lib.errors import InputRefused, NotFound
+
+MONTHS = 13  # a year back and the same month again; CloudWatch keeps days for 455
+PRICE_SOURCES = ("live", "shipped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a review is based on, as it was read. `scope` are the clusters asked for."""
+
+    month: Month
+    now: datetime
+    scope: tuple[str, ...]
+    estate: Estate = field(repr=False)
+    usage: Usage = field(repr=False)
+    prices: PriceBook
+    bill: Bill = field(repr=False)
+
+
+def read(
+    session: AwsSession,
+    *,
+    moment: datetime,
+    now: datetime,
+    cluster: str = "",
+    cost_explorer: bool = False,
+    price_source: str = "live",
+) -> Facts:
+    """Read everything a review needs for the month that holds `moment`. Changes nothing.
+
+    `cluster` is one name, several separated by commas, or empty for every Aurora MySQL cluster of the region.
+
+    Raises:
+        InputRefused: a month CloudWatch no longer has, or an unknown `price_source`.
+        NotFound: a cluster that neither exists nor left a snapshot.
+        PriceNotFound: AWS has not exactly one price of Aurora's backup storage here.
+    """
+    month = Month.holding(moment)
+    if price_source not in PRICE_SOURCES:
+        raise InputRefused(f'There is no source of prices "{price_source}".', hint=f"Choose one of {PRICE_SOURCES}.")
+    if month.back_to(2)[0].first < now.date() - timedelta(days=455):
+        raise InputRefused(
+            f"CloudWatch keeps daily metrics for 455 days, and {month} with the month before it is older.",
+            hint="Choose a later month; AWS's bill of that month is in Cost Explorer or in the cost and usage report.",
+        )
+    estate = read_estate(session)
+    scope = _scope(estate, cluster)
+    months = month.back_to(MONTHS)
+    last = min(month.last, now.date())
+    products, more = (AURORA_BACKUP, RDS_BACKUP), products_of(estate)
+    return Facts(
+        month=month,
+        now=now,
+        scope=scope,
+        estate=estate,
+        usage=read_usage(session, estate.names, first=months[0].first, last=last, now=now),
+        prices=prices(session, products, optional=more)
+        if price_source == "live"
+        else shipped_prices(session.region, products, optional=more, note="asked for by the parameters"),
+        bill=read_bill(session, months, month=month, now=now)
+        if cost_explorer
+        else Bill(note="No bill: Cost Explorer was not asked."),
+    )
+
+
+def _scope(estate: Estate, asked: str) -> tuple[str, ...]:
+    others = {cluster.identifier for cluster in estate.clusters if cluster.engine != ENGINE} | {
+        snapshot.cluster for snapshot in estate.snapshots if snapshot.raw.get("Engine") != ENGINE
+    }
+    wanted = [name.strip().lower() for name in asked.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in estate.names]
+    if unknown:
+        known = ", ".join(sorted(estate.names)[:20]) or "none"
+        raise NotFound(
+            f'There is no Aurora cluster "{unknown[0]}" in this account and region, and no snapshot of one.',
+            hint=f"Set `cluster` to names of: {known}; or leave it empty for all Aurora MySQL clusters.",
+        )
+    return tuple(wanted) or tuple(name for name in estate.names if name not in others)

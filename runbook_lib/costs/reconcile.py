@@ -1,0 +1,140 @@
+"""Model, metrics and bill held against each other, month by month: what they do not agree on is shown, not smoothed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from runbook_lib.costs.amounts import Amounts
+from runbook_lib.costs.bill import Bill, BillLine, moves_until
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.months import Month
+from runbook_lib.costs.usage import Grid
+
+TOLERANCE = 0.05  # beyond this part of the metrics a month is red
+_NOTHING_GIB = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One period: GB-months by the rule, by AWS's metrics and on the bill (None without one), and dollars."""
+
+    month: Month
+    until: date
+    model_gib_months: float
+    metrics_gib_months: float
+    billed_gib_months: float | None
+    metrics_usd: float
+    billed_usd: float | None
+    estimated: bool
+    still_moves: bool
+    missing_days: int
+    other_reading_gib_months: float  # how much more the other reading of the cap would bill
+
+    @property
+    def unexplained_gib_months(self) -> float | None:
+        """What the bill has more than the metrics (less: negative)."""
+        return None if self.billed_gib_months is None else self.billed_gib_months - self.metrics_gib_months
+
+    @property
+    def unexplained_usd(self) -> float | None:
+        """What the bill has more than the metrics at list price (less: negative)."""
+        return None if self.billed_usd is None else self.billed_usd - self.metrics_usd
+
+    @property
+    def model_is_off(self) -> bool:
+        """Tell whether the rule and AWS's metrics disagree beyond the tolerance."""
+        return _is_off(self.model_gib_months - self.metrics_gib_months, self.metrics_gib_months)
+
+    @property
+    def bill_is_off(self) -> bool:
+        """Tell whether the bill and AWS's metrics disagree beyond the tolerance, in GB-months or in dollars."""
+        by_size = _is_off(self.unexplained_gib_months or 0.0, self.metrics_gib_months)
+        return by_size or _is_off(self.unexplained_usd or 0.0, self.metrics_usd)
+
+    @property
+    def verdict(self) -> str:
+        """Say in a sentence whether they agree, and by how much they do not."""
+        said = []
+        if self.model_is_off:
+            by = self.model_gib_months - self.metrics_gib_months
+            said.append(f"the rule gives {abs(by):,.1f} GB-months {_more(by)} than the metrics")
+        if self.bill_is_off:
+            size, usd = self.unexplained_gib_months or 0.0, self.unexplained_usd or 0.0
+            money = f"{usd_text(abs(usd))} {_more(usd)}"
+            said.append(f"the bill has {abs(size):,.1f} GB-months {_more(size)} than the metrics, {money}")
+        if self.missing_days:
+            said.append(f"{self.missing_days} days of a cluster have no metrics")
+        if not said:
+            return "agree" if self.billed_gib_months is not None else "rule and metrics agree"
+        return "; ".join(said)
+
+
+def compare(
+    found: Amounts, bill: Bill, months: tuple[Month, ...], *, usd_gib_month: float, today: date
+) -> tuple[Comparison, ...]:
+    """Compare every month, and the month still running up to the last day that both the metrics and the bill have."""
+    compared = []
+    for month in months:
+        line, until = _line(bill, month, found.usage.settled)
+        if found.settled_days(month) == 0:
+            continue
+
+        def total(grid: Grid, month: Month = month, until: date = until) -> float:
+            return float(np.sum(found.gib_months(grid, month, until=until)))
+
+        metrics = total(found.automated_gib) + total(found.snapshot_gib)
+        compared.append(
+            Comparison(
+                month=month,
+                until=until,
+                model_gib_months=total(found.model_gib),
+                metrics_gib_months=metrics,
+                billed_gib_months=line.gib_months if line else None,
+                metrics_usd=metrics * usd_gib_month,
+                billed_usd=line.usd if line else None,
+                estimated=bool(line and line.estimated),
+                still_moves=bool(line and today <= moves_until(month)),
+                missing_days=found.missing_days(month),
+                other_reading_gib_months=total(found.model_other_reading_gib - found.model_gib),
+            )
+        )
+    return tuple(compared)
+
+
+def _line(bill: Bill, month: Month, settled: date) -> tuple[BillLine | None, date]:
+    """Give a month's bill up to the last settled day: from the days where the month is still running."""
+    if settled >= month.last:
+        return bill.of(month), month.last
+    days = [line for line in bill.days if month.first <= line.first <= settled]
+    if not days:
+        return None, settled
+    return (
+        BillLine(
+            first=month.first,
+            end=days[-1].end,
+            gib_months=sum(line.gib_months for line in days),
+            usd=sum(line.usd for line in days),
+            other_usd=sum(line.other_usd for line in days),
+            estimated=any(line.estimated for line in days),
+        ),
+        days[-1].end - timedelta(days=1),
+    )
+
+
+def listed_against_metric(found: Amounts) -> tuple[float, float]:
+    """Give the snapshots' GiB on the last settled day: those of today's list by the rule, and AWS's metric.
+
+    What the metric has more are snapshots deleted since, or some that nothing measured.
+    """
+    return float(found.last_settled(found.listed_gib).sum()), float(found.last_settled(found.snapshot_gib).sum())
+
+
+def _is_off(difference: float, base: float) -> bool:
+    return abs(difference) > max(TOLERANCE * abs(base), _NOTHING_GIB)
+
+
+def _more(difference: float) -> str:
+    return "more" if difference > 0 else "less"
