@@ -85,17 +85,22 @@ class Stand:
 
     plane: ControlPlane
     data: MemoryData | None
+    _clients: dict[tuple[str, str, int], Any] = field(default_factory=dict)
 
-    def client(self, service: str, *, key: str = "", retries: int = 1, region: str = "") -> Any:
-        own = self.plane.environment()
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # any of them
-            endpoint_url=self.plane.url,
-            region_name=region or self.plane.region,
-            aws_access_key_id=key or own["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-            config=Config(retries={"total_max_attempts": retries, "mode": "standard"}),
-        )
+    def client(self, service: str, *, key: str = "", retries: int = 1) -> Any:
+        """Give a client, made once: that takes longer than most of what is asked of it."""
+        asked = (service, key, retries)
+        if asked not in self._clients:
+            own = self.plane.environment()
+            self._clients[asked] = boto3.client(
+                service,  # type: ignore[call-overload]  # any of them
+                endpoint_url=self.plane.url,
+                region_name=self.plane.region,
+                aws_access_key_id=key or own["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
+                config=Config(retries={"total_max_attempts": retries, "mode": "standard"}),
+            )
+        return self._clients[asked]
 
     @property
     def rds(self) -> Any:

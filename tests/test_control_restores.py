@@ -194,12 +194,14 @@ def test_what_does_not_exist_is_refused(stand: Stand, sent: dict[str, Any], code
 
 def test_times_are_absent_while_a_cluster_is_being_restored(stand: Stand) -> None:
     """FACTS 1.6."""
-    begun = stand.rds.restore_db_cluster_to_point_in_time(
-        DBClusterIdentifier="young", SourceDBClusterIdentifier="prod", **LATEST
-    )["DBCluster"]
-    assert begun["Status"] == "creating"
-    assert "EarliestRestorableTime" not in begun
-    assert "LatestRestorableTime" not in begun
+    with stand.plane.held():
+        stand.rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="young", SourceDBClusterIdentifier="prod", **LATEST
+        )
+        begun = cluster(stand.rds, "young")
+        assert begun["Status"] == "creating"
+        assert "EarliestRestorableTime" not in begun
+        assert "LatestRestorableTime" not in begun
     grown = settle(stand.rds, "young")
     assert grown["EarliestRestorableTime"] <= grown["LatestRestorableTime"] <= datetime.now(UTC)
 
@@ -265,10 +267,11 @@ def test_an_automated_snapshot_is_restored_by_its_name(stand: Stand) -> None:
 def test_a_new_secret_is_made_when_it_is_asked_for_and_its_password_is_set(stand: Stand) -> None:
     """FACTS 1.5."""
     copy = restore(stand, "secretive", **LATEST)
-    begun = stand.rds.modify_db_cluster(
-        DBClusterIdentifier="secretive", ManageMasterUserPassword=True, ApplyImmediately=True
-    )["DBCluster"]
-    assert begun["MasterUserSecret"]["SecretStatus"] == "creating"
+    with stand.plane.held():
+        stand.rds.modify_db_cluster(
+            DBClusterIdentifier="secretive", ManageMasterUserPassword=True, ApplyImmediately=True
+        )
+        assert cluster(stand.rds, "secretive")["MasterUserSecret"]["SecretStatus"] == "creating"
     ready = settle(stand.rds, "secretive")["MasterUserSecret"]
     assert ready["SecretStatus"] == "active"
     text = stand.client("secretsmanager").get_secret_value(SecretId=ready["SecretArn"])["SecretString"]

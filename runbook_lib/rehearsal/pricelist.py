@@ -63,14 +63,36 @@ def products_of(region: str) -> list[dict[str, Any]]:
     return found
 
 
-class PriceList:
-    """A Price List endpoint on loopback. Use as a context manager; `environment` points boto3 at it."""
+class Products:
+    """What a Price List endpoint knows, and how it answers. `denied` and `page_size` are switched by tests."""
 
     def __init__(self, products: Sequence[Mapping[str, Any]], *, page_size: int = 100, denied: bool = False) -> None:
         self.products = list(products)
         self.page_size = page_size
         self.denied = denied
         self.requests: list[dict[str, Any]] = []
+
+    def answer(self, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer GetProducts: TERM_MATCH on attributes and on the product family, one page at a time."""
+        self.requests.append(dict(request))
+        if self.denied:
+            message = "User is not authorized to perform: pricing:GetProducts because no policy allows it"
+            return 400, {"__type": "AccessDeniedException", "message": message}
+        wanted = {entry["Field"]: entry["Value"] for entry in request.get("Filters", ())}
+        matching = [entry for entry in self.products if wanted.items() <= _fields(entry).items()]
+        begin = int(request.get("NextToken") or 0)
+        page = matching[begin : begin + self.page_size]
+        answer: dict[str, Any] = {"FormatVersion": "aws_v1", "PriceList": [json.dumps(entry) for entry in page]}
+        if begin + self.page_size < len(matching):
+            answer["NextToken"] = str(begin + self.page_size)
+        return 200, answer
+
+
+class PriceList(Products):
+    """A Price List endpoint on loopback. Use as a context manager; `environment` points boto3 at it."""
+
+    def __init__(self, products: Sequence[Mapping[str, Any]], *, page_size: int = 100, denied: bool = False) -> None:
+        super().__init__(products, page_size=page_size, denied=denied)
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -97,21 +119,6 @@ class PriceList:
     def environment(self) -> dict[str, str]:
         """The variable that points boto3's pricing client here."""
         return {"AWS_ENDPOINT_URL_PRICING": f"http://127.0.0.1:{self._server.server_address[1]}"}
-
-    def answer(self, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Answer GetProducts: TERM_MATCH on attributes and on the product family, one page at a time."""
-        self.requests.append(dict(request))
-        if self.denied:
-            message = "User is not authorized to perform: pricing:GetProducts because no policy allows it"
-            return 400, {"__type": "AccessDeniedException", "message": message}
-        wanted = {entry["Field"]: entry["Value"] for entry in request.get("Filters", ())}
-        matching = [entry for entry in self.products if wanted.items() <= _fields(entry).items()]
-        begin = int(request.get("NextToken") or 0)
-        page = matching[begin : begin + self.page_size]
-        answer: dict[str, Any] = {"FormatVersion": "aws_v1", "PriceList": [json.dumps(entry) for entry in page]}
-        if begin + self.page_size < len(matching):
-            answer["NextToken"] = str(begin + self.page_size)
-        return 200, answer
 
     def __enter__(self) -> PriceList:
         self._thread.start()

@@ -6,15 +6,20 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
+from xml.sax.saxutils import escape
+
+from moto.core.request import Request as MotoRequest
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import HTTPException
 
 from runbook_lib.rehearsal.control.faults import Faults, Refusal
-from runbook_lib.rehearsal.control.pricing import PriceList
 from runbook_lib.rehearsal.control.request_log import Request, RequestLog
+from runbook_lib.rehearsal.pricelist import Products
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +29,16 @@ Check = Callable[[Request, WSGIEnvironment, bytes], Refusal | None]
 # Signing names that are not boto3's names of the services.
 _BOTO_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]*)/([^/]+)/aws4_request")
+_JSON, _XML = "application/x-amz-json-1.1", "text/xml"
+_JSON_SERVICES = {"glue", "kms", "secretsmanager", "ce", "pricing", "service-quotas", "logs", "cloudwatch", "backup"}
+_REST_SERVICES = {"s3", "backup"}
+# What the JSON services call the errors that RDS, IAM and STS name otherwise.
+_JSON_CODES = {
+    "AccessDenied": "AccessDeniedException",
+    "ExpiredToken": "ExpiredTokenException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "Throttling": "ThrottlingException",
+}
 _SECRET = re.compile(r"password|secretstring|secretbinary", re.IGNORECASE)
 
 
@@ -34,7 +49,7 @@ class ConnectionCut(Exception):
 class Front:
     """A WSGI application around moto's."""
 
-    def __init__(self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: PriceList) -> None:
+    def __init__(self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: Products) -> None:
         self._inner = inner
         self._prices = prices
         self._log = log
@@ -61,13 +76,9 @@ class Front:
         return answer
 
     def _served(self, environ: WSGIEnvironment, start_response: StartResponse, request: Request) -> Iterable[bytes]:
-        if request.service == "pricing":
-            answer = self._prices.answer(request)
-            return (
-                _answer(start_response, request, answer)
-                if isinstance(answer, Refusal)
-                else _json_answer(start_response, answer)
-            )
+        if request.service == "pricing":  # moto has no such service
+            status, answer = self._prices.answer(request.parameters)
+            return _send(start_response, f"{status} Answered", json.dumps(answer), kind=_JSON)
         try:
             return list(self._inner(environ, start_response))
         except NotImplementedError:
@@ -125,11 +136,16 @@ def _operation(environ: WSGIEnvironment, body: bytes, service: str) -> tuple[str
 
 
 def _rest_operation(environ: WSGIEnvironment, service: str) -> tuple[str, dict[str, Any]]:
-    method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+    path = environ.get("PATH_INFO", "")
     where = {"Path": path} | dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    names = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "POST": "Post", "DELETE": "Delete"}
-    kind = "Object" if path.strip("/").count("/") else "Bucket" if path.strip("/") else "Buckets"
-    return f"{names.get(method, method.title())}{kind if service == 's3' else ''}", where
+    unread = f"{environ.get('REQUEST_METHOD', '')} {path}", where
+    if service not in _REST_SERVICES:
+        return unread
+    try:
+        operation, named = get_service_router(service).match(MotoRequest(environ.copy()))
+    except HTTPException:
+        return unread  # no operation has this address: moto will answer what is wrong with it
+    return str(operation.name), where | dict(named)
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -174,33 +190,24 @@ def _without_secrets(value: Any, name: str = "") -> Any:
     return value
 
 
-def _json_answer(start_response: StartResponse, answer: Mapping[str, Any]) -> Iterable[bytes]:
-    encoded = json.dumps(answer).encode()
-    start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(encoded)))])
-    return [encoded]
-
-
 def _answer(start_response: StartResponse, request: Request, refusal: Refusal) -> Iterable[bytes]:
     """Write an error in the service's own protocol, so that boto3 reads its code."""
-    json_services = {"glue", "kms", "secretsmanager", "ce", "pricing", "service-quotas", "logs", "cloudwatch"}
-    if request.service in json_services:
-        body = json.dumps({"__type": refusal.code, "message": refusal.message})
-        kind = "application/x-amz-json-1.1"
+    code, message = refusal.code, escape(refusal.message)
+    if request.service in _JSON_SERVICES:
+        kind = _JSON
+        body = json.dumps({"__type": _JSON_CODES.get(code, code), "message": refusal.message})
     elif request.service == "s3":
-        body = f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>"
-        kind = "application/xml"
+        kind, body = _XML, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     elif request.service == "ec2":
-        body = (
-            f"<Response><Errors><Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error></Errors>"
-            "<RequestID>stand-in</RequestID></Response>"
-        )
-        kind = "text/xml"
+        kind = _XML
+        body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
     else:
-        body = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusal.code}</Code><Message>{refusal.message}</Message>"
-            "</Error><RequestId>stand-in</RequestId></ErrorResponse>"
-        )
-        kind = "text/xml"
+        kind = _XML
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    return _send(start_response, f"{refusal.status} Refused", body, kind=kind)
+
+
+def _send(start_response: StartResponse, status: str, body: str, *, kind: str) -> Iterable[bytes]:
     encoded = body.encode()
-    start_response(f"{refusal.status} {refusal.code}", [("Content-Type", kind), ("Content-Length", str(len(encoded)))])
+    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(encoded)))])
     return [encoded]

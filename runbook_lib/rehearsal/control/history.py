@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend, RetainedBackup
 from runbook_lib.rehearsal.control.aurora.clusters import register
-from runbook_lib.rehearsal.control.aurora.models import Snapshot
+from runbook_lib.rehearsal.control.aurora.models import Snapshot, whole_milliseconds
 
 
 class History:
@@ -26,7 +26,7 @@ class History:
         """Say when a cluster was made, and since when it can be restored (its creation, unless said)."""
         with self._rds.world.lock:
             found = self._rds.cluster(cluster)
-            found.created = found.cluster_create_time = at
+            found.created = found.cluster_create_time = whole_milliseconds(at)
             found.backups_since = backups_since or at
 
     def automated_snapshot(self, cluster: str, *, at: datetime, data_id: str = "") -> str:

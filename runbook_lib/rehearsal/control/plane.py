@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock, Thread
 from typing import Any
 
@@ -24,8 +24,8 @@ from runbook_lib.rehearsal.control.front import Front
 from runbook_lib.rehearsal.control.history import History
 from runbook_lib.rehearsal.control.pace import Pace
 from runbook_lib.rehearsal.control.permissions import Permissions
-from runbook_lib.rehearsal.control.pricing import PriceList
 from runbook_lib.rehearsal.control.request_log import RequestLog
+from runbook_lib.rehearsal.pricelist import Products, products_of
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class ControlPlane:
         self.requests = RequestLog()
         self.faults = Faults()
         self.permissions = Permissions()
-        self.prices = PriceList()
+        self.prices = Products(products_of(region))
         self._world = World(data=data, pace=pace, faults=self.faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
@@ -142,6 +142,10 @@ class ControlPlane:
     def history(self) -> History:
         """Enter what is dated before now."""
         return History(self.rds)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Let no change end inside, so that a test can look at a passing status as long as it likes."""
+        return self._world.steps.held()
 
     def whole_environment(self) -> dict[str, str]:
         """Give this process's environment with no AWS variable but ours, for a child process."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Lock, Thread, current_thread
 
@@ -22,6 +23,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._stop = Event()
+        self._free = Event()
+        self._free.set()
         self._lock = Lock()
         self._threads: set[Thread] = set()
 
@@ -54,7 +57,9 @@ class Steps:
         began = time.monotonic()
         try:
             work()
-            if not self._stop.wait(max(0.0, began + takes.total_seconds() - time.monotonic())):
+            self._stop.wait(max(0.0, began + takes.total_seconds() - time.monotonic()))
+            self._free.wait()
+            if not self._stop.is_set():
                 done()
         except Exception as error:
             # A thread has nobody to raise to: the resource gets a dead-end status, the log the reason.
@@ -65,9 +70,19 @@ class Steps:
             with self._lock:
                 self._threads.discard(current_thread())
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing end inside, however long it takes."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
     def close(self) -> None:
         """Let nothing more end, and wait for work that is under way."""
         self._stop.set()
+        self._free.set()
         with self._lock:
             under_way = list(self._threads)
         for thread in under_way:

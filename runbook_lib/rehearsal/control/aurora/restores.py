@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from moto.rds.exceptions import RDSClientError
+
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.aurora.clusters import Settings, bring_up, register
 from runbook_lib.rehearsal.control.aurora.errors import (
@@ -126,7 +128,10 @@ def restore_from_snapshot(backend: AuroraBackend, asked: Mapping[str, Any]) -> C
     _refuse_monitoring(asked)
     _refuse_taken_name(backend, asked)
     if snapshot.status != "available":
-        raise invalid_combination(f"The snapshot {snapshot.db_cluster_snapshot_identifier} is {snapshot.status}.")
+        raise RDSClientError(
+            "InvalidDBClusterSnapshotStateFault",
+            f"The snapshot {snapshot.db_cluster_snapshot_identifier} is in {snapshot.status} state.",
+        )
     assert isinstance(snapshot.cluster, Cluster)
     if asked.get("engine") != snapshot.cluster.engine:
         raise invalid_combination(
