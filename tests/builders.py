@@ -48,7 +48,13 @@ def cluster(**members: Any) -> Cluster:
 
 def instance(number: int = 1, **members: Any) -> Instance:
     """Give an instance of the cluster; number 1 is the writer."""
-    raw = {"DBInstanceIdentifier": f"staging-db-{number}", "Engine": "aurora-mysql", "PromotionTier": 1, **members}
+    raw = {
+        "DBInstanceIdentifier": f"staging-db-{number}",
+        "Engine": "aurora-mysql",
+        "PromotionTier": 1,
+        "DBInstanceClass": "db.r6g.large",
+        **members,
+    }
     return Instance(
         identifier=raw["DBInstanceIdentifier"],
         status="available",

@@ -13,7 +13,15 @@ from typing import Any, Literal
 from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, instances_of
 from runbook_lib.errors import InputRefused
-from runbook_lib.restore.settings import Setting, applied_after, carried_tags, sent_with_restore, settings_table
+from runbook_lib.restore.instance_settings import instance_request
+from runbook_lib.restore.settings import (
+    Setting,
+    applied_after,
+    carried_tags,
+    managed_password,
+    sent_with_restore,
+    settings_table,
+)
 from runbook_lib.times import AskedTime, iso
 
 Purpose = Literal["copy", "cutover"]
@@ -106,7 +114,7 @@ def plan_restore(
     name = target_name(cluster.identifier, moment, wanted=target)
     throw_away = purpose == "copy"
     sent = sent_with_restore(cluster.raw, throw_away=throw_away)
-    after = applied_after(cluster.raw)
+    after, password = applied_after(cluster.raw), managed_password(cluster.raw)
     tags = [
         *carried_tags(cluster.raw),
         {"Key": f"{TAG_PREFIX}source", "Value": cluster.identifier},
@@ -125,19 +133,23 @@ def plan_restore(
         },
         why=f"make the new cluster with the data of {iso(moment)}",
     )
-    followed = (
-        [
-            PlannedCall(
-                operation="ModifyDBCluster",
-                request={"DBClusterIdentifier": name, "ApplyImmediately": True, **after},
-                why="apply what a restore does not take",
-            )
-        ]
-        if after
-        else []
-    )
+    followed = [
+        PlannedCall(
+            operation="ModifyDBCluster",
+            request={"DBClusterIdentifier": name, "ApplyImmediately": True, **settings},
+            why=why,
+        )
+        for settings, why in (
+            (after, "apply what a restore does not take"),
+            (password, "give the copy a managed master password of its own: nobody may know the one of that second"),
+        )
+        if settings
+    ]
     kept = instances[:1] if throw_away else instances
-    made = [_instance_call(instance, number, name, tags) for number, instance in enumerate(kept, start=1)]
+    made = [
+        _instance_call(instance, number, name, tags, throw_away=throw_away)
+        for number, instance in enumerate(kept, start=1)
+    ]
     return RestorePlan(
         source=cluster.identifier,
         source_arn=cluster.arn,
@@ -146,7 +158,7 @@ def plan_restore(
         moment=moment,
         purpose="copy" if throw_away else "cutover",
         calls=(restore, *followed, *made),
-        settings=settings_table(cluster.raw, sent=sent, after=after, throw_away=throw_away),
+        settings=settings_table(cluster.raw, sent=sent, after=after | password, throw_away=throw_away),
         expires_after=timedelta(days=7) if throw_away else None,
         fingerprint=fingerprint(cluster),
     )
@@ -185,28 +197,16 @@ def fingerprint(cluster: Cluster) -> str:
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
-def _instance_call(instance: Instance, number: int, cluster: str, tags: list[dict[str, str]]) -> PlannedCall:
-    raw = instance.raw
-    groups = [group["DBParameterGroupName"] for group in raw.get("DBParameterGroups") or ()]
-    carried = {
-        "DBParameterGroupName": groups[0] if groups else None,
-        "PromotionTier": raw.get("PromotionTier"),
-        "PubliclyAccessible": raw.get("PubliclyAccessible"),
-        "AutoMinorVersionUpgrade": raw.get("AutoMinorVersionUpgrade"),
-        "PreferredMaintenanceWindow": raw.get("PreferredMaintenanceWindow"),
-        "CACertificateIdentifier": raw.get("CACertificateIdentifier"),
-        "MonitoringInterval": raw.get("MonitoringInterval") or None,
-        "MonitoringRoleArn": raw.get("MonitoringRoleArn"),
-    }
+def _instance_call(
+    instance: Instance, number: int, cluster: str, tags: list[dict[str, str]], *, throw_away: bool
+) -> PlannedCall:
     return PlannedCall(
         operation="CreateDBInstance",
         request={
-            "DBInstanceIdentifier": f"{cluster[: LONGEST_NAME - 3]}-{number}",
+            "DBInstanceIdentifier": f"{cluster[: LONGEST_NAME - 3].rstrip('-')}-{number}",
             "DBClusterIdentifier": cluster,
-            "DBInstanceClass": instance.instance_class,
-            "Engine": raw.get("Engine", "aurora-mysql"),
             "Tags": tags,
-            **{name: value for name, value in carried.items() if value not in (None, "")},
+            **instance_request(instance.raw, throw_away=throw_away),
         },
         why="the writer: without an instance nobody can connect" if number == 1 else "a reader, as at the source",
     )

@@ -64,7 +64,8 @@ class Verification:
 def verify(session: AwsSession, applied: Applied, *, source: Cluster, secret: str = "") -> Verification | None:
     """Read the copy and the source, exactly. None when nothing was applied: there is nothing to verify.
 
-    The copy is opened with the source's account: its password is the one in force at the restored second.
+    A copy with a managed master password is opened with its own secret. Any other is opened with the source's account:
+    its password is the one in force at the restored second.
 
     Raises:
         AccessDenied: the password has been changed since that second.
@@ -73,12 +74,13 @@ def verify(session: AwsSession, applied: Applied, *, source: Cluster, secret: st
     if not applied.done:
         return None
     cluster = describe_cluster(session, applied.plan.target)
-    credentials = credentials_for(session, source, secret=secret)
-    version = _first_answer(cluster, credentials)
-    copy = take_inventory(lambda: open_database(cluster, credentials))
+    of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else secret or source.secret_arn)
+    version = _first_answer(cluster, of_copy)
+    copy = take_inventory(lambda: open_database(cluster, of_copy))
     found, trouble = None, ""
     try:
-        found = take_inventory(lambda: open_database(source, credentials))
+        of_source = credentials_for(session, source, secret=secret)
+        found = take_inventory(lambda: open_database(source, of_source))
     except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
         trouble = error.message
         log.warning("the source could not be read: %s", trouble)

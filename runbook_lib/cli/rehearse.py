@@ -1,0 +1,107 @@
+"""`runbook rehearse`: the whole incident on this machine, without an AWS account."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from runbook_lib.errors import InputRefused
+from runbook_lib.records.store import Store, default_store
+from runbook_lib.rehearsal.engines import choose_engine
+from runbook_lib.rehearsal.rehearse import Rehearsal, rehearse
+from runbook_lib.rehearsal.stand_in import StandIn
+from runbook_lib.times import duration_text, utc_text
+
+_CHECK_FAILED = 3
+
+
+@click.command(short_help="Lose a database and bring it back, on this machine.")
+@click.option("--engine", default="", help="Which server to use where several are found: mysql or mariadb.")
+@click.option("--seed", default=7, show_default=True, help="Another number tells the same story with other data.")
+@click.option("--keep", is_flag=True, help="Leave the stand-in up until Ctrl-C, to try the notebooks against it.")
+@click.option("--records", "folder", default="", metavar="DIR", help="Where records are kept.")
+@click.option(
+    "--notebooks",
+    default="notebooks",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The folder of the notebooks.",
+)
+def command(engine: str, seed: int, keep: bool, folder: str, notebooks: Path) -> int:
+    """Wipe a real database by a failing load, restore it to the second before, and prove the data is right.
+
+    Everything happens on this machine: a local stand-in of AWS, and MySQL-compatible servers in a temporary folder.
+    """
+    if not notebooks.is_dir():
+        raise InputRefused(f'There is no folder "{notebooks}".', hint="Run it from the project's folder.")
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    console = Console(highlight=False)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {text}", soft_wrap=True)
+
+    chosen = choose_engine(engine)
+    store = Store(Path(folder)) if folder else default_store()
+    say(f"a stand-in of AWS with {chosen.family} {chosen.version} …")
+    with StandIn(chosen) as stand_in, stand_in.control.in_environment():
+        done = rehearse(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say)
+        _show(console, done, took=time.monotonic() - began)
+        if keep:
+            _keep(console, stand_in, done)
+    return 0 if done.proved else _CHECK_FAILED
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _show(console: Console, done: Rehearsal, *, took: float) -> None:
+    story, damage = done.story, done.damage
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("the load failed", f"began {utc_text(story.wiped_from)}")
+    table.add_row("restored to", utc_text(story.restore_point))
+    table.add_row(
+        "lost",
+        f"{damage.rows_lost:,} rows: {len(damage.gone)} tables gone, {len(damage.emptied)} emptied, "
+        f"{len(damage.smaller)} partly filled",
+    )
+    table.add_row("came back", f"{done.rows_back:,} rows in {done.tables_back} tables, on {done.engine}")
+    if done.proved:
+        table.add_row("proof", "[bold]exactly[/bold] the story's own proof of that second, byte for byte")
+    else:
+        lines = "\n".join(done.left[:20])
+        table.add_row("proof", f"[bold]NOT[/bold] the story's proof, {len(done.left)} differences:\n{lines}")
+    for phase, seconds in done.seconds.items():
+        table.add_row(phase, f"{seconds:.1f} s")
+    table.add_row("in all", duration_text(timedelta(seconds=took)))
+    console.print()
+    console.print(table)
+    console.print("\nRecords, each with its executed notebook:")
+    for record in done.records:
+        console.print(f"  {record.folder}", soft_wrap=True)
+
+
+def _keep(console: Console, stand_in: StandIn, done: Rehearsal) -> None:
+    console.print("\nThe stand-in stays up until Ctrl-C. In another terminal:\n")
+    for name, value in stand_in.environment().items():
+        console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
+    moment = f"{done.story.restore_point:%Y-%m-%dT%H:%M:%SZ}"
+    console.print(
+        "\n.venv/bin/papermill notebooks/inspect_backups.ipynb inspected.ipynb "
+        f"-f parameters/rehearsal.yml -p timestamp {moment}",
+        soft_wrap=True,
+    )
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+    console.print("Ending the stand-in.")

@@ -1,0 +1,138 @@
+"""The whole incident on this machine: inspect, plan, restore, and the proof that the right data came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.errors import CheckFailed
+from runbook_lib.records.run import RunRecord, run_notebook
+from runbook_lib.records.store import Store
+from runbook_lib.rehearsal.stand_in import StandIn
+from runbook_lib.rehearsal.story import EstateProof, Story, differences, take_proof
+from runbook_lib.times import iso
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """What two moments of the estate differ in. Tables are written `schema.table`, rows are exact counts."""
+
+    gone: tuple[str, ...]
+    emptied: tuple[str, ...]
+    smaller: tuple[str, ...]
+    rows_lost: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What a rehearsal came to. `left` is every difference between the restored data and the story's own proof."""
+
+    engine: str
+    story: Story
+    damage: Damage
+    tables_back: int
+    rows_back: int
+    left: tuple[str, ...]
+    records: tuple[RunRecord, ...]
+    seconds: Mapping[str, float]
+
+    @property
+    def proved(self) -> bool:
+        """Tell whether exactly the story's data came back."""
+        return not self.left
+
+
+def damage_between(before: EstateProof, after: EstateProof) -> Damage:
+    """Count what is missing in the later proof."""
+    rows, now = _rows(before), _rows(after)
+    gone = tuple(name for name in rows if name not in now)
+    emptied = tuple(name for name, count in rows.items() if count and now.get(name) == 0)
+    smaller = tuple(name for name, count in rows.items() if 0 < now.get(name, 0) < count)
+    lost = sum(max(0, count - now.get(name, 0)) for name, count in rows.items())
+    return Damage(gone=gone, emptied=emptied, smaller=smaller, rows_lost=lost)
+
+
+def _rows(proof: EstateProof) -> dict[str, int]:
+    return {
+        f"{name}.{table}": found.rows
+        for name, schema in proof.schemas.items()
+        for table, found in schema.tables.items()
+    }
+
+
+@dataclass
+class _Clock:
+    say: Say
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.say(f"{name} …")
+        began = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - began
+
+
+def rehearse(stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say: Say) -> Rehearsal:
+    """Tell the story to a running stand-in, then bring the data back with the notebooks, headless.
+
+    Raises:
+        CheckFailed: a notebook did not end as it should; its record says why.
+    """
+    clock = _Clock(say)
+    with clock.phase("a week of history and the failing load"):
+        story = stand_in.tell_story(seed=seed, progress=lambda text, done, total: say(f"  {done:>2}/{total} {text}"))
+    moment = iso(story.restore_point)
+    common = {"timestamp": moment, "region": stand_in.control.region, "timezone": "Asia/Tokyo"}
+
+    def run(name: str, expected: str, **parameters: Any) -> RunRecord:
+        record = run_notebook(
+            notebooks / f"{name}.ipynb",
+            parameters=common | parameters,
+            incident="rehearsal",
+            store=store,
+            environment=stand_in.environment(),
+            cwd=notebooks.parent,
+        )
+        if record.outcome != expected:
+            raise CheckFailed(
+                f"{name} ended as {record.outcome}, not {expected}: {record.headline}",
+                hint=f"Its record is in {record.folder}.",
+            )
+        return record
+
+    with clock.phase("inspect_backups"):
+        inspected = run("inspect_backups", "succeeded")
+    with clock.phase("restore_to_timestamp: plan"):
+        planned = run("restore_to_timestamp", "planned")
+    with clock.phase("restore_to_timestamp: restore"):
+        restored = run("restore_to_timestamp", "succeeded", approve=_result(planned)["plan_id"])
+    with clock.phase("proof against the story"):
+        found = _proof_of_copy(stand_in, _result(restored)["changed"][0])
+    expected = story.proofs[story.restore_point]
+    return Rehearsal(
+        engine=f"{stand_in.engine.family} {stand_in.engine.version}",
+        story=story,
+        damage=damage_between(expected, story.proofs[story.moments["now"]]),
+        tables_back=found.tables,
+        rows_back=found.rows,
+        left=differences(expected, found),
+        records=(inspected, planned, restored),
+        seconds=clock.seconds,
+    )
+
+
+def _result(record: RunRecord) -> Mapping[str, Any]:
+    assert record.result is not None
+    return record.result
+
+
+def _proof_of_copy(stand_in: StandIn, cluster: str) -> EstateProof:
+    with stand_in.data.admin(stand_in.control.history.resource_id(cluster)) as database:
+        return take_proof(database)
