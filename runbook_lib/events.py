@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,25 @@ from runbook_lib.redaction import scrubbed
 log = logging.getLogger("runbook_lib.events")
 
 EVENTS_VARIABLE = "RUNBOOK_EVENTS"
+RUN_ID_VARIABLE = "RUNBOOK_RUN_ID"
+INCIDENT_VARIABLE = "RUNBOOK_INCIDENT"
 _TAIL = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrentRun:
+    """The headless run this process belongs to. Both are empty where an engineer steps through a notebook."""
+
+    run_id: str
+    incident: str
+
+
+def current_run() -> CurrentRun:
+    """Tell which run this is, so that everything it makes can be tagged with it."""
+    return CurrentRun(
+        run_id=os.environ.get(RUN_ID_VARIABLE, ""),
+        incident=os.environ.get(INCIDENT_VARIABLE, ""),
+    )
 
 
 def announce(event: str, **facts: Any) -> None:
@@ -50,6 +69,9 @@ def append(path: Path, event: str, *, by: str, facts: Mapping[str, Any]) -> None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")  # the line before was torn by a power cut: it stays, as one line
+            size += 1
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "event": event,
@@ -76,6 +98,11 @@ def _hash_of_last_line(descriptor: int, size: int) -> str:
         tail = os.pread(descriptor, min(reach, size), max(0, size - reach))
         start = tail.rstrip(b"\n").rfind(b"\n") + 1
         if start or reach >= size:
-            return hashlib.sha256(tail[start:].rstrip(b"\n")).hexdigest()
+            return hash_of(tail[start:].rstrip(b"\n"))
         reach *= 4
     return ""
+
+
+def hash_of(line: bytes) -> str:
+    """Give what the line after this one (without its line end) carries as `previous`."""
+    return hashlib.sha256(line).hexdigest()

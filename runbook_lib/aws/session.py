@@ -17,6 +17,7 @@ from botocore.utils import parse_timestamp
 from runbook_lib import __version__
 from runbook_lib.aws.translate import translated
 from runbook_lib.errors import InputRefused
+from runbook_lib.events import announce
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ class Identity:
 class AwsSession:
     """One region and one set of credentials. Make it with `connect`."""
 
-    def __init__(self, boto_session: boto3.Session, region: str) -> None:
+    def __init__(self, boto_session: boto3.Session, region: str, patience: Config = _PATIENCE) -> None:
         self.region = region
+        self._patience = patience
         self._session = boto_session
         self._client = lru_cache(maxsize=None)(self._make_client)
 
@@ -53,7 +55,7 @@ class AwsSession:
     def _make_client(self, service: str, region: str) -> Any:
         with translated(service, "connect"):
             make: Any = self._session.client  # its stubs know services only as literals
-            return make(service, region_name=region, config=_PATIENCE)
+            return make(service, region_name=region, config=self._patience)
 
     def identity(self) -> Identity:
         """Ask AWS who we are; it needs no permission.
@@ -64,6 +66,7 @@ class AwsSession:
         """
         with translated("sts", "GetCallerIdentity"):
             answer = self.client("sts").get_caller_identity()
+        announce("aws-caller", arn=answer["Arn"], account=answer["Account"], region=self.region)
         return Identity(account=answer["Account"], arn=answer["Arn"])
 
 
@@ -84,8 +87,10 @@ def _utc_moment(value: str | int | float) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def connect(*, region: str = "", profile: str = "") -> AwsSession:
+def connect(*, region: str = "", profile: str = "", attempts: int = 0) -> AwsSession:
     """Open a session. Empty values mean what the environment and AWS's own config files say.
+
+    `attempts` is how often a call is tried at most; 0 means as often as a restore is worth.
 
     Raises:
         InputRefused: the profile or the region does not exist, or no region is set anywhere.
@@ -111,4 +116,5 @@ def connect(*, region: str = "", profile: str = "") -> AwsSession:
             f'There is no AWS region "{chosen}" with RDS that this version of boto3 knows.',
             hint='Check the spelling, for example "ap-northeast-1"; for a brand-new region update boto3.',
         )
-    return AwsSession(session, chosen)
+    patience = _PATIENCE.merge(Config(retries={"mode": "standard", "total_max_attempts": attempts}))
+    return AwsSession(session, chosen, patience if attempts else _PATIENCE)

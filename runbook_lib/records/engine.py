@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
+from runbook_lib.events import INCIDENT_VARIABLE
 from runbook_lib.records.outcomes import Ending, Outcome
 from runbook_lib.records.parameters import check_parameters, read_parameters
 from runbook_lib.records.progress import Limits
-from runbook_lib.records.recording import INCIDENT_VARIABLE, Recording
+from runbook_lib.records.recording import Recording
 from runbook_lib.records.store import default_store
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _own_run(nb: Any, input_path: Any, limits: Limits) -> Run:
     values = check_parameters(declared, given, name=path.name)
     recording = Recording(
         default_store(),
-        notebook=path.stem,
+        notebook=path,
         source=path.read_bytes() if path.is_file() else _canonical(nb),
         parameters=values,
         incident=os.environ.get(INCIDENT_VARIABLE, ""),

@@ -65,6 +65,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
             self._recording.event("cell-ended", cell=index + 1, id=cell.get("id", ""), **facts)
         if cell.cell_type == "code":
             cell.metadata.runbook = facts
+            self._recording.cells.append({"number": index + 1, "id": cell.get("id", ""), **facts})
         status = cell.metadata.papermill
         status["status"] = _PAPERMILL_STATUS.get(state, state.value)
         if state not in (CellState.COMPLETED, CellState.NEVER_RAN) and not allowed:
@@ -88,13 +89,18 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
     def save(self, **_: Any) -> None:
         """Write the record, and papermill's own output where it is a local file. Failing never stops the run."""
         self.last_save_time = self.now()
-        content = nbformat.v4.writes(self.presentable()).encode()
+        content = self.written()
         self._recording.write(store.NOTEBOOK, content, lasting=False)
         if self.output_path and "://" not in str(self.output_path):
             try:
                 store.write_atomically(Path(self.output_path), content, lasting=False)
             except OSError as error:
                 self._recording.note_loss(str(self.output_path), error)
+
+    def written(self) -> bytes:
+        """Give the content of the record's notebook."""
+        text: str = nbformat.v4.writes(self.presentable())
+        return (text + "\n").encode()
 
     def save_elsewhere(self) -> None:
         """Write papermill's output where only papermill knows how (s3://…), once, at the end."""
@@ -135,6 +141,7 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         stop: Stop,
         limits: Limits,
         on_progress: Callable[[Progress], None] | None,
+        begun: float,
         **options: Any,
     ) -> None:
         super().__init__(manager, km=kernel.manager, raise_on_iopub_timeout=False, **options)
@@ -146,9 +153,9 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         self._on_progress = on_progress
         self._streams: CellStreams | None = None
         self._error: dict[str, Any] | None = None
-        self._begun = time.monotonic()
+        self._begun = begun
         self._cell_begun = self._begun
-        self._last_sign = self._begun
+        self._last_sign = self._phase_begun = self._begun
         self._at = 0
         self._heading = ""
 
@@ -157,6 +164,7 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         self.reset_execution_trackers()
         try:
             with self.setup_kernel(cleanup_kc=False):
+                self._phase("starting")
                 ending = self._cells()
                 if self._kernel.exit_status is None and not self._stop.reason:
                     info = self.wait_for_reply(self.kc.kernel_info())
@@ -184,6 +192,16 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         self._recording.result = outcomes.result_of(self.nb)
         return outcomes.of_result(self._recording.result)
 
+    def _phase(self, name: str) -> None:
+        """Add what passed since the phase before to this one; a section's cells are one phase."""
+        now = time.monotonic()
+        phases, took = self._recording.phases, now - self._phase_begun
+        self._phase_begun = now
+        if phases and phases[-1][0] == name:
+            phases[-1] = (name, phases[-1][1] + took)
+        else:
+            phases.append((name, took))
+
     def _stopped(self, index: int) -> Ending | None:
         self._look_at_the_clock()
         return self._stop.ending(cell=index + 1) if self._stop.reason else None
@@ -208,6 +226,7 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
             state, ending = self._stop.cell_state, self._stop.ending(cell=index + 1)
         elif ending is not None and ending.outcome is Outcome.SUCCEEDED:
             state = CellState.COMPLETED
+        self._phase(self._heading)
         self.nb_man.end(index, CellState.FAILED if allowed else state, allowed=allowed)
         self._tell(state)
         return ending

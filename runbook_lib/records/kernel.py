@@ -13,9 +13,10 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
+from runbook_lib.records.store import SCRATCH_PREFIX
 from runbook_lib.redaction.channel import CHANNEL_VARIABLE, SecretsChannel
 
-PREFIX = "runbook-"
+_PATIENCE_SECONDS = 10  # for what the kernel does at its exit
 
 
 class Kernel:
@@ -23,13 +24,13 @@ class Kernel:
 
     def __init__(self, *, run_id: str, kernel_name: str, environment: Mapping[str, str], cwd: Path | None) -> None:
         # Socket paths may have 104 signs on macOS: the folder's name is kept short, under the system's own.
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{run_id}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{run_id}-"))
         self.channel = SecretsChannel(self.folder)
+        self._asked = False
         self._said = (self.folder / "stderr").open("w+b")
         self.manager: Any = AsyncKernelManager(kernel_name=kernel_name, transport="ipc")
         self.manager.connection_file = str(self.folder / "kernel.json")
         self.manager.ip = str(self.folder / "k")
-        self.manager.shutdown_wait_time = 10.0
         run_sync(self.manager.start_kernel)(
             extra_arguments=["--HistoryManager.hist_file=:memory:"],
             env={**os.environ, **environment, CHANNEL_VARIABLE: str(self.channel.path)},
@@ -54,24 +55,33 @@ class Kernel:
         """Interrupt the running cell, as Ctrl-C does. Gives an awaitable."""
         return self.manager.interrupt_kernel()
 
-    def end(self, *, at_once: bool = False) -> None:
-        """Shut the process down, politely unless `at_once`, and remove its folder."""
+    def ask_to_end(self, *, at_once: bool = False) -> None:
+        """Ask the process to end, by force if `at_once`; `end` waits for it."""
+        run_sync(self._ask)(at_once)
+
+    async def _ask(self, at_once: bool) -> None:
+        # An idle kernel needs no interrupt first, which is what jupyter's `shutdown_kernel` would begin with.
+        if self.manager.has_kernel and await self.manager.is_alive():
+            if at_once:
+                await self.manager.provisioner.kill()
+            else:
+                await self.manager.request_shutdown()
+            self._asked = True
+
+    def end(self) -> None:
+        """Wait until the process has ended, by force after a while, and remove its folder."""
         try:
-            run_sync(self._end)(at_once)
+            run_sync(self._end)()
         finally:
             self.channel.close()
             self._said.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def _end(self, at_once: bool) -> None:
+    async def _end(self) -> None:
+        for _ in range(_PATIENCE_SECONDS * 50 if self._asked else 0):
+            if not await self.manager.is_alive():
+                break
+            await asyncio.sleep(0.02)
         if self.manager.has_kernel and await self.manager.is_alive():
-            # An idle kernel needs no interrupt first, which is what `shutdown_kernel` would begin with.
-            if not at_once:
-                await self.manager.request_shutdown()
-                for _ in range(250):
-                    if not await self.manager.is_alive():
-                        break
-                    await asyncio.sleep(0.02)
-            if await self.manager.is_alive():
-                await self.manager.shutdown_kernel(now=True)
+            await self.manager.shutdown_kernel(now=True)
         await self.manager.cleanup_resources()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runbook_lib import events
+from runbook_lib.records import provenance
 from runbook_lib.records import store as stores
 from runbook_lib.records.outcomes import Ending, Outcome
 from runbook_lib.redaction import Scrubber
 
 log = logging.getLogger(__name__)
-
-INCIDENT_VARIABLE = "RUNBOOK_INCIDENT"
-RUN_ID_VARIABLE = "RUNBOOK_RUN_ID"
 
 
 class Recording:
@@ -27,44 +26,92 @@ class Recording:
         self,
         store: stores.Store,
         *,
-        notebook: str,
+        notebook: Path,
         source: bytes,
         parameters: Mapping[str, Any],
         incident: str = "",
+        publish_to: str = "",
     ) -> None:
         self.store = store
-        self.notebook = notebook
-        self.source = source
+        self.notebook = notebook.stem
+        self.source_sha256 = hashlib.sha256(source).hexdigest()
         self.parameters = dict(parameters)
         self.incident = stores.check_incident(incident)
+        self.publish_to = publish_to
         self.run_id = stores.new_run_id()
         self.started = datetime.now(UTC)
         self.scrubber = Scrubber()
-        self.losses: list[str] = []
         self.ending: Ending | None = None
         self.result: dict[str, Any] | None = None
         self.phases: list[tuple[str, float]] = []
-        self.folder = store.open_record(notebook=notebook, incident=incident, run_id=self.run_id, started=self.started)
+        self.cells: list[dict[str, Any]] = []
+        self.rescue: Path | None = None
+        self._losses: dict[str, str] = {}
+        self._late: list[tuple[str, dict[str, Any]]] = []
+        self.folder = store.open_record(
+            notebook=self.notebook, incident=incident, run_id=self.run_id, started=self.started
+        )
+        self.git = provenance.GitState(notebook.absolute().parent)
 
     @property
     def path(self) -> Path:
         """Give the record's folder."""
         return self.folder.path
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Say what the record lacks, file by file, and why."""
+        return tuple(f"{what}: {why}" for what, why in self._losses.items())
+
     def environment(self) -> dict[str, str]:
         """Give what the kernel is told about its run."""
         return {
-            RUN_ID_VARIABLE: self.run_id,
-            INCIDENT_VARIABLE: self.incident,
+            events.RUN_ID_VARIABLE: self.run_id,
+            events.INCIDENT_VARIABLE: self.incident,
             events.EVENTS_VARIABLE: str(self.path / stores.EVENTS),
         }
 
     def event(self, event: str, **facts: Any) -> None:
-        """Write a line of `events.jsonl` before the step it announces."""
+        """Write a line of `events.jsonl` before the step it announces; one that cannot be written is tried again."""
+        self._late.append((event, self.scrubber.value(facts)))
+        while self._late:
+            event, facts = self._late[0]
+            try:
+                self.folder.append(event, by="runner", facts=facts)
+            except OSError as error:
+                for _, waiting in self._late:
+                    waiting["late"] = True
+                self.note_loss(stores.EVENTS, error)
+                return
+            self._late.pop(0)
+        self._losses.pop(stores.EVENTS, None)
+
+    def write(self, name: str, content: bytes, *, lasting: bool = True) -> bool:
+        """Write one file of the record; tell whether it worked."""
         try:
-            events.append(self.path / stores.EVENTS, event, by="runner", facts=self.scrubber.value(facts))
+            self.folder.write(name, content, lasting=lasting)
         except OSError as error:
-            self.note_loss(f"{stores.EVENTS} ({event})", error)
+            self.note_loss(name, error)
+            return False
+        self._losses.pop(name, None)
+        return True
+
+    def write_at_last(self, name: str, content: bytes) -> None:
+        """Write a file that will not be written again: what its folder does not take is put where there is room."""
+        if self.write(name, content):
+            return
+        try:
+            self.rescue = self.rescue or Path(tempfile.mkdtemp(prefix=f"runbook-record-{self.run_id}-"))
+            stores.write_atomically(self.rescue / name, content)
+            self._losses[name] += f"; it is kept in {self.rescue}"
+        except OSError as error:
+            log.warning("%s could not be rescued either: %s", name, error.strerror)
+
+    def note_loss(self, what: str, error: OSError) -> None:
+        """Note that something could not be kept, and say so once."""
+        if what not in self._losses:
+            log.warning("The record is not complete, the run goes on. %s: %s", what, error.strerror or error)
+        self._losses[what] = error.strerror or str(error)
 
     def summary(self) -> dict[str, Any]:
         """Give what the executed notebook says of its run; `running` until it ended."""
@@ -75,27 +122,5 @@ class Recording:
             "incident": self.incident,
             "outcome": (ending.outcome if ending else Outcome.RUNNING).value,
             "exit_code": ending.exit_code if ending else None,
-            "headline": ending.headline if ending else "",
+            "headline": self.scrubber.text(ending.headline) if ending else "",
         }
-
-    def write(self, name: str, content: bytes, *, lasting: bool = True) -> bool:
-        """Write one file of the record; tell whether it worked."""
-        try:
-            self.folder.write(name, content, lasting=lasting)
-        except OSError as error:
-            self.note_loss(name, error)
-            return False
-        self.losses = [loss for loss in self.losses if not loss.startswith(f"{name}:")]
-        return True
-
-    def note_loss(self, what: str, error: OSError) -> None:
-        """Note that something could not be kept, once, and say so."""
-        loss = f"{what}: {error.strerror or error}"
-        if loss not in self.losses:
-            self.losses.append(loss)
-            log.warning("The record is not complete, the run goes on. %s", loss)
-
-
-def canonical(value: Any) -> bytes:
-    """Write a value as JSON in one way only, for hashing."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()

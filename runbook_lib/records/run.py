@@ -40,9 +40,7 @@ def run_notebook(
     """
     path, source, content = _read(notebook)
     values = check_parameters(read_parameters(content, name=path.name), parameters, name=path.name)
-    recording = Recording(
-        store or default_store(), notebook=path.stem, source=source, parameters=values, incident=incident
-    )
+    recording = Recording(store or default_store(), notebook=path, source=source, parameters=values, incident=incident)
     run = Run(recording, limits=limits or Limits(), on_progress=on_progress)
     with run.guarded():
         kernel_name = content.get("metadata", {}).get("kernelspec", {}).get("name") or "python3"

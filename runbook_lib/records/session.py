@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
+from runbook_lib.records import provenance
 from runbook_lib.records.kernel import Kernel
 from runbook_lib.records.outcomes import Ending, Outcome
 from runbook_lib.records.progress import Limits, Progress
@@ -20,6 +22,7 @@ from runbook_lib.records.signals import Stop
 
 if TYPE_CHECKING:
     from runbook_lib.records.execution import TruthfulManager
+    from runbook_lib.records.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Run:
         self._kernel: Kernel | None = None
         self._manager: TruthfulManager | None = None
         self._begun = time.monotonic()
+        self._finished = False
 
     def start_kernel(self, kernel_name: str, *, environment: Mapping[str, str], cwd: Path | None) -> None:
         """Start the kernel process; it gets ready while this process goes on importing."""
@@ -72,6 +76,8 @@ class Run:
             notebook=recording.notebook,
             incident=recording.incident,
             parameters=recording.parameters,
+            source_sha256=recording.source_sha256,
+            **provenance.operator(),
         )
         self._kernel = Kernel(
             run_id=recording.run_id,
@@ -87,25 +93,25 @@ class Run:
             with self.stop.listening():
                 yield
         except BaseException as error:
-            if self.recording.ending is None:
-                self._end(
-                    Ending(
-                        outcome=Outcome.FAILED,
-                        exit_code=errors.StepFailed.exit_code,
-                        headline=f"The runner itself failed: {type(error).__name__}.",
-                        error=type(error).__name__,
-                    )
+            if not self._finished:
+                self.recording.ending = self.recording.ending or Ending(
+                    outcome=Outcome.FAILED,
+                    exit_code=errors.StepFailed.exit_code,
+                    headline=f"The runner itself failed: {type(error).__name__}: {error}",
+                    error=type(error).__name__,
                 )
                 self.finish()
             raise
         finally:
-            self._end_kernel(at_once=True)
+            self._end_kernel()
 
     def execute(self, nb: Any, **options: Any) -> TruthfulManager:
         """Run the cells of a prepared notebook. `options` are papermill's."""
         from runbook_lib.records.execution import TruthfulClient, TruthfulManager
 
         assert self._kernel is not None, "start_kernel comes first"
+        warming = threading.Thread(target=_warm, daemon=True)
+        warming.start()
         names = ("output_path", "progress_bar", "log_output", "autosave_cell_every")
         self._manager = manager = TruthfulManager(
             nb, recording=self.recording, **{name: options.pop(name) for name in names if name in options}
@@ -118,44 +124,55 @@ class Run:
             stop=self.stop,
             limits=self._limits,
             on_progress=self._on_progress,
+            begun=self._begun,
             **options,
         )
-        ending = client.run()
-        self._end(ending)
-        self._end_kernel(at_once=bool(self.stop.reason))
+        self.recording.ending = client.run()
+        self._kernel.ask_to_end(at_once=bool(self.stop.reason))
         manager.notebook_complete()
+        warming.join()
         return manager
 
-    def _end(self, ending: Ending) -> None:
-        self.recording.ending = ending
-        self.recording.event("run-ended", outcome=ending.outcome.value, exit_code=ending.exit_code)
+    def finish(self) -> RunRecord:
+        """Write what is left of the record, seal it, and give what came of the run."""
+        from runbook_lib.records import finishing
 
-    def _end_kernel(self, *, at_once: bool) -> None:
+        self._finished = True
+        seconds = time.monotonic() - self._begun
+        manifest = finishing.finish(self.recording, self._manager, seconds=seconds, end_kernel=self._end_kernel)
+        return self._record(manifest)
+
+    def _end_kernel(self) -> None:
         kernel, self._kernel = self._kernel, None
         if kernel is not None:
-            kernel.end(at_once=at_once)
+            kernel.end()
 
-    def finish(self) -> RunRecord:
-        """Write what is left of the record and give what came of the run."""
+    def _record(self, manifest: Manifest) -> RunRecord:
         recording, ending = self.recording, self.recording.ending
-        assert ending is not None, "finish comes after execute"
-        if self._manager is not None:
-            self._manager.save()
-        recording.folder.release()
+        assert ending is not None, "a run that is finished has ended"
+        lost = recording.losses and ending.exit_code == 0
         return RunRecord(
             folder=recording.path,
             run_id=recording.run_id,
             incident=recording.incident,
             notebook=recording.notebook,
             outcome=ending.outcome.value,
-            exit_code=ending.exit_code,
-            headline=recording.scrubber.text(ending.headline),
+            exit_code=errors.NotPublished.exit_code if lost else ending.exit_code,
+            headline=manifest.headline,
             lines=tuple(recording.scrubber.text(line) for line in ending.lines),
             result=recording.result,
             parameters=recording.parameters,
-            started=recording.started,
-            ended=datetime.now(UTC),
-            seconds=round(time.monotonic() - self._begun, 3),
+            started=manifest.started,
+            ended=manifest.ended,
+            seconds=manifest.seconds,
             phases=tuple(recording.phases),
-            losses=tuple(recording.losses),
+            losses=recording.losses,
         )
+
+
+def _warm() -> None:
+    """Import what finishing needs while the kernel works; this process would only wait."""
+    from runbook_lib.records import finishing, report
+
+    assert finishing
+    report.exporter()

@@ -13,20 +13,24 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from runbook_lib import events
 from runbook_lib.errors import InputRefused
 
 STORE_VARIABLE = "RUNBOOK_RECORDS"
 DEFAULT_STORE = Path("records")
 UNFILED = "unfiled"
+SCRATCH_PREFIX = "runbook-"  # of a run's private folder among the system's temporary ones
 NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.jsonl", "report.html"
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_LOCK_ROOM = 4000  # below one block, so that writing it again needs no room
 _LEAST_FREE_BYTES = 64 << 20  # a record is a few MB; below this the disk is as good as full
 
 
@@ -70,29 +74,50 @@ def _sync_folder(folder: Path) -> None:
 class RecordFolder:
     """The folder of one record while its run goes on. `write` is how bytes get to the disk."""
 
-    def __init__(self, path: Path, *, lock: int, lock_path: Path, write: Callable[..., None]) -> None:
+    def __init__(
+        self, path: Path, *, lock: int, lock_path: Path, write: Callable[..., None], append: Callable[..., None]
+    ) -> None:
         self.path = path
         self._lock = lock
         self._lock_path = lock_path
         self._write = write
+        self._append = append
 
     def write(self, name: str, content: bytes, *, lasting: bool = True) -> None:
         """Write one of the record's files. Raises OSError when that fails."""
         self._write(self.path / name, content, lasting=lasting)
 
-    def release(self) -> None:
-        """Let the run's lock go: the record is finished."""
+    def append(self, event: str, *, by: str, facts: Mapping[str, Any]) -> None:
+        """Write one line of the record's events. Raises OSError when that fails."""
+        self._append(self.path / EVENTS, event, by=by, facts=facts)
+
+    def release(self, *, instead_of_manifest: Mapping[str, Any] | None = None) -> None:
+        """Let the run's lock go: the record is finished.
+
+        A manifest that could not be written leaves its gist in the lock's file, so that nobody takes the run for a
+        killed one. That file has its room on the disk already.
+        """
         with suppress(OSError):
-            self._lock_path.unlink()
+            if instead_of_manifest is None:
+                self._lock_path.unlink()
+            else:
+                os.pwrite(self._lock, json.dumps(dict(instead_of_manifest)).encode().ljust(_LOCK_ROOM), 0)
         os.close(self._lock)
 
 
 class Store:
-    """A folder of records. `write` may be replaced by what writes elsewhere or, in tests, fails."""
+    """A folder of records. `write` and `append` may be replaced by what writes elsewhere or, in tests, fails."""
 
-    def __init__(self, root: Path, *, write: Callable[..., None] = write_atomically) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        write: Callable[..., None] = write_atomically,
+        append: Callable[..., None] = events.append,
+    ) -> None:
         self.root = root.absolute()
         self._write = write
+        self._append = append
 
     def open_record(self, *, notebook: str, incident: str, run_id: str, started: datetime) -> RecordFolder:
         """Make the folder of a new record and lock it.
@@ -109,7 +134,7 @@ class Store:
             lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
             fcntl.flock(lock, fcntl.LOCK_EX)
             holder = {"folder": str(path.relative_to(self.root)), "pid": os.getpid(), "host": socket.gethostname()}
-            os.write(lock, json.dumps(holder).encode())
+            os.write(lock, json.dumps(holder).encode().ljust(_LOCK_ROOM))
             path.mkdir(parents=True)
             self._check_room(path)
         except OSError as error:
@@ -117,7 +142,7 @@ class Store:
                 f"No record can be kept in {self.root}: {error.strerror or error}.",
                 hint="Nothing was run. Make room or name another folder with --records.",
             ) from error
-        return RecordFolder(path, lock=lock, lock_path=lock_path, write=self._write)
+        return RecordFolder(path, lock=lock, lock_path=lock_path, write=self._write, append=self._append)
 
     def _check_room(self, path: Path) -> None:
         free = shutil.disk_usage(self.root).free
@@ -140,6 +165,40 @@ class Store:
             return False
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def lock_of_killed(self, run_id: str, folder: Path) -> Iterator[RecordFolder | None]:
+        """Take over the lock of a run that was killed; gives None where it runs, or ended without a manifest.
+
+        Raises:
+            OSError: the store cannot be written.
+        """
+        lock_path = self.root / ".running" / run_id
+        lock_path.parent.mkdir(exist_ok=True)
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            yield None
+            return
+        if "outcome" in self.left_by(run_id):
+            os.close(lock)
+            yield None
+            return
+        held = RecordFolder(folder, lock=lock, lock_path=lock_path, write=self._write, append=self._append)
+        try:
+            yield held
+        finally:
+            held.release()
+
+    def left_by(self, run_id: str) -> dict[str, Any]:
+        """Give what the lock's file of a run that no longer runs says, or nothing."""
+        try:
+            said = json.loads((self.root / ".running" / run_id).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def folders(self) -> Iterator[Path]:
         """Give every record's folder, oldest first."""

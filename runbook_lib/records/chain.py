@@ -1,0 +1,65 @@
+"""The chain of a store: every finished record names the one that finished before it, and `chain.jsonl` lists them all.
+
+Removing a record from the middle, or its line from the list, leaves a successor that names it. Removing the last one
+with its line leaves no trace in the store: publish with object lock where that matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from runbook_lib.records.manifest import Link, Manifest
+from runbook_lib.records.store import MANIFEST, RecordFolder, Store
+
+CHAIN = "chain.jsonl"
+
+
+def read_chain(store: Store) -> tuple[Link, ...]:
+    """Give the links in the order in which the runs finished; a torn last line is left out."""
+    try:
+        lines = (store.root / CHAIN).read_text("utf-8").split("\n")
+    except FileNotFoundError:
+        return ()
+    links = []
+    for line in lines[:-1]:
+        try:
+            links.append(Link.model_validate_json(line))
+        except ValueError:
+            links.append(Link(run_id="", folder="", sha256=""))  # its place stays, so that its neighbours show it
+    return tuple(links)
+
+
+def append_record(store: Store, folder: RecordFolder, manifest: Manifest) -> Manifest:
+    """Write a finished run's manifest, linked to the record that finished last, and list it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with store.locked():
+        chain = read_chain(store)
+        finished = manifest.model_copy(update={"previous": chain[-1] if chain else None}).sealed()
+        content = finished.written()
+        folder.write(MANIFEST, content)
+        _list(store, finished.run_id, folder.path, content)
+    return finished
+
+
+def _list(store: Store, run_id: str, folder: Path, content: bytes) -> None:
+    link = Link(
+        run_id=run_id,
+        folder=folder.relative_to(store.root).as_posix(),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    path = store.root / CHAIN
+    with path.open("ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                file.write(b"\n")  # a torn line keeps its place
+        file.write(json.dumps(link.model_dump()).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

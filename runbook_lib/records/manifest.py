@@ -1,0 +1,170 @@
+"""`manifest.json`: what is known of a finished run, sealed. A model with a version, so that old ones stay readable.
+
+The seal is the hash of everything else in it. It shows an accident and a careless change; somebody who rewrites
+every later manifest too is shown only by a copy out of reach, which publishing with object lock makes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from runbook_lib.errors import CheckFailed
+from runbook_lib.records.outcomes import CellState, Outcome
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(_Part):
+    """A part of the run and how long it took: starting, each section of the notebook, closing."""
+
+    name: str
+    seconds: float
+
+
+class Cell(_Part):
+    """How one code cell ended. `number` counts all cells from 1; `allowed` marks an error its tag expects."""
+
+    number: int
+    id: str
+    state: CellState
+    seconds: float | None = None
+    allowed: bool = False
+
+
+class Operator(_Part):
+    """Who ran it. The AWS fields are empty when the run never asked AWS who it was."""
+
+    os_user: str
+    host: str
+    aws_arn: str = ""
+    aws_account: str = ""
+    aws_region: str = ""
+
+
+class Approval(_Part):
+    """Which plan was approved, and by whom."""
+
+    plan_id: str
+    by: str
+
+
+class Source(_Part):
+    """The notebook as it was before the run. `git_dirty` tells of uncommitted changes."""
+
+    sha256: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
+class File(_Part):
+    """One file of the record."""
+
+    sha256: str
+    bytes: int
+
+
+class Events(_Part):
+    """The end of `events.jsonl`: how many lines, and the hash of the last."""
+
+    lines: int
+    last_sha256: str
+
+
+class Link(_Part):
+    """The record that finished before this one in the same store."""
+
+    run_id: str
+    folder: str
+    sha256: str
+
+
+class Manifest(_Part):
+    """Everything known of one finished run. Times are UTC."""
+
+    version: Literal[1] = 1
+    run_id: str
+    incident: str
+    notebook: str
+    cluster: str = ""
+    outcome: Outcome
+    exit_code: int | None
+    headline: str
+    error: str = ""
+    started: AwareDatetime
+    ended: AwareDatetime
+    seconds: float
+    phases: tuple[Phase, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    operator: Operator
+    approval: Approval | None = None
+    plan_id: str = ""
+    source: Source
+    versions: dict[str, str]
+    parameters: dict[str, Any]
+    parameters_sha256: str
+    changed: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
+    recovery: dict[str, Any] | None = None
+    facts: dict[str, str] = {}
+    losses: tuple[str, ...] = ()
+    publish_to: str = ""
+    events: Events
+    files: dict[str, File]
+    previous: Link | None = None
+    seal: str = ""
+
+    def sealed(self) -> Manifest:
+        """Give the manifest with its seal."""
+        return self.model_copy(update={"seal": self.expected_seal()})
+
+    def expected_seal(self) -> str:
+        """Give the hash of everything but the seal."""
+        return hash_of_value(self.model_dump(mode="json", exclude={"seal"}))
+
+    def written(self) -> bytes:
+        """Give the file's content."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def read_manifest(content: bytes, *, name: str) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        CheckFailed: it is damaged or of a version this library does not know.
+    """
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckFailed(
+            f"{name} cannot be read: {first['msg']} {where}".strip() + ".",
+            hint="Take the published copy, or the one in a backup of the store.",
+        ) from error
+
+
+def canonical(value: Any) -> bytes:
+    """Write a value as JSON in one way only, for hashing."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+
+
+def hash_of_value(value: Any) -> str:
+    """Give the hash of a JSON-able value."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def file_of(content: bytes) -> File:
+    """Give the size and hash of a file."""
+    return File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def utc(moment: datetime) -> datetime:
+    """Cut a moment to the millisecond, which is what is kept."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

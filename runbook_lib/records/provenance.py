@@ -1,0 +1,76 @@
+"""Who ran what, where, from which source, with which versions."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import __version__
+
+_PACKAGES = ("papermill", "nbclient", "ipykernel", "boto3", "pymysql", "pandas", "matplotlib", "nbconvert")
+_PATIENCE_SECONDS = 5
+
+
+def operator() -> dict[str, str]:
+    """Give the OS user and the host. Under sudo, the person's own account is named too."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no account
+        user = str(os.getuid())
+    behind = os.environ.get("SUDO_USER", "")
+    return {
+        "os_user": f"{user} (sudo by {behind})" if behind and behind != user else user,
+        "host": socket.gethostname(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of this library, of Python and of the packages a run depends on most."""
+    found = {"runbook_lib": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+class GitState:
+    """The commit a folder is at, asked in the background: a large work tree takes git a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        git = shutil.which("git")
+        if git:
+            self._process = subprocess.Popen(  # noqa: S603 # git itself, found on the path, with fixed arguments
+                [git, "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def answer(self) -> dict[str, Any]:
+        """Give `git_commit` and `git_dirty`, both None where git does not say."""
+        unknown = {"git_commit": None, "git_dirty": None}
+        if self._process is None:
+            return unknown
+        try:
+            said = self._process.communicate(timeout=_PATIENCE_SECONDS)[0].decode(errors="replace").splitlines()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return unknown
+        commits = [line.split()[-1] for line in said if line.startswith("# branch.oid ")]
+        if self._process.returncode or not commits:
+            return unknown
+        return {
+            "git_commit": None if commits[0] == "(initial)" else commits[0],
+            "git_dirty": any(not line.startswith("#") for line in said),
+        }

@@ -1,0 +1,118 @@
+"""The report: one HTML file that needs no network, with the outcome and the facts on top and the code folded.
+
+nbconvert renders cells with its own filters into a template of ours; its stock templates load scripts from a CDN.
+The page forbids itself every script and every request by a content security policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import times
+from runbook_lib.records.imports import without_slow_grammar
+from runbook_lib.records.manifest import Manifest
+from runbook_lib.records.outcomes import CellState, Outcome
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_SIGNS = {
+    Outcome.SUCCEEDED: "✔ Succeeded",
+    Outcome.PLANNED: "◇ Planned, nothing was changed",
+    Outcome.FAILED: "✘ Failed",
+    Outcome.TIMED_OUT: "✘ Timed out",
+    Outcome.ABORTED: "✘ Aborted",
+    Outcome.KERNEL_DIED: "✘ The kernel died",
+    Outcome.ORPHANED: "✘ Killed: nobody was left to say how it ended",
+    Outcome.RUNNING: "… Running",
+}
+_STATES = {
+    CellState.COMPLETED: "completed",
+    CellState.FAILED: "failed",
+    CellState.TIMED_OUT: "timed out",
+    CellState.INTERRUPTED: "interrupted",
+    CellState.NEVER_RAN: "never ran",
+    CellState.RUNNING: "running",
+    CellState.PENDING: "not yet run",
+}
+_HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-caller", "phase"}
+
+
+@lru_cache(maxsize=1)
+def exporter() -> Any:
+    """Give nbconvert's exporter with our template, made once: loading it takes longer than a page."""
+    with without_slow_grammar():
+        from nbconvert.exporters import HTMLExporter
+
+    # Ours alone: Jupyter's data files, where stock templates lie, may belong to another environment.
+    page: Any = HTMLExporter(template_paths=[str(_TEMPLATES)], template_file="report.html.j2")
+    return page
+
+
+def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Give the page of one record. `announced` are the record's events."""
+    resources = {
+        "manifest": manifest,
+        "sign": _SIGNS[manifest.outcome],
+        "good": manifest.outcome in (Outcome.SUCCEEDED, Outcome.PLANNED),
+        "facts": facts(manifest),
+        "phases": [phase for phase in manifest.phases if phase.seconds >= 0.05],
+        "duration": lambda seconds: seconds_text(seconds),
+        "steps": [event for event in announced if event.get("event") not in _HOUSEKEEPING],
+        "cell_state": cell_state,
+        "clock": lambda text: str(text)[11:19],
+    }
+    page, _ = exporter().from_notebook_node(notebook, resources=resources)
+    return re.sub(r"\n\s*\n+", "\n", page).encode()
+
+
+def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
+    """Give how a cell ended, as words and as a class name."""
+    said = cell.get("metadata", {}).get("runbook", {})
+    state = CellState(said.get("state", CellState.NEVER_RAN))
+    words = _STATES[state] + (", as its tag allows" if said.get("allowed") else "")
+    seconds = said.get("seconds")
+    if seconds is not None and seconds >= 1:
+        words += f" in {seconds_text(seconds)}"
+    return {"name": state.value, "words": words}
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a duration: "0.8 s", "17 minutes"."""
+    return f"{seconds:.1f} s" if seconds < 60 else times.duration_text(timedelta(seconds=seconds))
+
+
+def facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Give what stands on top of a report and in `records show`: name and value, empty ones left out."""
+    who, source = manifest.operator, manifest.source
+    commit = (
+        f"{source.git_commit[:12]}{' with uncommitted changes' if source.git_dirty else ''}"
+        if source.git_commit
+        else ""
+    )
+    approval = manifest.approval
+    pairs = [
+        ("incident", manifest.incident),
+        ("cluster", manifest.cluster),
+        ("started", times.utc_text(manifest.started)),
+        ("ended", f"{times.utc_text(manifest.ended)}, after {seconds_text(manifest.seconds)}"),
+        ("by", f"{who.os_user} on {who.host}"),
+        ("AWS caller", who.aws_arn),
+        ("account and region", " ".join(filter(None, (who.aws_account, who.aws_region)))),
+        ("plan", manifest.plan_id),
+        ("approved by", f"{approval.by}" if approval else ""),
+        ("changed", "\n".join(manifest.changed)),
+        ("asked of AWS", "\n".join(manifest.requested)),
+        *((name.replace("_", " "), str(value)) for name, value in (manifest.recovery or {}).items()),
+        *manifest.facts.items(),
+        ("missing from this record", "\n".join(manifest.losses)),
+        ("run", manifest.run_id),
+        ("notebook", f"{manifest.notebook}, sha256 {source.sha256[:16]}…"),
+        ("git commit", commit),
+        ("library", manifest.versions.get("runbook_lib", "")),
+        ("exit code", "" if manifest.exit_code is None else str(manifest.exit_code)),
+    ]
+    return [(name, value) for name, value in pairs if value]
