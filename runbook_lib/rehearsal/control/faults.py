@@ -14,12 +14,13 @@ Hook = Callable[[Request], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """An answer instead of the service's own. `cut` closes the connection in the middle of it."""
+    """An answer instead of the service's own. `cut` closes the connection once a share of that was `sent`."""
 
     code: str
     message: str
     status: int = 400
     cut: bool = False
+    sent: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -71,9 +72,12 @@ class Faults:
         code = "ServiceUnavailable" if status == 503 else "InternalFailure"
         self._plan(Refusal(code=code, message="The request failed inside AWS.", status=status), operation, times)
 
-    def cut(self, operation: str = "", *, times: int = 1) -> None:
-        """Do what the next calls ask, and cut the connection in the middle of the answer."""
-        self._plan(Refusal(code="", message="", cut=True), operation, times)
+    def cut(self, operation: str = "", *, times: int = 1, sent: float = 0.0) -> None:
+        """Do what the next calls ask, and cut the connection before the answer, or when a share of it was `sent`.
+
+        botocore takes the first for a broken connection and tries again; the second it cannot read.
+        """
+        self._plan(Refusal(code="", message="", cut=True, sent=sent), operation, times)
 
     def refuse(self, operation: str, *, code: str, message: str, times: int = 1, status: int = 400) -> None:
         """Answer the next calls of an operation with an error of your own."""

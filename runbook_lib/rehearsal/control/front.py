@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -42,8 +43,8 @@ _JSON_CODES = {
 _SECRET = re.compile(r"password|secretstring|secretbinary", re.IGNORECASE)
 
 
-class ConnectionCut(Exception):
-    """Ends the connection in the middle of an answer."""
+class ConnectionCut(ConnectionError):
+    """Ends the connection in the middle of an answer; werkzeug takes it for a client that has left."""
 
 
 class Front:
@@ -72,7 +73,7 @@ class Front:
         if request.mutating and self._faults.after:
             self._faults.after(request)
         if refusal is not None:
-            return _cut_off(answer)
+            return _cut_off(answer, environ, share=refusal.sent)
         return answer
 
     def _served(self, environ: WSGIEnvironment, start_response: StartResponse, request: Request) -> Iterable[bytes]:
@@ -91,9 +92,13 @@ class Front:
             return _answer(start_response, request, failure)
 
 
-def _cut_off(answer: Iterable[bytes]) -> Iterable[bytes]:
+def _cut_off(answer: Iterable[bytes], environ: WSGIEnvironment, *, share: float) -> Iterable[bytes]:
     whole = b"".join(answer)
-    yield whole[: len(whole) // 2]
+    if share:
+        yield whole[: round(len(whole) * share)]
+    connection = environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
     raise ConnectionCut
 
 
