@@ -116,5 +116,5 @@ def connect(*, region: str = "", profile: str = "", attempts: int = 0) -> AwsSes
             f'There is no AWS region "{chosen}" with RDS that this version of boto3 knows.',
             hint='Check the spelling, for example "ap-northeast-1"; for a brand-new region update boto3.',
         )
-    patience = _PATIENCE.merge(Config(retries={"mode": "standard", "total_max_attempts": attempts}))
-    return AwsSession(session, chosen, patience if attempts else _PATIENCE)
+    fewer = Config(retries={"mode": "standard", "total_max_attempts": attempts}) if attempts else None
+    return AwsSession(session, chosen, _PATIENCE.merge(fewer) if fewer else _PATIENCE)
