@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import NoReturn
 
 import click
 
 from runbook_lib import __version__
+from runbook_lib.cli._lazy import group_of
+from runbook_lib.cli._logging import log_to_stderr
 from runbook_lib.errors import Aborted, RunbookError
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are the modules of a package: `runbook_lib/cli/lab.py` is `runbook lab`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands."""
-        del ctx
-        return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module, or give nothing when there is none."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        found = import_module(f"{__name__}.{cmd_name}").command
-        assert isinstance(found, click.Command)
-        return found
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=group_of(__name__), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="runbook")
 def cli() -> None:
     """Bring an Aurora MySQL database back, prove it, and keep the record."""
@@ -38,6 +21,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line: our errors end as two lines and their exit code, never as a traceback."""
+    log_to_stderr()
     try:
         code = cli.main(arguments, prog_name="runbook", standalone_mode=False)
     except RunbookError as error:

@@ -3,49 +3,177 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_lib.records.parameters import Written
-from runbook_lib.records.run import Progress, RunRecord, run_notebook
-from runbook_lib.records.store import Store, default_store
+from runbook_lib.cli._options import Duration, publish_options, store_at
+from runbook_lib.errors import InputRefused
+from runbook_lib.records.outcomes import CellState
+from runbook_lib.records.parameters import Parameter, Written
+from runbook_lib.records.run import Limits, Progress, RunRecord, notebook_parameters, run_notebook
+from runbook_lib.records.store import Store
+
+if TYPE_CHECKING:
+    from runbook_lib.records.publishing import Destination
+
+_CODES = (
+    "Exit codes: 0 done (a finished plan is done), 2 refused before starting, 3 a check failed, 4 approval missing or "
+    "stale, 5 a step failed, 6 timed out, 7 aborted, 8 the kernel died, 9 done but the record is not published."
+)
 
 
-@click.command(short_help="Run a notebook headless and keep the record.")
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.command(
+    short_help="Run a notebook headless and keep the record.",
+    epilog=_CODES,
+    context_settings={"help_option_names": []},
+)
+@click.argument("notebook", type=click.Path(path_type=Path), required=False)
 @click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set one parameter.")
+@click.option(
+    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="Set parameters from a YAML file."
+)
 @click.option("--incident", default="", metavar="ID", help="The incident this run belongs to.")
 @click.option(
-    "--records", "records", metavar="DIR", default="", help="Where records are kept [$RUNBOOK_RECORDS or ./records]."
+    "--records",
+    default="",
+    metavar="DIR|s3://…",
+    help="Where records are kept; s3://… also publishes them there.  [default: $RUNBOOK_RECORDS, ./records]",
 )
+@click.option(
+    "--publish", "address", default="", metavar="s3://…", help="Publish the record there when the work is done."
+)
+@publish_options
+@click.option("--deadline", type=Duration(), default=0.0, help="Stop the run after this (90s, 30m, 2h).")
+@click.option(
+    "--cell-deadline", type=Duration(), default=0.0, help="Stop the run when one cell takes longer than this."
+)
+@click.option("--heartbeat", type=Duration(), default=30.0, show_default="30s", help="Show life this often; 0 never.")
+@click.option(
+    "--notify", multiple=True, metavar="ADDRESS", help="Send notes to an SNS topic or a webhook.  [$RUNBOOK_NOTIFY]"
+)
+@click.option("--cwd", type=click.Path(path_type=Path), help="The folder the kernel runs in.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON line about the run to stdout at the end.")
-def command(notebook: Path, given: tuple[tuple[str, str], ...], incident: str, records: str, as_json: bool) -> int:
+@click.option("-h", "--help", "wants_help", is_flag=True, help="Show this, and the parameters of NOTEBOOK if given.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    notebook: Path | None,
+    given: tuple[tuple[str, str], ...],
+    files: tuple[Path, ...],
+    incident: str,
+    records: str,
+    address: str,
+    kms_key: str,
+    retain_days: int,
+    publish_limit: float,
+    deadline: float,
+    cell_deadline: float,
+    heartbeat: float,
+    notify: tuple[str, ...],
+    cwd: Path | None,
+    as_json: bool,
+    wants_help: bool,
+) -> int:
     """Run NOTEBOOK in a kernel of its own; what it does, and how it ends, is kept as a record."""
+    if wants_help or notebook is None:
+        click.echo(ctx.get_help() + (_parameters_text(notebook) if notebook else ""))
+        return 0 if wants_help else InputRefused.exit_code
+    parameters: dict[str, Any] = {}
+    for file in files:
+        from runbook_lib.records.parameter_file import read_parameter_file
+
+        parameters |= read_parameter_file(file)
+    parameters |= {name: Written(text=text) for name, text in given}
+    store, destination = _places(records, address, parameters, kms_key, retain_days, publish_limit)
     record = run_notebook(
         notebook,
-        parameters={name: Written(text=text) for name, text in given},
+        parameters=parameters,
         incident=incident,
-        store=Store(Path(records)) if records else default_store(),
-        on_progress=_show,
+        store=store,
+        on_progress=_Watcher().show,
+        limits=Limits(cell_seconds=cell_deadline, run_seconds=deadline, heartbeat_seconds=heartbeat),
+        cwd=cwd,
+        destination=destination,
+        notify=notify or tuple(os.environ.get("RUNBOOK_NOTIFY", "").split()),
     )
     _report(record, as_json=as_json)
     return record.exit_code
 
 
-def _show(progress: Progress) -> None:
-    click.echo(
-        f"[{progress.run_seconds:6.1f} s] cell {progress.cell} of {progress.cells} {progress.state.value}", err=True
+def _places(
+    records: str, address: str, parameters: dict[str, Any], kms_key: str, retain_days: int, limit: float
+) -> tuple[Store, Destination | None]:
+    if records.startswith("s3://"):
+        records, address = "", address or records
+    if not address:
+        return store_at(records), None
+    from runbook_lib.records.publishing import Destination
+
+    def text(name: str) -> str:
+        value = parameters.get(name)
+        return str(value.text) if isinstance(value, Written) else ""
+
+    destination = Destination(
+        address=address,
+        kms_key=kms_key,
+        retain_days=retain_days,
+        region=text("region"),
+        profile=text("profile"),
+        limit_seconds=limit,
     )
+    return store_at(records), destination
+
+
+def _parameters_text(notebook: Path) -> str:
+    lines = [f"\n\nParameters of {notebook.name} (-p NAME VALUE):"]
+    for parameter in notebook_parameters(notebook):
+        lines.append(f"  {_declaration(parameter)}")
+        if parameter.comment:
+            lines.append(f"      {parameter.comment}")
+    return "\n".join(lines if len(lines) > 1 else [*lines, "  none"])
+
+
+def _declaration(parameter: Parameter) -> str:
+    return f"{parameter.name}: {parameter.annotation} = {parameter.default_text}"
+
+
+class _Watcher:
+    """Shows where a run stands, a line for each section and for what is out of the ordinary."""
+
+    def __init__(self) -> None:
+        self._heading = ""
+
+    def show(self, progress: Progress) -> None:
+        """Show one step on stderr, if it is worth a line."""
+        where = f"[{progress.cell}/{progress.cells}] {progress.heading}".rstrip()
+        if progress.heartbeat:
+            line = f"{where}: still running, {progress.cell_seconds:.0f} s in this cell"
+        elif progress.state not in (CellState.RUNNING, CellState.COMPLETED):
+            line = f"{where}: {progress.state.value}"
+        elif progress.heading != self._heading:
+            self._heading = progress.heading
+            line = where
+        else:
+            return
+        click.echo(f"{progress.run_seconds:7.1f} s  {line}", err=True)
 
 
 def _report(record: RunRecord, *, as_json: bool) -> None:
-    click.echo("\n".join(record.lines) or f"{record.outcome}: {record.headline}", err=True)
-    facts: dict[str, Any] = {
-        "run_id": record.run_id,
-        "outcome": record.outcome,
-        "exit_code": record.exit_code,
-        "folder": str(record.folder),
-    }
-    click.echo(json.dumps(facts) if as_json else str(record.folder))
+    good = record.exit_code == 0
+    for line in record.lines or (f"{record.outcome}: {record.headline}",):
+        click.echo(click.style(line, fg=None if good else "red"), err=True)
+    for what in (*record.losses, *filter(None, [record.unpublished])):
+        click.echo(click.style(f"THE RECORD IS NOT COMPLETE: {what}", fg="red", bold=True), err=True)
+    if as_json:
+        facts = {**asdict(record), "folder": str(record.folder), "phases": dict(record.phases)}
+        facts |= {"started": record.started.isoformat(), "ended": record.ended.isoformat()}
+        click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+    else:
+        click.echo(str(record.folder))
+        if record.published:
+            click.echo(record.published)

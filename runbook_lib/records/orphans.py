@@ -57,7 +57,12 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
     )
     last = announced[-1] if announced else {}
     headline = f"The run was killed; the last thing it announced was {_in_words(last)}."
-    notebook = _notebook(held.path / NOTEBOOK, headline)
+    ends = {
+        event["facts"].get("cell"): event["facts"].get("state")
+        for event in announced
+        if event.get("event") == "cell-ended"
+    }
+    notebook = _notebook(held.path / NOTEBOOK, headline, ends)
     held.append("run-orphaned", by="reader", facts={"last": last.get("event", "")})
     caller: dict[str, Any] = next((e["facts"] for e in announced if e.get("event") == "aws-caller"), {})
     started = _moment(announced[0]) if announced else None
@@ -116,22 +121,25 @@ def _pages(
     return pages
 
 
-def _notebook(path: Path, headline: str) -> Any:
-    """Read the notebook as the killed run left it, and end what it says is going on."""
+def _notebook(path: Path, headline: str, ends: dict[int, str]) -> Any:
+    """Read the notebook as the killed run left it, and end what it says is going on.
+
+    `ends` are the cells' ends that were announced: the notebook is written after the event.
+    """
     with without_slow_grammar():
         import nbformat
     try:
         notebook = nbformat.v4.reads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    for cell in notebook.cells:
+    for number, cell in enumerate(notebook.cells, start=1):
         status = cell.metadata.get("papermill", {})
-        ended = _ENDS.get(status.get("status"))
-        if ended is not None:
-            status["status"] = ended.value
+        ended = ends.get(number) or _ENDS.get(status.get("status"))
+        if ended:
+            status["status"] = str(ended)
         if cell.cell_type == "code":
             said = cell.metadata.setdefault("runbook", {"state": CellState.PENDING.value})
-            said["state"] = _ENDS.get(said["state"], CellState(said["state"])).value
+            said["state"] = str(ends.get(number) or _ENDS.get(said["state"], said["state"]))
     notebook.metadata["runbook"] = {
         **notebook.metadata.get("runbook", {}),
         "outcome": Outcome.ORPHANED.value,
@@ -159,6 +167,6 @@ def _moment(event: dict[str, Any]) -> datetime | None:
 def _in_words(event: dict[str, Any]) -> str:
     facts = event.get("facts", {})
     at = f" at {str(event.get('at', ''))[11:19]} UTC"
-    if event.get("event") == "cell-started":
-        return f"cell {facts.get('cell')}{at}"
+    if event.get("event") in ("cell-started", "cell-ended"):
+        return f"{'the end of ' if event['event'] == 'cell-ended' else ''}cell {facts.get('cell')}{at}"
     return f"{event.get('event', 'nothing')} {facts.get('target', '')}".strip() + at

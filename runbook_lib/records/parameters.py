@@ -37,9 +37,12 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A value as somebody wrote it (command line, YAML): only the parameter's type says what it means."""
+    """A value as somebody wrote it (command line, YAML): only the parameter's type says what it means.
 
-    text: str
+    `text` is a text, or a list or mapping of texts.
+    """
+
+    text: Any
 
 
 def read_parameters(notebook: Mapping[str, Any], *, name: str) -> tuple[Parameter, ...]:

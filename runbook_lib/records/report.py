@@ -18,7 +18,7 @@ from runbook_lib.records.imports import without_slow_grammar
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import CellState, Outcome
 
-_TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {
     Outcome.SUCCEEDED: "✔ Succeeded",
     Outcome.PLANNED: "◇ Planned, nothing was changed",
@@ -48,7 +48,7 @@ def exporter() -> Any:
         from nbconvert.exporters import HTMLExporter
 
     # Ours alone: Jupyter's data files, where stock templates lie, may belong to another environment.
-    page: Any = HTMLExporter(template_paths=[str(_TEMPLATES)], template_file="report.html.j2")
+    page: Any = HTMLExporter(template_paths=[str(TEMPLATES)], template_file="report.html.j2")
     return page
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.errors import InputRefused, NotFound, NotPublished
 from runbook_lib.records.imports import without_slow_grammar
 from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
 from runbook_lib.records.progress import Limits, Progress
 from runbook_lib.records.recording import Recording
 from runbook_lib.records.session import Run, RunRecord
 from runbook_lib.records.store import Store, default_store
+
+if TYPE_CHECKING:
+    from runbook_lib.records.notes import Notes
+    from runbook_lib.records.publishing import Destination
 
 __all__ = ["Limits", "Progress", "RunRecord", "notebook_parameters", "run_notebook"]
 
@@ -28,25 +33,77 @@ def run_notebook(
     on_progress: Callable[[Progress], None] | None = None,
     limits: Limits | None = None,
     cwd: Path | None = None,
+    destination: Destination | None = None,
+    notify: Sequence[str] = (),
 ) -> RunRecord:
     """Run a notebook in a kernel of its own and keep the record.
 
     `parameters` are Python values or `Written` texts. `environment` is set for the kernel on top of this process's.
-    `cwd` is where the kernel runs, this process's folder unless given. However the run ends, its ending is in what
-    this gives; it raises only before a kernel has started.
+    `cwd` is where the kernel runs, this process's folder unless given. A `destination` gets a copy of the record when
+    the work is done. `notify` names SNS topics and webhooks. However the run ends, its ending is in what this gives;
+    it raises only before a kernel has started.
 
     Raises:
         InputRefused: the notebook or a parameter cannot be used, or no record can be kept. Nothing was run.
     """
     path, source, content = _read(notebook)
     values = check_parameters(read_parameters(content, name=path.name), parameters, name=path.name)
-    recording = Recording(store or default_store(), notebook=path, source=source, parameters=values, incident=incident)
+    notes = _notes(notify, values)
+    recording = Recording(
+        store or default_store(),
+        notebook=path,
+        source=source,
+        parameters=values,
+        incident=incident,
+        publish_to=destination.address if destination else "",
+    )
     run = Run(recording, limits=limits or Limits(), on_progress=on_progress)
     with run.guarded():
-        kernel_name = content.get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
+        kernel_name = content["metadata"].get("kernelspec", {}).get("name") or "python3"
         run.start_kernel(kernel_name, environment=environment or {}, cwd=cwd)
+        if notes:
+            notes.send(f"{path.stem} begins", {"incident": incident, "run": recording.run_id})
         _through_papermill(path, values, run, kernel_name)
-    return run.finish()
+        record = run.finish()
+    if destination is not None:
+        record = published(record, recording.store, destination)
+    if notes:
+        _tell(notes, record)
+    return record
+
+
+def published(record: RunRecord, store: Store, destination: Destination) -> RunRecord:
+    """Publish a finished record; what came of that is in the record this gives, and it never raises for it."""
+    from runbook_lib.records.publishing import publish
+
+    try:
+        return replace(record, published=publish(store, record.folder, to=destination))
+    except NotPublished as error:
+        return replace(record, unpublished=str(error), exit_code=record.exit_code or error.exit_code)
+
+
+def _notes(addresses: Sequence[str], values: Mapping[str, Any]) -> Notes | None:
+    if not addresses:
+        return None
+    from runbook_lib.records.notes import Notes  # loads boto3, which a run without notes does without
+
+    return Notes(addresses, region=str(values.get("region") or ""), profile=str(values.get("profile") or ""))
+
+
+def _tell(notes: Notes, record: RunRecord) -> None:
+    facts = {
+        "incident": record.incident,
+        "run": record.run_id,
+        "headline": record.headline,
+        "record": record.published or str(record.folder),
+        "missing": "; ".join([*record.losses, *filter(None, [record.unpublished])]),
+    }
+    if record.outcome == "planned":
+        plan = (record.result or {}).get("plan_id", "")
+        notes.send(f"{record.notebook} waits for approval", {**facts, "approve with": f"-p approve {plan}"})
+    else:
+        notes.send(f"{record.notebook} ended: {record.outcome}", facts)
+    notes.close()
 
 
 def _through_papermill(path: Path, values: Mapping[str, Any], run: Run, kernel_name: str) -> None:

@@ -46,6 +46,8 @@ class RunRecord:
     seconds: float
     phases: tuple[tuple[str, float], ...]
     losses: tuple[str, ...]
+    published: str = ""
+    unpublished: str = ""
 
 
 class Run:

@@ -50,12 +50,14 @@ def _base(node: ast.expr) -> str:
     return ast.unparse(node).rpartition(".")[2]
 
 
-def from_text(text: str, *, annotation: str, parameter: str) -> Any:
-    """Give the value that a written text means under the annotation.
+def from_text(text: Any, *, annotation: str, parameter: str) -> Any:
+    """Give the value that a written text (or a list or mapping of texts) means under the annotation.
 
     Raises:
         InputRefused: the text is not of that type, or could mean two things.
     """
+    if not isinstance(text, str):
+        return _from_texts(text, annotation, parameter)
     kinds = _kinds(ast.parse(annotation, mode="eval").body)
     names = [_base(kind) for kind in kinds]
     if "None" in names and text in _NONE:
@@ -73,6 +75,18 @@ def from_text(text: str, *, annotation: str, parameter: str) -> Any:
         if reader := _READERS.get(name):
             return reader(text, annotation, parameter)
     raise _refused(text, annotation, parameter)
+
+
+def _from_texts(texts: Any, annotation: str, parameter: str) -> Any:
+    for kind in _kinds(ast.parse(annotation, mode="eval").body):
+        inner = kind.slice if isinstance(kind, ast.Subscript) else ast.Name("str")
+        parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+        item = ast.unparse(parts[-1] if _base(kind) == "dict" else parts[0])
+        if isinstance(texts, list) and _base(kind) in {"list", "tuple"}:
+            return [from_text(text, annotation=item, parameter=parameter) for text in texts]
+        if isinstance(texts, dict) and _base(kind) == "dict":
+            return {name: from_text(text, annotation=item, parameter=parameter) for name, text in texts.items()}
+    raise _refused(texts, annotation, parameter)
 
 
 def _integer(text: str, annotation: str, parameter: str) -> int:

@@ -1,0 +1,61 @@
+"""`runbook records publish`: finish what a run could not publish."""
+
+from __future__ import annotations
+
+import click
+
+from runbook_lib.cli._options import publish_options, records_option
+from runbook_lib.errors import InputRefused, NotPublished
+from runbook_lib.records.publishing import Destination, publish, published_to
+from runbook_lib.records.register import Entry, entries, find
+from runbook_lib.records.store import Store
+
+
+@click.command(short_help="Publish finished records to S3.")
+@click.argument("record", nargs=-1)
+@records_option
+@click.option("--to", "address", default="", metavar="s3://…", help="Where to; without it, where each run wanted to.")
+@publish_options
+@click.option("--region", default="", help="The bucket's region.")
+@click.option("--profile", default="", help="The AWS profile.")
+def command(
+    *,
+    record: tuple[str, ...],
+    store: Store,
+    address: str,
+    kms_key: str,
+    retain_days: int,
+    publish_limit: float,
+    region: str,
+    profile: str,
+) -> int:
+    """Publish the named records, or every record that was to be published and is not. Exit code 9: not all went."""
+    chosen = [find(store, name) for name in record] or [
+        entry for entry in entries(store) if _waits(store, entry, address)
+    ]
+    failed = 0
+    for entry in chosen:
+        wanted = address or (entry.manifest.publish_to if entry.manifest else "")
+        if not wanted:
+            raise InputRefused(f"Run {entry.run_id} names no place to publish to.", hint="Name one with --to s3://….")
+        to = Destination(
+            address=wanted,
+            kms_key=kms_key,
+            retain_days=retain_days,
+            region=region,
+            profile=profile,
+            limit_seconds=publish_limit,
+        )
+        try:
+            click.echo(publish(store, entry.folder, to=to))
+        except NotPublished as error:
+            failed += 1
+            click.echo("\n".join(error.lines()), err=True)
+    if not chosen:
+        click.echo("Every record that was to be published is.")
+    return NotPublished.exit_code if failed else 0
+
+
+def _waits(store: Store, entry: Entry, address: str) -> bool:
+    wanted = entry.manifest is not None and bool(address or entry.manifest.publish_to)
+    return wanted and not published_to(store, entry.folder)

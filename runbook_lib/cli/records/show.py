@@ -1,0 +1,46 @@
+"""`runbook records show`: what one run did and how it ended."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from runbook_lib.cli._options import records_option
+from runbook_lib.records.publishing import published_to
+from runbook_lib.records.register import find
+from runbook_lib.records.report import facts, seconds_text
+from runbook_lib.records.store import Store
+
+
+@click.command(short_help="Show one run: outcome, facts, cells.")
+@click.argument("record")
+@records_option
+@click.option("--json", "as_json", is_flag=True, help="Write the manifest as one JSON line.")
+def command(*, record: str, store: Store, as_json: bool) -> None:
+    """Show one run. RECORD is its folder, its run id (or the beginning of one), or `latest`."""
+    entry = find(store, record)
+    if as_json:
+        click.echo(json.dumps(entry.as_json(), ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    headline = entry.manifest.headline if entry.manifest else entry.problem
+    console.print(f"[bold]{entry.notebook}: {entry.outcome.value}[/]", f"\n{headline}\n", sep="", markup=True)
+    if entry.manifest is None:
+        click.echo(str(entry.folder))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts(entry.manifest):
+        table.add_row(name, value)
+    for name, value in entry.manifest.parameters.items():
+        table.add_row(f"-p {name}", json.dumps(value, ensure_ascii=False))
+    for cell in entry.manifest.cells:
+        took = f" in {seconds_text(cell.seconds)}" if cell.seconds is not None else ""
+        table.add_row(f"cell {cell.number}", f"{cell.state.value}{took}{', as its tag allows' if cell.allowed else ''}")
+    table.add_row("folder", str(entry.folder))
+    table.add_row("published to", published_to(store, entry.folder) or "nowhere")
+    console.print(table)

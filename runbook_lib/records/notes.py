@@ -1,0 +1,72 @@
+"""Notes to people while nobody watches: at the start, at the end, and when a plan waits for approval.
+
+A note has a time limit and its failure never matters to the run. The address of a webhook is a secret of its own,
+so it is nowhere in the record.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from runbook_lib.aws import connect, declare
+from runbook_lib.errors import InputRefused
+
+log = logging.getLogger(__name__)
+
+PUBLISH = declare("sns", "Publish", mutates=True)
+NOTIFY_VARIABLE = "RUNBOOK_NOTIFY"
+_LIMIT_SECONDS = 10.0
+
+
+class Notes:
+    """Where notes of one run go: SNS topic ARNs and webhook addresses."""
+
+    def __init__(self, addresses: Sequence[str], *, region: str = "", profile: str = "") -> None:
+        for address in addresses:
+            if not address.startswith(("arn:", "https://", "http://")):
+                raise InputRefused(
+                    "A note can go to an SNS topic (arn:aws:sns:…) or a webhook (https://…).",
+                    hint=f"Check --notify and ${NOTIFY_VARIABLE}.",
+                )
+        self._addresses = tuple(addresses)
+        self._region = region
+        self._profile = profile
+        self._sending: list[threading.Thread] = []
+
+    def send(self, subject: str, facts: dict[str, Any]) -> None:
+        """Send a note in the background."""
+        for address in self._addresses:
+            sending = threading.Thread(target=self._try, args=(address, subject, facts), daemon=True)
+            sending.start()
+            self._sending.append(sending)
+
+    def close(self) -> None:
+        """Wait for notes on their way, but not longer than one may take."""
+        until = time.monotonic() + _LIMIT_SECONDS
+        for sending in self._sending:
+            sending.join(max(0.0, until - time.monotonic()))
+            if sending.is_alive():
+                log.warning("A note is still on its way after %d s and is not waited for.", _LIMIT_SECONDS)
+
+    def _try(self, address: str, subject: str, facts: dict[str, Any]) -> None:
+        text = "\n".join([subject, *(f"{name}: {value}" for name, value in facts.items() if value)])
+        try:
+            if address.startswith("arn:"):
+                session = connect(region=self._region or address.split(":")[3], profile=self._profile, attempts=3)
+                PUBLISH(session, TopicArn=address, Subject=subject[:100], Message=text)
+            else:
+                body = json.dumps({"text": text, "run": facts}).encode()
+                request = urllib.request.Request(  # noqa: S310 # its scheme was checked
+                    address, data=body, headers={"Content-Type": "application/json"}
+                )
+                with urllib.request.urlopen(request, timeout=_LIMIT_SECONDS):  # noqa: S310 # its scheme was checked
+                    pass
+        except Exception as error:  # noqa: BLE001 # whatever goes wrong here must not matter to the run
+            kind = "SNS topic" if address.startswith("arn:") else "webhook"
+            log.warning("The note “%s” did not reach the %s: %s", subject, kind, type(error).__name__)
