@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # PyPI's name -> conda-forge's, where they differ; environment.yml says what the difference means.
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "nbconvert": "nbconvert-core", "tzdata": "python-tzdata"}
+CONDA_NAMES = {
+    "jupyter-client": "jupyter_client",
+    "jupyter-core": "jupyter_core",
+    "matplotlib": "matplotlib-base",
+    "nbconvert": "nbconvert-core",
+    "tzdata": "python-tzdata",
+}
 # In environment.yml and no Python package of ours: the interpreter, tools, and the database engine.
 CONDA_ONLY = {"python", "pip", "git", "make", "mysql-server", "mysql-client"}
 
