@@ -1,0 +1,148 @@
+"""Read a dump as a stream of blocks: a file or an object in S3, plain, gzip or zstd."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import queue
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+from runbook_lib.errors import InputRefused, StepFailed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+BLOCK = 1 << 20  # bytes; row data is scanned a block at a time
+_DEPTH = 4  # blocks read ahead
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(kw_only=True)
+class DumpSource:
+    """An open dump. `blocks` is to be read once; `bytes_read` (unpacked) and `cut_short` grow true while it is."""
+
+    name: str
+    packing: str  # "plain", "gzip" or "zstd"
+    stored_bytes: int | None  # as it lies in the file or bucket; None for a pipe
+    _stream: IO[bytes] = field(repr=False)
+    bytes_read: int = 0
+    cut_short: str = ""  # what is wrong with the packing's end, empty if nothing
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the unpacked dump in blocks, reading ahead in a thread of its own."""
+        for block in _ahead(self._stream, self._note_cut):
+            self.bytes_read += len(block)
+            yield block
+
+    def _note_cut(self, error: Exception) -> None:
+        if self.packing == "plain":
+            raise error
+        self.cut_short = f"the {self.packing} packing ends too early or is damaged ({error})"
+
+
+@contextmanager
+def open_dump(place: str, *, session: Any = None) -> Iterator[DumpSource]:
+    """Open a dump: a path, `-` for standard input, or `s3://bucket/key` (needs `session`, an AwsSession).
+
+    Raises:
+        InputRefused: there is no such file, or it is not text in a byte encoding (UTF-16).
+        AccessDenied, NotFound: S3 says so.
+    """
+    raw, size = _raw(place, session)
+    with raw:
+        stream: Any = raw if hasattr(raw, "peek") else io.BufferedReader(cast(io.RawIOBase, raw), BLOCK)
+        start = stream.peek(4)[:4]
+        if start[:2] in _UTF16:
+            raise InputRefused(
+                f"{place} is text in UTF-16, as a PowerShell redirect writes it; no client can load it.",
+                hint="Make the dump again with mysqldump's --result-file instead of `>`.",
+            )
+        packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "plain")
+        yield DumpSource(name=place, packing=packing, stored_bytes=size, _stream=_unpacked(stream, packing))
+
+
+def _raw(place: str, session: Any) -> tuple[IO[bytes], int | None]:
+    if place.startswith("s3://"):
+        from runbook_lib.schemas.dump.s3 import open_object  # boto3 only for those who need it
+
+        return open_object(session, place)
+    if place == "-":
+        return sys.stdin.buffer, None
+    path = Path(place)
+    try:
+        return path.open("rb"), path.stat().st_size
+    except OSError as error:
+        raise InputRefused(
+            f'The dump "{place}" cannot be read: {error.strerror}.', hint="Check the path and its permissions."
+        ) from error
+
+
+def _unpacked(stream: IO[bytes], packing: str) -> IO[bytes]:
+    if packing == "gzip":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb"))
+    if packing == "zstd":
+        return cast(IO[bytes], zstd.ZstdFile(stream, mode="rb"))
+    return stream
+
+
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
+
+
+def _ahead(stream: IO[bytes], broken: Any) -> Iterator[bytes]:
+    """Read in a thread: unpacking and the disk then cost no time of the lexer's."""
+    filled: queue.Queue[bytes | Exception] = queue.Queue(_DEPTH)
+    stop = threading.Event()
+
+    def read() -> None:
+        block: bytes | Exception = b""
+        while not stop.is_set():
+            try:
+                block = stream.read(BLOCK)
+            except (*_BROKEN, OSError) as error:
+                block = error
+            filled.put(block)
+            if not block or isinstance(block, Exception):
+                return
+
+    reader = threading.Thread(target=read, name="dump-reader", daemon=True)
+    reader.start()
+    try:
+        while block := filled.get():
+            if isinstance(block, _BROKEN):
+                broken(block)
+                return
+            if isinstance(block, Exception):
+                raise StepFailed(f"The dump cannot be read on: {block}.", hint="Check the disk or network.") from block
+            yield block
+    finally:
+        stop.set()
+        while reader.is_alive():
+            try:
+                filled.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        reader.join()
+
+
+@contextmanager
+def packed_writer(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write, packed as its name says (.gz, .zst, else plain)."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "wb", compresslevel=6) as packed:
+            yield cast(IO[bytes], packed)
+    elif path.suffix == ".zst":
+        with zstd.ZstdFile(path, mode="wb") as zipped:
+            yield cast(IO[bytes], zipped)
+    else:
+        with path.open("wb", buffering=0) as plain:
+            yield cast(IO[bytes], io.BufferedWriter(plain, 1 << 16))
