@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from runbook_lib.errors import InputRefused, NotFound, Unreachable
-from runbook_lib.mysql import Credentials, Database, connect
+from runbook_lib.mysql import connect
 from runbook_lib.rehearsal.dataplane import DataPlane
-
-MASTER = Credentials(user="admin", password="se cret'\"\\日本")
-START = datetime(2026, 2, 4, 0, 0, tzinfo=UTC)
-
-pytestmark = pytest.mark.xdist_group("dataplane")
-
-
-def after(seconds: int) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def at(database: Database, seconds: int, *statements: str) -> None:
-    """Run statements in a session whose clock stands at a second of the story."""
-    database.execute("SET timestamp = %s", (after(seconds).timestamp(),))
-    for statement in statements:
-        database.execute(statement)
-    database.execute("SET timestamp = DEFAULT")
+from tests.dated import MASTER, START, after, at
 
 
 def test_a_restore_holds_what_was_committed_up_to_the_second_and_nothing_after(plane: DataPlane) -> None:
@@ -73,3 +58,109 @@ def test_unknown_and_taken_ids_and_moments_before_the_first_base_copy_are_refuse
         plane.restore_snapshot("x", snapshot_id="none")
     with pytest.raises(InputRefused, match="2026-02-03 23:59:59 UTC lies before the first base copy"):
         plane.restore_to_time("x", source_id="named", moment=after(-1))
+
+
+def values(plane: DataPlane, cluster: str) -> list[int]:
+    with plane.admin(cluster) as database:
+        return [row[0] for row in database.rows("SELECT a FROM d.t ORDER BY a")]
+
+
+def test_copies_and_their_source_do_not_know_of_each_other(plane: DataPlane) -> None:
+    plane.create("mother", master=MASTER, moment=START)
+    with plane.admin("mother") as mother:
+        at(mother, 10, "CREATE DATABASE d", "CREATE TABLE d.t (a INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)")
+        mother.execute("BEGIN")
+        mother.execute("INSERT INTO d.t VALUES (99)")  # under way while the copies are taken
+        plane.take_snapshot("mother", snapshot_id="rds:mother-2026-02-04", moment=after(20))
+        plane.clone("clone", source_id="mother", made_at=after(20))
+        at(mother, 30, "INSERT INTO d.t VALUES (2)", "COMMIT")
+    with plane.admin("clone") as clone:
+        at(clone, 40, "INSERT INTO d.t VALUES (3)")
+    plane.restore_snapshot("grown", snapshot_id="rds:mother-2026-02-04")
+    assert (values(plane, "mother"), values(plane, "clone"), values(plane, "grown")) == ([1, 2, 99], [1, 3], [1])
+    with plane.admin("mother") as mother, plane.admin("clone") as clone:
+        number = "SELECT @@server_id" if plane.engine.is_mariadb else "SELECT @@server_uuid"
+        assert mother.value(number) != clone.value(number)
+    # the clone has a history of its own
+    plane.restore_to_time("clone-39", source_id="clone", moment=after(39))
+    plane.restore_to_time("clone-40", source_id="clone", moment=after(40))
+    assert (values(plane, "clone-39"), values(plane, "clone-40")) == ([1], [1, 3])
+
+
+def test_a_deleted_cluster_is_restored_from_its_kept_backup_and_only_from_it(plane: DataPlane) -> None:
+    plane.create("gone", master=MASTER, moment=START)
+    with plane.admin("gone") as source:
+        at(source, 10, "CREATE DATABASE d", "CREATE TABLE d.t (a INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)")
+        plane.take_snapshot("gone", snapshot_id="kept", moment=after(15))
+        at(source, 20, "INSERT INTO d.t VALUES (2)")
+    plane.copy_snapshot("kept", snapshot_id="copied")
+    plane.delete_snapshot("kept")
+    plane.delete("gone", keep_backup=True)
+    with pytest.raises(NotFound, match="gone is deleted"):
+        plane.admin("gone")
+    plane.restore_to_time("back", source_id="gone", moment=after(20))
+    plane.delete("gone", keep_backup=False)
+    with pytest.raises(NotFound, match="no cluster gone"):
+        plane.restore_to_time("never", source_id="gone", moment=after(20))
+    plane.restore_snapshot("old", snapshot_id="copied")
+    assert (values(plane, "back"), values(plane, "old")) == ([1, 2], [1])
+    folders = set((plane.folder / "images").iterdir())
+    plane.delete("back", keep_backup=False)
+    plane.delete("old", keep_backup=False)
+    plane.delete_snapshot("copied")
+    assert len(folders - set((plane.folder / "images").iterdir())) == 2, "an image goes with its last user"
+
+
+def test_a_restored_cluster_can_itself_be_restored(plane: DataPlane) -> None:
+    plane.create("first", master=MASTER, moment=START)
+    with plane.admin("first") as first:
+        at(first, 10, "CREATE DATABASE d", "CREATE TABLE d.t (a INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)")
+        at(first, 20, "INSERT INTO d.t VALUES (2)")
+    plane.restore_to_time("second", source_id="first", moment=after(15), made_at=after(100))
+    with plane.admin("second") as second:
+        at(second, 110, "INSERT INTO d.t VALUES (3)")
+        at(second, 120, "DROP DATABASE d")
+    plane.restore_to_time("third", source_id="second", moment=after(119))
+    assert values(plane, "third") == [1, 3]
+    with pytest.raises(InputRefused, match="before the first base copy of second"):
+        plane.restore_to_time("fourth", source_id="second", moment=after(99))
+
+
+def test_connections_survive_a_snapshot_taken_while_they_write(plane: DataPlane) -> None:
+    plane.create("busy", master=MASTER, moment=START)
+    with plane.admin("busy") as source:
+        at(source, 10, "CREATE DATABASE d", "CREATE TABLE d.t (a INT PRIMARY KEY)")
+    with ThreadPoolExecutor() as pool:
+        write = pool.submit(_write, plane, 400)
+        for number in range(3):
+            plane.take_snapshot("busy", snapshot_id=f"busy-{number}", moment=after(10))
+        assert write.result() == 400
+    for number in range(3):
+        plane.restore_snapshot(f"calm-{number}", snapshot_id=f"busy-{number}")
+        seen = values(plane, f"calm-{number}")
+        assert seen == list(range(len(seen))), "what was committed first is there, without a gap"
+    plane.restore_to_time("all", source_id="busy", moment=after(10))
+    assert values(plane, "all") == list(range(400)), "the log goes on exactly where the base copy ends"
+
+
+def _write(plane: DataPlane, count: int) -> int:
+    with plane.admin("busy") as writer:
+        at(writer, 10)
+        for number in range(count):
+            writer.execute("INSERT INTO d.t VALUES (%s)", (number,))
+    return count
+
+
+def test_a_port_that_somebody_takes_meanwhile_is_replaced(plane: DataPlane) -> None:
+    plane.create("port", master=MASTER)
+    before = plane.endpoint("port").port
+    port = plane._clusters["port"].port
+    port.release()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", before))
+        other.listen()
+        plane.open("port")
+        assert plane.endpoint("port").port != before
+        with connect(plane.endpoint("port"), MASTER) as database:
+            assert database.value("SELECT 1") == 1

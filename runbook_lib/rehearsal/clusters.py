@@ -52,7 +52,7 @@ class StandInCluster:
         """Have the server answer on its TCP port: the same one each time, unless another program has taken it."""
         if self.server.running and self.server.port:
             return
-        self.server.stop()
+        self.server.end()
         for tries_left in reversed(range(_PORTS_TO_TRY)):
             try:
                 return self.server.start(port=self.port.release())
@@ -63,7 +63,7 @@ class StandInCluster:
 
     def shut(self) -> None:
         """End the server, as Aurora has no process for a cluster without instances; keep its port."""
-        self.server.stop()
+        self.server.end()
         self.port.hold()
 
     def add_base_copy(self, image: Image, moment: datetime) -> None:

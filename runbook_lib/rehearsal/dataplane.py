@@ -123,7 +123,7 @@ class DataPlane:
             if logs:
                 cluster.server.start()
                 replay(self.engine, logs, socket=cluster.server.files.socket, until=moment)
-                cluster.server.stop()
+                cluster.server.end()
             shutil.rmtree(cluster.folder / "replay")
             cluster.add_base_copy(self._images.take(cluster.server), made_at or utc_now())
 

@@ -201,6 +201,16 @@ class Server:
                 self.kill()
         self._process, self.port = None, None
 
+    def end(self) -> None:
+        """End the process in the quicker of two ways that lose no committed transaction.
+
+        MySQL's shutdown waits a second for nothing, its crash recovery takes a fifth of one.
+        """
+        if self.engine.is_mariadb:
+            self.stop()
+        else:
+            self.kill()
+
     def kill(self) -> None:
         """End the process at once; its files stay as after a crash."""
         if self._process and self.running:
