@@ -31,7 +31,15 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def plane(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
+def shared_plane(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
     """Give one data plane to the tests of a module."""
     with DataPlane(engine, tmp_path_factory.mktemp("planes")) as plane:
         yield plane
+
+
+@pytest.fixture
+def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
+    """Give a data plane whose clusters are gone after the test."""
+    yield shared_plane
+    for resource_id in shared_plane.resource_ids:
+        shared_plane.delete(resource_id, keep_backup=False)

@@ -23,11 +23,11 @@ def test_a_restore_holds_what_was_committed_up_to_the_second_and_nothing_after(p
         at(source, 50, "INSERT INTO d.t VALUES (3, 'committed at 50')", "COMMIT")
         at(source, 60, "DROP DATABASE d")
     seen: dict[int, list[object]] = {}
-    for second in (20, 49, 50, 59):
+    for second in (20, 49, 50):
         plane.restore_to_time(f"at-{second}", source_id="source", moment=after(second))
         with plane.admin(f"at-{second}") as copy:
             seen[second] = [row[0] for row in copy.rows("SELECT a FROM d.t ORDER BY a")]
-    assert seen == {20: [1], 49: [1], 50: [1, 2, 3], 59: [1, 2, 3]}
+    assert seen == {20: [1], 49: [1], 50: [1, 2, 3]}
     plane.restore_to_time("at-60", source_id="source", moment=after(60))
     with plane.admin("at-60") as copy:
         assert not copy.rows("SHOW DATABASES LIKE 'd'")

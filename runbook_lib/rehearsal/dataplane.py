@@ -11,7 +11,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,6 +72,12 @@ class DataPlane:
                 make_master(database, master)
             cluster.add_base_copy(self._images.take(cluster.server), moment or utc_now())
 
+    @property
+    def resource_ids(self) -> tuple[str, ...]:
+        """Give the ids of the clusters there are, and of deleted ones whose backup is kept."""
+        with self._lock:
+            return tuple(self._clusters)
+
     def endpoint(self, resource_id: str) -> Endpoint:
         """Give where the cluster answers when it is open; the port is the same each time."""
         return Endpoint(host=LOOPBACK, port=self._cluster(resource_id).port.number)
@@ -123,7 +129,6 @@ class DataPlane:
             if logs:
                 cluster.server.start()
                 replay(self.engine, logs, socket=cluster.server.files.socket, until=moment)
-                cluster.server.end()
             shutil.rmtree(cluster.folder / "replay")
             cluster.add_base_copy(self._images.take(cluster.server), made_at or utc_now())
 
@@ -250,8 +255,8 @@ class DataPlane:
         try:
             yield
         finally:
-            with self._lock, suppress(KeyError):
-                self._making.remove(snapshot_id)
+            with self._lock:
+                self._making.discard(snapshot_id)
 
     def _snapshot(self, snapshot_id: str) -> _Snapshot:
         if snapshot_id not in self._snapshots:

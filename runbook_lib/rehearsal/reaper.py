@@ -48,11 +48,29 @@ def _of_proc() -> list[tuple[int, list[str]]]:
 def end_servers(folder: Path) -> None:
     """Kill the servers of `folder` and wait until they are gone; what they held is about to be removed."""
     deadline = time.monotonic() + _SECONDS_TO_DIE
-    while (left := servers_of(folder)) and time.monotonic() < deadline:
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    killed = servers_of(folder)
+    for pid in killed:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while not all(map(is_gone, killed)) and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process holds nothing any more: no file, no port.
+
+    A dying process has no command line before it has closed its files, and its first thread may be done before the
+    others. What is left until its parent asks for its exit code (a zombie) holds nothing.
+    """
+    proc = Path(f"/proc/{pid}")
+    if Path("/proc/self/stat").exists():
+        try:
+            state = (proc / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+            return state in "ZX" and len(list((proc / "task").iterdir())) <= 1
+        except OSError:
+            return True
+    listing = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return listing.stdout.strip()[:1] in ("", "Z")
 
 
 def clear(folder: Path, sockets: Path) -> None:
