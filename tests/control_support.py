@@ -37,7 +37,7 @@ class MemoryData:
         self.passwords[resource_id] = master.password
 
     def endpoint(self, resource_id: str) -> Endpoint:
-        return Endpoint(host="127.0.0.1", port=40_000 + sorted(self.servers).index(resource_id))
+        return Endpoint(host="127.0.0.1", port=40_000 + int.from_bytes(resource_id[-2:].encode()) % 20_000)
 
     def open(self, resource_id: str) -> None:
         self.answering.add(resource_id)
@@ -69,9 +69,8 @@ class MemoryData:
         del self.snapshots[snapshot_id]
 
     def delete(self, resource_id: str, *, keep_backup: bool) -> None:
-        del self.servers[resource_id]
-        if keep_backup:
-            self.backups.add(resource_id)
+        self.servers.pop(resource_id, None)
+        (self.backups.add if keep_backup else self.backups.discard)(resource_id)
 
     def _make(self, resource_id: str, what: str) -> None:
         if self.broken:

@@ -57,6 +57,14 @@ def delete(backend: AuroraBackend, resource_id: str) -> dict[str, Any]:
     for name, snapshot in list(backend.cluster_snapshots.items()):
         if snapshot.snapshot_type == "automated" and snapshot.db_cluster_resource_id == resource_id:  # type: ignore[attr-defined]
             del backend.cluster_snapshots[name]
+    data = backend.world.data
+    if data is not None and backup.cluster.real_endpoint is not None:
+        backend.world.steps.begin(
+            f"delete the backup of {backup.cluster.db_cluster_identifier}",
+            takes=backend.pace.delete,
+            work=lambda: data.delete(resource_id, keep_backup=False),
+            done=lambda: None,
+        )
     return _row(backend, backup.cluster, (backup.since, backup.last), "deleting")
 
 
