@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -206,26 +205,6 @@ def test_an_operation_that_is_not_there_is_refused_not_retried(stand: Stand) -> 
     with refused("InvalidAction", "rds:DescribeReservedDBInstances"):
         stand.client("rds", retries=3).describe_reserved_db_instances()
     assert len(stand.plane.requests.of("DescribeReservedDBInstances")) == 1
-
-
-def user_with(stand: Stand, name: str, statements: list[dict[str, Any]]) -> Any:
-    """Give an RDS client of a new IAM user with these permissions, checked from now on."""
-    iam = stand.client("iam")
-    iam.create_user(UserName=name)
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=document)
-    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
-    stand.plane.permissions.enforce(key)
-    return stand.client("rds", key=key)
-
-
-def test_a_users_permissions_are_enforced_and_nobody_elses(stand: Stand) -> None:
-    reader = user_with(stand, "reader", [{"Effect": "Allow", "Action": "rds:Describe*", "Resource": "*"}])
-    assert reader.describe_db_clusters()["DBClusters"]
-    with refused("AccessDenied", "user/reader is not authorized to perform: rds:CreateDBCluster"):
-        make(stand, "forbidden", reader)
-    make(stand, "allowed")
-    settle(stand.rds, "allowed")
 
 
 def test_a_second_stand_in_at_the_same_time_is_refused_in_one_sentence(stand: Stand) -> None:

@@ -139,7 +139,7 @@ class Faults:
                 status=403,
             )
         if self.denied & {str(request), f"{request.service}:*", "*"}:
-            return denied(request)
+            return denied(str(request))
         with self._lock:
             for share in self._shares:
                 if share.random.random() < share.share:
@@ -162,6 +162,7 @@ _THROTTLED = Refusal(code="Throttling", message="Rate exceeded")
 _EXPIRED = Refusal(code="ExpiredToken", message="The security token included in the request is expired", status=403)
 
 
-def denied(request: Request, *, who: str = "arn:aws:iam::123456789012:user/rehearsal") -> Refusal:
+def denied(action: str, *, who: str = "arn:aws:iam::123456789012:user/rehearsal", resource: str = "*") -> Refusal:
     """Give AWS's answer to a caller without the permission."""
-    return Refusal(code="AccessDenied", message=f"User: {who} is not authorized to perform: {request}", status=403)
+    on = f" on resource: {resource}" if resource != "*" else ""
+    return Refusal(code="AccessDenied", message=f"User: {who} is not authorized to perform: {action}{on}", status=403)

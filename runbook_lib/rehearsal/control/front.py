@@ -25,7 +25,7 @@ from runbook_lib.rehearsal.pricelist import Products
 log = logging.getLogger(__name__)
 
 App = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
-Check = Callable[[Request, WSGIEnvironment, bytes], Refusal | None]
+Check = Callable[[Request], Refusal | None]
 
 # Signing names that are not boto3's names of the services.
 _BOTO_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
@@ -64,7 +64,7 @@ class Front:
         if request is None:
             return self._inner(environ, start_response)
         self._log.add(request)
-        refusal = self._faults.refusal_of(request) or self._permission(request, environ, body)
+        refusal = self._faults.refusal_of(request) or self._permission(request)
         if refusal is not None and not refusal.cut:
             return _answer(start_response, request, refusal)
         if request.mutating and self._faults.before:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable, Iterator
 from threading import Lock
-from wsgiref.types import WSGIEnvironment
+from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, IAMUserAccessKey, PermissionResult
+from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, IAMUserAccessKey
 
+from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.faults import Refusal, denied
+from runbook_lib.rehearsal.control.needs import needs_of
+from runbook_lib.rehearsal.control.policies import is_allowed
 from runbook_lib.rehearsal.control.request_log import Request
-
-log = logging.getLogger(__name__)
 
 
 class Permissions:
-    """Nothing is checked until `enforce` names an access key of an IAM user that the stand-in knows."""
+    """Nothing is checked until `enforce` names an access key of an IAM user that the stand-in knows.
 
-    def __init__(self) -> None:
+    Users and their policies are moto's; what the policies mean is read by `policies`, because moto's own simulation
+    knows neither resources nor tag conditions.
+    """
+
+    def __init__(self, rds: Callable[[], AuroraBackend]) -> None:
+        self._rds = rds
         self._enforced: set[str] = set()
         self._lock = Lock()
 
@@ -27,7 +33,7 @@ class Permissions:
         with self._lock:
             self._enforced.add(access_key)
 
-    def refusal_of(self, request: Request, _environ: WSGIEnvironment, _body: bytes) -> Refusal | None:
+    def refusal_of(self, request: Request) -> Refusal | None:
         """Say why a request is not allowed, if its key is checked and it is not."""
         if request.access_key not in self._enforced or str(request) == "sts:GetCallerIdentity":
             return None
@@ -36,12 +42,16 @@ class Permissions:
                 account_id=DEFAULT_ACCOUNT_ID, partition="aws", access_key_id=request.access_key, headers={}
             )
         except CreateAccessKeyFailure:
-            return Refusal(
-                code="InvalidClientTokenId",
-                message="The security token included in the request is invalid.",
-                status=403,
-            )
-        verdicts = [IAMPolicy(policy).is_action_permitted(str(request)) for policy in user.collect_policies()]
-        if PermissionResult.DENIED in verdicts or PermissionResult.PERMITTED not in verdicts:
-            return denied(request, who=user.arn)
+            message = "The security token included in the request is invalid."
+            return Refusal(code="InvalidClientTokenId", message=message, status=403)
+        statements = list(_statements(user))
+        for wanted in needs_of(request, self._rds()):
+            if not is_allowed(statements, wanted):
+                return denied(wanted.action, who=user.arn, resource=wanted.resource)
         return None
+
+
+def _statements(user: IAMUserAccessKey) -> Iterator[dict[str, Any]]:
+    for policy in user.collect_policies():
+        found = IAMPolicy(policy)._policy_json["Statement"]
+        yield from found if isinstance(found, list) else [found]

@@ -51,7 +51,7 @@ class ControlPlane:
         self.account = DEFAULT_ACCOUNT_ID
         self.requests = RequestLog()
         self.faults = Faults()
-        self.permissions = Permissions()
+        self.permissions = Permissions(lambda: self.rds)
         self.prices = Products(products_of(region))
         self._world = World(data=data, pace=pace, faults=self.faults)
         self._server: BaseWSGIServer | None = None

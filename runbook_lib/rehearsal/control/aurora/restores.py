@@ -22,14 +22,11 @@ from runbook_lib.rehearsal.control.aurora.retained import window_of
 from runbook_lib.rehearsal.control.aurora.snapshots import snapshot_named
 from runbook_lib.rehearsal.control.data import Data
 
-# boto/boto3#4634: AWS's model takes them, AWS's service answers InvalidParameterCombination.
-MONITORING = {
-    "monitoring_interval": "MonitoringInterval",
-    "monitoring_role_arn": "MonitoringRoleArn",
-    "enable_performance_insights": "EnablePerformanceInsights",
-    "performance_insights_kms_key_id": "PerformanceInsightsKMSKeyId",
-    "performance_insights_retention_period": "PerformanceInsightsRetentionPeriod",
-}
+# boto/boto3#4634: AWS's model takes them, AWS's service answers InvalidParameterCombination whatever their values.
+MONITORING = (
+    "monitoring_interval", "monitoring_role_arn", "enable_performance_insights", "performance_insights_kms_key_id",
+    "performance_insights_retention_period",
+)  # fmt: skip
 # What a restore takes from the source; everything else is AWS's default unless it is sent.
 # Source: API reference, RestoreDBClusterToPointInTime ("Default:" of each parameter).
 _CARRIED = (
@@ -161,9 +158,11 @@ def _settings(source: Cluster, asked: Mapping[str, Any]) -> Settings:
 
 
 def _refuse_monitoring(asked: Mapping[str, Any]) -> None:
-    sent = [name for parameter, name in MONITORING.items() if asked.get(parameter) is not None]
-    if sent:
-        raise invalid_combination(f"{', '.join(sent)} can't be specified when an Aurora DB cluster is restored.")
+    if any(asked.get(parameter) is not None for parameter in MONITORING):
+        raise invalid_combination(
+            "You can enable Performance Insights or set the Enhanced Monitoring interval only when restoring from a "
+            "source Aurora Limitless DB cluster"
+        )
 
 
 def _refuse_taken_name(backend: AuroraBackend, asked: Mapping[str, Any]) -> None:
