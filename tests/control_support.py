@@ -129,7 +129,7 @@ def until(ask: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not ask():
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def cluster(rds: Any, name: str) -> dict[str, Any]:

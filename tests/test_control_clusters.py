@@ -302,6 +302,63 @@ def test_a_cluster_is_found_by_name_arn_and_filter(stand: Stand) -> None:
         cluster(rds, "not-findable")
 
 
+def test_roles_and_the_http_endpoint_have_calls_of_their_own(stand: Stand) -> None:
+    """FACTS 1.4; API reference, AddRoleToDBCluster, EnableHttpEndpoint."""
+    rds = stand.rds
+    arn = plain_cluster(rds, "roles")["DBClusterArn"]
+    for name in ("load", "unload"):
+        rds.add_role_to_db_cluster(DBClusterIdentifier="roles", RoleArn=f"arn:aws:iam::123456789012:role/{name}")
+    with refused("DBClusterRoleAlreadyExists"):
+        rds.add_role_to_db_cluster(DBClusterIdentifier="roles", RoleArn="arn:aws:iam::123456789012:role/load")
+    rds.remove_role_from_db_cluster(DBClusterIdentifier="roles", RoleArn="arn:aws:iam::123456789012:role/load")
+    rds.enable_http_endpoint(ResourceArn=arn)
+    found = cluster(rds, "roles")
+    assert [one["RoleArn"].rpartition("/")[2] for one in found["AssociatedRoles"]] == ["unload"]
+    assert found["HttpEndpointEnabled"] is True
+    rds.disable_http_endpoint(ResourceArn=arn)
+    assert cluster(rds, "roles")["HttpEndpointEnabled"] is False
+
+
+def test_a_stopped_cluster_answers_nothing_until_it_is_started(stand: Stand) -> None:
+    """API reference, StopDBCluster."""
+    rds = stand.rds
+    resource_id = plain_cluster(rds, "sleeper")["DbClusterResourceId"]
+    add_instance(rds, "sleeper-1", of="sleeper")
+    rds.stop_db_cluster(DBClusterIdentifier="sleeper")
+    settle(rds, "sleeper", "stopped")
+    assert instance(rds, "sleeper-1")["DBInstanceStatus"] == "stopped"
+    assert resource_id not in data_of(stand).answering
+    rds.start_db_cluster(DBClusterIdentifier="sleeper")
+    settle(rds, "sleeper")
+    assert resource_id in data_of(stand).answering
+    with refused("InvalidDBClusterStateFault"):
+        rds.start_db_cluster(DBClusterIdentifier="sleeper")
+
+
+def test_default_groups_are_named_and_found_as_on_aws(stand: Stand) -> None:
+    rds = stand.rds
+    made = plain_cluster(rds, "defaults")
+    assert made["DBClusterOptionGroupMemberships"][0]["DBClusterOptionGroupName"] == "default:aurora-mysql-8-0"
+    (group,) = rds.describe_db_cluster_parameter_groups(DBClusterParameterGroupName=made["DBClusterParameterGroup"])[
+        "DBClusterParameterGroups"
+    ]
+    assert group["DBParameterGroupFamily"] == "aurora-mysql8.0"
+    (own,) = add_instance(rds, "defaults-1", of="defaults")["DBParameterGroups"]
+    assert own["DBParameterGroupName"] == "default.aurora-mysql8.0"
+
+
+def test_a_key_that_cannot_be_used_refuses_the_restore(stand: Stand) -> None:
+    """API reference, RestoreDBClusterToPointInTime: KMSKeyNotAccessibleFault."""
+    kms = stand.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    plain_cluster(stand.rds, "locked", StorageEncrypted=True, KmsKeyId=key)
+    kms.disable_key(KeyId=key)
+    with refused("KMSKeyNotAccessibleFault"):
+        stand.rds.restore_db_cluster_to_point_in_time(
+            DBClusterIdentifier="unlocked", SourceDBClusterIdentifier="locked", UseLatestRestorableTime=True
+        )
+
+
 def test_snapshots_are_copied_and_deleted_by_hand(stand: Stand) -> None:
     rds = stand.rds
     plain_cluster(rds, "copied")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.rds.models import DBClusterSnapshot
 from moto.rds.responses import RDSResponse
 
@@ -20,6 +20,7 @@ from runbook_lib.rehearsal.control.aurora import (
     restores,
     retained,
     snapshots,
+    upkeep,
 )
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.aurora.errors import invalid_value
@@ -76,6 +77,29 @@ class AuroraResponse(RDSResponse):
         name = self.asked.get("db_cluster_identifier")
         found = [self.aurora.cluster(str(name))] if name else list(self.aurora.clusters.values())
         return self._page(self._filtered(found, Cluster), key="DBClusters")
+
+    def add_role_to_db_cluster(self) -> ActionResult:
+        asked = self.asked
+        upkeep.add_role(
+            self.aurora, asked["db_cluster_identifier"], asked["role_arn"], str(asked.get("feature_name") or "")
+        )
+        return EmptyResult()
+
+    def remove_role_from_db_cluster(self) -> ActionResult:
+        upkeep.remove_role(self.aurora, self.asked["db_cluster_identifier"], self.asked["role_arn"])
+        return EmptyResult()
+
+    def enable_http_endpoint(self) -> ActionResult:
+        return ActionResult(upkeep.switch_http_endpoint(self.aurora, self.asked["resource_arn"], on=True))
+
+    def disable_http_endpoint(self) -> ActionResult:
+        return ActionResult(upkeep.switch_http_endpoint(self.aurora, self.asked["resource_arn"], on=False))
+
+    def stop_db_cluster(self) -> ActionResult:
+        return ActionResult({"DBCluster": upkeep.stop(self.aurora, self.asked["db_cluster_identifier"])})
+
+    def start_db_cluster(self) -> ActionResult:
+        return ActionResult({"DBCluster": upkeep.start(self.aurora, self.asked["db_cluster_identifier"])})
 
     # instances
 

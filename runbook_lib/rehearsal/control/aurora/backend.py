@@ -12,7 +12,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.rds import urls
 from moto.rds.exceptions import RDSClientError
-from moto.rds.models import RDSBackend
+from moto.rds.models import DBClusterParameterGroup, RDSBackend
 
 from runbook_lib.rehearsal.control.aurora.errors import cluster_missing, cluster_state, invalid_value
 from runbook_lib.rehearsal.control.aurora.models import Cluster, Instance, whole_milliseconds
@@ -45,6 +45,13 @@ class AuroraBackend(RDSBackend):
         self.retained_backups: dict[str, RetainedBackup] = {}
         self.backtracks: list[dict[str, Any]] = []
         self.event_log: list[dict[str, Any]] = []
+        family = "aurora-mysql8.0"
+        self.db_cluster_parameter_groups[f"default.{family}"] = DBClusterParameterGroup(  # type: ignore[abstract]
+            backend=self,
+            db_cluster_parameter_group_name=f"default.{family}",
+            description=f"Default cluster parameter group for {family}",
+            db_parameter_group_family=family,
+        )
 
     def reset(self) -> None:
         """Begin anew, in the same world."""
@@ -116,6 +123,18 @@ class AuroraBackend(RDSBackend):
         group = ec2.get_default_security_group(self.vpc_of(subnet_group))
         assert group is not None, "every VPC has a default group"
         return str(group.id)
+
+    def usable_key(self, key: str) -> str:
+        """Give a KMS key's ARN; one that is missing, disabled or about to be deleted is refused."""
+        arn = self._validate_kms_key(key)
+        found = self.kms.describe_key(arn.rsplit("/", 1)[-1])
+        if not found.enabled or found.key_state != "Enabled":
+            raise RDSClientError(
+                "KMSKeyNotAccessibleFault",
+                f"The specified KMS key [{arn}] does not exist, is not enabled or you do not have permissions to "
+                "access it.",
+            )
+        return arn
 
     def check_groups(self, settings: dict[str, Any]) -> None:
         """Refuse a subnet group, parameter group or security group that does not exist."""

@@ -62,10 +62,10 @@ def register(backend: AuroraBackend, settings: Settings) -> Cluster:
     if not settings.get("vpc_security_group_ids"):
         settings["vpc_security_group_ids"] = [backend.default_security_group(settings.get("db_subnet_group_name"))]
     if settings.get("kms_key_id"):
-        settings["kms_key_id"] = backend._validate_kms_key(settings["kms_key_id"])
+        settings["kms_key_id"] = backend.usable_key(settings["kms_key_id"])
         settings["storage_encrypted"] = True
     elif settings.get("storage_encrypted"):
-        settings["kms_key_id"] = backend._validate_kms_key("alias/aws/rds")
+        settings["kms_key_id"] = backend.usable_key("alias/aws/rds")
     cluster = Cluster(backend, {key: value for key, value in settings.items() if value is not None})
     backend.clusters[name] = cluster
     return cluster

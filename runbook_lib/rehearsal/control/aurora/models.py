@@ -153,6 +153,11 @@ class Cluster(DBCluster):
         """Absent: it belongs to Serverless v1."""
 
     @property
+    def db_cluster_option_group_memberships(self) -> list[dict[str, str]]:
+        """The default option group: Aurora clusters can have no other."""
+        return [{"DBClusterOptionGroupName": self.option_group_name, "Status": "in-sync"}]
+
+    @property
     def custom_endpoints(self) -> list[str]:
         """Host names of the custom endpoints."""
         own = self.backend.custom_endpoints.values()
@@ -184,6 +189,11 @@ class Instance(DBInstanceClustered):
         self.database_insights_mode = settings.get("database_insights_mode", "standard")
         self.ca_certificate_identifier = settings.get("ca_certificate_identifier", "rds-ca-rsa2048-g1")
         self.network_type = "IPV4"
+
+    def default_db_parameter_group_details(self) -> tuple[str, str]:
+        """Name Aurora's family and default group: moto takes the whole version for the family."""
+        family = f"{self.engine}{'.'.join(str(self.engine_version).split('.')[:2])}"
+        return family, f"default.{family}"
 
     @property
     def own_cluster(self) -> Cluster:
