@@ -20,6 +20,7 @@ from tests.dated import MASTER, START, after, at
 def test_a_server_that_cannot_start_says_why_in_one_sentence_and_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
     odd = dataclasses.replace(engine, server_args=(*engine.server_args, "--no-such-setting"))
     with DataPlane(odd, tmp_path) as plane:
+        template(engine, work=plane.folder / "template", socket=plane.folder / "t.sock")
         with pytest.raises(StepFailed, match=r"cannot start: .*no-such-setting") as caught:
             plane.create("one", master=MASTER)
         assert "\n" not in str(caught.value)

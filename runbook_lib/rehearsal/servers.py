@@ -62,6 +62,13 @@ class ServerFiles:
         return self.folder / "server.log"
 
 
+def what_is_wrong(said: str) -> str:
+    """Give the first errors of what a server said, which name the cause, else its last lines; in one line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\[ERROR\]|error while loading", line, re.IGNORECASE)]
+    return " · ".join(errors[:3] or lines[-3:]) or "it said nothing"
+
+
 class Server:
     """A server process on one data directory. Not for several threads at once; its cluster's lock sees to that."""
 
@@ -178,12 +185,9 @@ class Server:
         )
 
     def _last_words(self, said_before: int) -> str:
-        """Give the errors of the log since this start, else its last lines, in one line."""
         with self.files.errors.open("rb") as log:
             log.seek(said_before)
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if re.search(r"\[?ERROR\]?|error while loading", line, re.IGNORECASE)]
-        return " · ".join((errors or lines)[-3:]) or "it said nothing"
+            return what_is_wrong(log.read().decode(errors="replace"))
 
     def admin(self) -> Database:
         """Connect as the superuser over the socket, which only this user can reach."""

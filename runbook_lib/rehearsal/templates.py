@@ -16,7 +16,7 @@ from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.copying import copy_tree
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.folders import default_parent
-from runbook_lib.rehearsal.servers import SUPERUSER, Server, ServerFiles
+from runbook_lib.rehearsal.servers import SUPERUSER, Server, ServerFiles, what_is_wrong
 
 _FORMAT = "1"  # goes up when what is in a template changes
 _SECONDS_TO_MAKE = 300.0
@@ -91,9 +91,9 @@ def _make(engine: Engine, files: ServerFiles) -> None:
         command, capture_output=True, text=True, errors="replace", timeout=_SECONDS_TO_MAKE, stdin=subprocess.DEVNULL
     )
     if made.returncode:
-        lines = [line for line in (made.stdout + made.stderr).splitlines() if line.strip()]
         raise StepFailed(
-            f"{engine.title} ({engine.server}) cannot make a data directory: {' · '.join(lines[-3:])}",
+            f"{engine.title} ({engine.server}) cannot make a data directory: "
+            f"{what_is_wrong(made.stdout + made.stderr)}",
             hint="Look whether the disk is full, or name another server by RUNBOOK_MYSQLD.",
         )
     server = Server(engine, files, superuser="root")
