@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runbook_lib.backups import ClusterSnapshot, snapshot_from
 from runbook_lib.clusters import Cluster, Instance, cluster_from
+from runbook_lib.inventory import TableName
+from runbook_lib.timeline import Destruction, GlueRun, SourceRead, Timeline
 from runbook_lib.times import AskedTime
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -82,3 +85,42 @@ def snapshot(*, created: datetime, kind: str = "automated", status: str = "avail
 def asked(moment: datetime | None) -> AskedTime:
     """Give a moment as if somebody had asked for it; None is "latest"."""
     return AskedTime(text="", moment=moment)
+
+
+def glue_run(*, started: datetime, minutes: float = 4, state: str = "SUCCEEDED", job: str = "daily_etl") -> GlueRun:
+    """Give a run of a Glue job."""
+    return GlueRun(
+        job=job,
+        run_id=f"jr_{started:%d%H%M}",
+        started=started,
+        completed=started + timedelta(minutes=minutes),
+        state=state,
+    )
+
+
+def dropped(
+    at: datetime, *names: str, back: bool = False, kind: str = "DROP TABLE", rows: int | None = None
+) -> tuple[Destruction, ...]:
+    """Give tables of `staging` dropped in one second; `back`: each was made and filled again."""
+    again = at + timedelta(minutes=1) if back else None
+    return tuple(
+        Destruction(
+            at=at,
+            until=at,
+            kind=kind,
+            table=TableName(schema="staging", name=name),
+            rows=rows,
+            remade=again,
+            refilled=again,
+        )
+        for name in names
+    )
+
+
+def timeline(*, unread: Mapping[str, str] | None = None, log: bool = True, **facts: Any) -> Timeline:
+    """Give a timeline of the day before NOW in which every source was read but the `unread` ones."""
+    since = NOW - timedelta(days=1)
+    names = ("Glue runs", "cluster events", "snapshots", "CloudWatch", "table creation times", "binary log")
+    missing = dict(unread or {}) | ({} if log else {"binary log": "the server writes no binary log"})
+    sources = tuple(SourceRead(name=name, why_not=missing.get(name, "")) for name in names)
+    return Timeline(since=since, until=NOW, sources=sources, log_since=since if log else None, **facts)

@@ -29,7 +29,12 @@ CONDA_NAMES = {
 CONDA_ONLY = {"python", "pip", "git", "make", "mysql-server", "mysql-client"}
 
 # The requirement that an import comes with, where its name is another; botocore is boto3's own other half.
-IMPORT_NAMES = {"yaml": "pyyaml", "dateutil": "python-dateutil", "botocore": "boto3"}
+IMPORT_NAMES = {
+    "pymysqlreplication": "mysql-replication",
+    "yaml": "pyyaml",
+    "dateutil": "python-dateutil",
+    "botocore": "boto3",
+}
 
 
 def requirements() -> list[Requirement]:

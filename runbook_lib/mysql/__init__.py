@@ -1,6 +1,21 @@
 """The outside world, MySQL: the only importer of pymysql."""
 
+from runbook_lib.mysql.binary_log import LogEntry, LogFile, LoggedRows, LoggedStatement, began, list_log_files, read_log
 from runbook_lib.mysql.connection import Credentials, Database, Endpoint, connect
 from runbook_lib.mysql.names import literal, quoted
 
-__all__ = ["Credentials", "Database", "Endpoint", "connect", "literal", "quoted"]
+__all__ = [
+    "Credentials",
+    "Database",
+    "Endpoint",
+    "LogEntry",
+    "LogFile",
+    "LoggedRows",
+    "LoggedStatement",
+    "began",
+    "connect",
+    "list_log_files",
+    "literal",
+    "quoted",
+    "read_log",
+]

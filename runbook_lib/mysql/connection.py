@@ -106,7 +106,7 @@ class Database:
         try:
             yield
         except pymysql.MySQLError as error:
-            raise _of_error(error, self.endpoint) from error
+            raise error_of(error, self.endpoint) from error
 
 
 def connect(
@@ -133,7 +133,7 @@ def connect(
     try:
         connection = pymysql.connect(
             **where,
-            **_encryption(endpoint),
+            **encryption(endpoint),
             user=credentials.user,
             password=credentials.password.encode(),  # as text pymysql takes Latin-1 only
             database=schema or None,
@@ -145,11 +145,12 @@ def connect(
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = %s", (time_zone,))
     except pymysql.MySQLError as error:
-        raise _of_error(error, endpoint) from error
+        raise error_of(error, endpoint) from error
     return Database(connection, endpoint)
 
 
-def _encryption(endpoint: Endpoint) -> dict[str, Any]:
+def encryption(endpoint: Endpoint) -> dict[str, Any]:
+    """Give pymysql's settings for how a connection to that place is encrypted and its server identified."""
     authority = os.environ.get("RUNBOOK_MYSQL_CA", "")
     if endpoint.socket or _is_loopback(endpoint.host):
         return {}
@@ -165,7 +166,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _of_error(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
+def error_of(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
+    """Sort an error of pymysql by what the reader must do."""
     code = error.args[0] if error.args else 0
     said = str(error.args[1] if len(error.args) > 1 else error)
     facts: dict[str, Any] = {"code": code, "endpoint": str(endpoint)}

@@ -1,0 +1,252 @@
+"""Which second to go back to: the last one before the damage, or both where the evidence disagrees. Pure functions.
+
+What counts, the surest first: a statement in the binary log that took data away which did not come back; a Glue run
+that failed; a volume that became smaller. Events, snapshots and creation times are shown but decide nothing: they fit
+a good night as well as a bad one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from runbook_lib.restore.episodes import Episode, episodes
+from runbook_lib.timeline import GlueRun, Series, Timeline
+from runbook_lib.times import duration_text, utc_text
+
+NEIGHBOUR = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
+_LONG = timedelta(minutes=10)
+_FALL = 0.1  # of the volume, within an hour: a night's reload frees less for long
+_BEFOREHAND = timedelta(minutes=10)  # two points of CloudWatch
+_SHOWN_ERROR = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One second that may be the right one: the last before `began`, which is when the damage began, as far as known.
+
+    `exact` tells that the damage's own first second is known. `strong` tells that something was seen to be lost.
+    """
+
+    began: datetime
+    ended: datetime | None
+    what: str
+    evidence: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    exact: bool = False
+    strong: bool = False
+    run: GlueRun | None = None
+
+    @property
+    def second(self) -> datetime:
+        """The last second before it began."""
+        return self.began.replace(microsecond=0) - _SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """The second to go back to and why, or None and why not. `known` is what is certain either way."""
+
+    chosen: Candidate | None
+    candidates: tuple[Candidate, ...]
+    why: str
+    known: tuple[str, ...]
+
+    @property
+    def second(self) -> datetime | None:
+        """The proposed second, aware UTC."""
+        return self.chosen.second if self.chosen else None
+
+    @property
+    def neighbours(self) -> tuple[datetime, ...]:
+        """One minute before each candidate's second, that second, and one minute after it, in order."""
+        shown = [self.chosen] if self.chosen else list(self.candidates)
+        return tuple(sorted({one.second + step for one in shown for step in (-NEIGHBOUR, timedelta(0), NEIGHBOUR)}))
+
+
+def propose_second(timeline: Timeline) -> Proposal:
+    """Propose the last second before the run that did the damage, or say why it cannot be told.
+
+    Nothing is guessed: with two candidates of the same weight neither is chosen, and both are given.
+    """
+    found = episodes(timeline)
+    suspects = _suspects(timeline, found)
+    known = _known(timeline, found)
+    strong = [one for one in suspects if one.strong]
+    weighty = strong or suspects
+    rivals = [*weighty, *_contradicting(timeline, found, weighty)]
+    if len(rivals) == 1:
+        chosen = _with_doubts(rivals[0], timeline)
+        return Proposal(chosen=chosen, candidates=(chosen,), why=_why(chosen), known=known)
+    if rivals:
+        rivals = [_with_doubts(one, timeline) for one in sorted(rivals, key=lambda one: one.began)]
+        why = (
+            f"The evidence disagrees: {len(rivals)} doings could be the damage, and nothing tells which. The earliest "
+            "second lies before all of them, but everything written since would be missing from it."
+        )
+        return Proposal(chosen=None, candidates=tuple(rivals), why=why, known=known)
+    return _nothing_points_at_one(timeline, known)
+
+
+def _suspects(timeline: Timeline, found: tuple[Episode, ...]) -> list[Candidate]:
+    by_log = [_of_episode(one) for one in found if one.lost or (one.run and one.run.failed)]
+    seen = {one.run.run_id for one in by_log if one.run}
+    logged = timeline.log_since
+    unseen = [
+        run
+        for run in timeline.runs
+        if run.failed and run.run_id not in seen and (logged is None or run.started < logged)
+    ]
+    return by_log + [_of_run(run) for run in unseen]
+
+
+def _of_episode(episode: Episode) -> Candidate:
+    run = episode.run
+    first = episode.destructions[0]
+    evidence = [
+        f"binary log: the first is {first.kind} of {first.table if first.table.name else first.table.schema} "
+        f"at {utc_text(first.at)}",
+        f"binary log: {episode.text}, until {utc_text(episode.ended)}",
+    ]
+    lasted = episode.ended - episode.began
+    if lasted >= _LONG:
+        evidence.append(
+            f"it lasted {duration_text(lasted)}: in every second between, part of it is done; what others wrote "
+            "meanwhile is not in a restore to before it"
+        )
+    return Candidate(
+        began=episode.began,
+        ended=episode.ended,
+        what=run_name(run) if run else "statements of no known Glue run",
+        evidence=tuple([run_text(run)] if run else []) + tuple(evidence),
+        exact=True,
+        strong=bool(episode.lost),
+        run=run,
+    )
+
+
+def _of_run(run: GlueRun) -> Candidate:
+    return Candidate(
+        began=run.started,
+        ended=run.completed,
+        what=run_name(run),
+        evidence=(run_text(run),),
+        run=run,
+    )
+
+
+def run_name(run: GlueRun) -> str:
+    """Name a run; the beginning of Glue's long id is enough to find it."""
+    return f"Glue job {run.job}, run {run.run_id[:12]}{'…' if len(run.run_id) > 12 else ''}"
+
+
+def run_text(run: GlueRun) -> str:
+    """Say a run in a line: when, how it ended, and what Glue says of that."""
+    until = f"until {utc_text(run.completed)}" if run.completed else "and has not ended"
+    error = run.error if len(run.error) <= _SHOWN_ERROR else run.error[:_SHOWN_ERROR] + "…"
+    return f"Glue: {run.job} ran from {utc_text(run.started)} {until}, {run.state}{f': {error}' if error else ''}"
+
+
+def _contradicting(timeline: Timeline, found: tuple[Episode, ...], weighty: list[Candidate]) -> list[Candidate]:
+    """Give what speaks against a single candidate: a failed run that is another one, or a volume that fell before."""
+    if len(weighty) != 1:
+        return []
+    one = weighty[0]
+    others: list[Candidate] = []
+    if one.run is None:
+        touched = {episode.run.run_id for episode in found if episode.run}
+        others += [
+            replace(_of_run(run), doubts=("the binary log has no statement of it that destroys",))
+            for run in timeline.runs
+            if run.failed and run.run_id not in touched
+        ]
+    falls = [fall for fall in _falls(timeline) if fall.began < one.began - _BEFOREHAND]
+    return others + ([] if one.exact else falls[:1])
+
+
+def _falls(timeline: Timeline) -> list[Candidate]:
+    """Give the times at which the volume became clearly smaller. Aurora frees space some time after a DROP."""
+    volume = next((one for one in timeline.series if one.metric == "VolumeBytesUsed"), None)
+    return [_of_fall(volume, before, after) for before, after in _drops(volume)] if volume else []
+
+
+def _drops(volume: Series) -> list[tuple[datetime, datetime]]:
+    found: list[tuple[datetime, datetime]] = []
+    for (before, high), (after, low) in zip(volume.points, volume.points[1:], strict=False):
+        fell = high > 0 and low <= high * (1 - _FALL) and after - before <= timedelta(hours=1)
+        if fell and (not found or before - found[-1][1] > timedelta(hours=1)):
+            found.append((before, after))
+    return found
+
+
+def _of_fall(volume: Series, before: datetime, after: datetime) -> Candidate:
+    sizes = dict(volume.points)
+    return Candidate(
+        began=before,
+        ended=after,
+        what="a volume that became smaller",
+        evidence=(
+            f"CloudWatch: the volume fell from {sizes[before]:.1f} to {sizes[after]:.1f} GiB between "
+            f"{utc_text(before)} and {utc_text(after)}",
+        ),
+        doubts=("space is freed some time after it is given up, so the damage may be earlier",),
+    )
+
+
+def _with_doubts(one: Candidate, timeline: Timeline) -> Candidate:
+    doubts = list(one.doubts)
+    log = timeline.source("binary log")
+    if one.run and not one.exact:
+        why = log.why_not or f"it begins only at {utc_text(timeline.log_since)}" if timeline.log_since else log.why_not
+        doubts.append(f"it is the second before the run began, not before its first statement (binary log: {why})")
+    if one.run and one.run.completed is None:
+        doubts.append("the run has not ended: stop it before anything is brought back")
+    if one.exact and not one.run and not timeline.source("Glue runs").was_read:
+        doubts.append(f"whether a Glue run did it is not known (Glue runs: {timeline.source('Glue runs').why_not})")
+    if timeline.log_since and one.began - timeline.log_since < _BEFOREHAND and timeline.log_since > timeline.since:
+        doubts.append(f"the binary log begins only at {utc_text(timeline.log_since)}: it may have begun before")
+    return replace(one, doubts=tuple(doubts))
+
+
+def _why(one: Candidate) -> str:
+    if one.exact:
+        return f"The last second before the first statement that destroyed: {one.what}."
+    return f"The last second before it began: {one.what}."
+
+
+def _known(timeline: Timeline, found: tuple[Episode, ...]) -> tuple[str, ...]:
+    """Say what is certain, whatever is proposed: harmless nights, and sources that could not be read."""
+    known = []
+    harmless = [one for one in found if not one.lost and not (one.run and one.run.failed)]
+    if harmless:
+        known.append(f"{len(harmless)} earlier reloads dropped tables too and brought them all back")
+    if timeline.log_since:
+        touched = {one.run.run_id for one in found if one.run}
+        idle = [run for run in timeline.runs if run.failed and run.run_id not in touched]
+        known += [f"{run_text(run)}; it destroyed nothing that the log shows" for run in idle]
+    known += [f"{source.name}: {source.why_not}" for source in timeline.sources if not source.was_read]
+    return tuple(known)
+
+
+def _nothing_points_at_one(timeline: Timeline, known: tuple[str, ...]) -> Proposal:
+    """Say what is known when nothing is suspect: falls of the volume, runs that ended well, or nothing at all."""
+    falls = [_with_doubts(one, timeline) for one in _falls(timeline)]
+    if falls:
+        why = "Only the volume's size speaks of a damage, and it does not tell the second. Look before it."
+        return Proposal(chosen=None, candidates=tuple(falls), why=why, known=known)
+    if timeline.runs and not timeline.log_since:
+        last = [_with_doubts(_of_run(run), timeline) for run in timeline.runs[-2:]]
+        why = (
+            "No run failed, and without the binary log nothing tells which run did damage, or whether any did. "
+            "These are the last seconds before the latest runs."
+        )
+        return Proposal(chosen=None, candidates=tuple(last), why=why, known=known)
+    looked = "the binary log shows nothing that was lost" if timeline.log_since else "the binary log could not be read"
+    runs = "no Glue run failed" if timeline.runs else "there is no Glue run in this time"
+    if not timeline.source("Glue runs").was_read:
+        runs = "the Glue runs could not be read"
+    hint = "Set `timestamp` nearer to the damage or look further back; rows changed by UPDATE are not seen here."
+    return Proposal(
+        chosen=None, candidates=(), why=f"Nothing points at a second: {runs}, and {looked}. {hint}", known=known
+    )

@@ -1,0 +1,134 @@
+"""What AWS tells of a time: Glue runs, RDS events, and figures of CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runbook_lib.aws import AwsSession, declare
+from runbook_lib.clusters import Cluster, utc
+from runbook_lib.errors import AccessDenied, InputRefused, StepFailed
+from runbook_lib.timeline.values import GlueRun, Happening, Series
+
+LIST_JOBS = declare("glue", "ListJobs", items="JobNames")
+GET_JOB_RUNS = declare("glue", "GetJobRuns", items="JobRuns")
+DESCRIBE_EVENTS = declare("rds", "DescribeEvents", items="Events")
+GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
+
+EVENTS_KEPT = timedelta(days=14)  # RDS API Reference, DescribeEvents; without a start it gives the last hour only
+_STEP = timedelta(minutes=5)  # VolumeBytesUsed and VolumeWriteIOPs come no oftener; kept for 63 days
+
+# Aurora User Guide, "Amazon CloudWatch metrics for Amazon Aurora"; all are there by DBClusterIdentifier.
+_METRICS = (
+    ("VolumeBytesUsed", "volume size", "GiB", 2.0**-30),
+    ("VolumeWriteIOPs", "writes to the volume", "per 5 minutes", 1.0),
+    ("WriteIOPS", "writes of the instances", "per second", 1.0),
+    ("DMLThroughput", "inserts, updates, deletes", "per second", 1.0),
+    ("DDLThroughput", "changes of definition", "per second", 1.0),
+)
+
+
+def job_names(session: AwsSession, wanted: str) -> tuple[str, ...]:
+    """Give the names in a comma-separated parameter; of an empty one, every Glue job of the account and region."""
+    named = tuple(name for part in wanted.split(",") if (name := part.strip()))
+    return named or tuple(str(name) for name in LIST_JOBS.pages(session))
+
+
+def list_runs(session: AwsSession, jobs: Sequence[str], *, since: datetime, until: datetime) -> tuple[GlueRun, ...]:
+    """Give the runs of Glue jobs that were under way between two moments, the oldest first.
+
+    Raises:
+        NotFound: there is no such job.
+        AccessDenied: the caller may not use glue:GetJobRuns.
+    """
+    found = [
+        _run(entry) for job in jobs for entry in GET_JOB_RUNS.pages(session, JobName=job) if entry.get("StartedOn")
+    ]
+    near = [run for run in found if run.started <= until and (run.completed is None or run.completed >= since)]
+    return tuple(sorted(near, key=lambda run: (run.started, run.run_id)))
+
+
+def _run(entry: dict[str, Any]) -> GlueRun:
+    started = utc(entry["StartedOn"])
+    assert started is not None
+    return GlueRun(
+        job=entry.get("JobName", ""),
+        run_id=entry.get("Id", ""),
+        started=started,
+        completed=utc(entry.get("CompletedOn")),
+        state=entry.get("JobRunState", ""),
+        error=entry.get("ErrorMessage", ""),
+    )
+
+
+def list_events(
+    session: AwsSession, cluster: Cluster, *, since: datetime, until: datetime, now: datetime
+) -> tuple[Happening, ...]:
+    """Give what RDS tells of a cluster, its instances and its snapshots, the oldest first. It forgets after 14 days.
+
+    Raises:
+        InputRefused: the whole time is longer ago than that.
+        AccessDenied: the caller may not use rds:DescribeEvents.
+    """
+    start = max(since, now - EVENTS_KEPT)
+    if start >= until:
+        raise InputRefused("That time is more than 14 days ago, and RDS keeps its events no longer.")
+    own = {("db-cluster", cluster.identifier), *(("db-instance", name) for name in cluster.writer_first)}
+    found = []
+    for entry in DESCRIBE_EVENTS.pages(session, StartTime=start, EndTime=until):
+        at, kind, name = utc(entry.get("Date")), entry.get("SourceType", ""), entry.get("SourceIdentifier", "")
+        ours = (kind, name) in own or (kind == "db-cluster-snapshot" and cluster.identifier in name)
+        if at and ours:
+            found.append(Happening(at=at, source_type=kind, source=name, message=entry.get("Message", "").strip()))
+    return tuple(sorted(found, key=lambda event: event.at))
+
+
+def read_series(session: AwsSession, cluster: Cluster, *, since: datetime, until: datetime) -> tuple[Series, ...]:
+    """Give the figures of the cluster that CloudWatch has any points of, all in one request.
+
+    Raises:
+        AccessDenied: the caller may not use cloudwatch:GetMetricData.
+    """
+    queries = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/RDS",
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "DBClusterIdentifier", "Value": cluster.identifier}],
+                },
+                "Period": int(_STEP.total_seconds()),
+                "Stat": "Average",
+            },
+        }
+        for number, (metric, *_) in enumerate(_METRICS)
+    ]
+    points: dict[int, list[tuple[datetime, float]]] = {}
+    start = since.replace(minute=since.minute // 5 * 5, second=0, microsecond=0)
+    for result in GET_METRIC_DATA.pages(session, MetricDataQueries=queries, StartTime=start, EndTime=until):
+        _refuse(result)
+        number = int(result["Id"][1:])
+        moments = [utc(moment) for moment in result["Timestamps"]]
+        points.setdefault(number, []).extend(
+            (moment, float(value) * _METRICS[number][3])
+            for moment, value in zip(moments, result["Values"], strict=True)
+            if moment
+        )
+    return tuple(
+        Series(metric=metric, title=title, unit=unit, points=tuple(sorted(points[number])))
+        for number, (metric, title, unit, _) in enumerate(_METRICS)
+        if points.get(number)
+    )
+
+
+def _refuse(result: dict[str, Any]) -> None:
+    status = result.get("StatusCode")
+    if status == "Forbidden":
+        raise AccessDenied(
+            "CloudWatch does not let this caller read the metrics of AWS/RDS.",
+            hint="Ask for the permission cloudwatch:GetMetricData.",
+        )
+    if status == "InternalError":
+        raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")
