@@ -10,6 +10,7 @@ import pytest
 from runbook_lib.errors import InputRefused
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
+from tests.storytelling import ToldStory, told_on
 
 
 def _families() -> list[str]:
@@ -43,3 +44,16 @@ def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
     yield shared_plane
     for resource_id in shared_plane.resource_ids:
         shared_plane.delete(resource_id, keep_backup=False)
+
+
+@pytest.fixture(scope="session")
+def told_story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldStory]:
+    """Give the whole story, told once an engine. Read its source and restore from it; write only to copies."""
+    with DataPlane(engine, tmp_path_factory.mktemp("told")) as plane:
+        yield told_on(plane)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests that share a told story in one process, so that it is told once."""
+    if isinstance(item, pytest.Function) and "told_story" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))

@@ -1,0 +1,46 @@
+"""The whole story, told once on each engine for all tests that need it. Nobody writes to its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from runbook_lib.mysql import Credentials
+from runbook_lib.rehearsal.dataplane import DataPlane
+from runbook_lib.rehearsal.story import Story, failing_start, tell
+from runbook_lib.times import utc_now
+
+SOURCE = "told"
+MASTER = Credentials(user="admin", password="told by night")
+
+
+@dataclass
+class ToldStory:
+    """A story, the data plane it was told on (cluster `source`), and the copies restored from it so far."""
+
+    plane: DataPlane
+    story: Story
+    source: str = SOURCE
+    _restored: dict[str, str] = field(default_factory=dict)
+
+    def restored(self, moment: str) -> str:
+        """Give the cluster restored to one of the story's moments, made when first asked for. Do not write to it."""
+        if moment not in self._restored:
+            made = f"told-{moment}"
+            self.plane.restore_to_time(made, source_id=self.source, moment=self.story.moments[moment])
+            self._restored[moment] = made
+        return self._restored[moment]
+
+
+def told_on(plane: DataPlane) -> ToldStory:
+    """Tell the story on a data plane, with base copies at its beginning and after its last two good nights."""
+    now = utc_now()
+    kept = {failing_start(now) - timedelta(days=days) for days in (1, 2)}
+
+    def keep(moment: datetime, name: str) -> None:
+        if any(load < moment < load + timedelta(hours=2) for load in kept):
+            plane.take_snapshot(SOURCE, snapshot_id=name, moment=moment)
+
+    plane.create(SOURCE, master=MASTER, moment=failing_start(now) - timedelta(days=8))
+    with plane.admin(SOURCE) as database:
+        return ToldStory(plane=plane, story=tell(database, now=now, on_snapshot=keep))
