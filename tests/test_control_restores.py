@@ -63,6 +63,13 @@ def test_a_time_outside_the_window_is_refused_with_the_time_and_the_limit(stand:
     gone(stand.rds, "outside")
 
 
+def test_both_ends_of_the_window_as_they_were_read_can_be_restored_to(stand: Stand) -> None:
+    """API reference, DBCluster: EarliestRestorableTime and LatestRestorableTime are the limits, both included."""
+    source = cluster(stand.rds, "prod")
+    for name, end in (("first-end", "EarliestRestorableTime"), ("last-end", "LatestRestorableTime")):
+        restore(stand, name, RestoreToTime=source[end])
+
+
 def test_a_time_and_the_latest_time_exclude_each_other_and_one_is_needed(stand: Stand) -> None:
     """FACTS 1.6; API reference, RestoreToTime: "Must be specified if UseLatestRestorableTime isn't provided"."""
     with refused("InvalidParameterCombination", "UseLatestRestorableTime"):

@@ -21,6 +21,15 @@ DEFAULT_VERSION = "8.0.mysql_aurora.3.08.2"
 _PASSING = {"creating", "deleting", "backing-up"}
 
 
+def oldest_kept(now: datetime, *, retention_days: int) -> datetime:
+    """Give how far back backups of a retention reach; it moves on every five minutes.
+
+    On AWS it moves with the daily backup. It must not move between a reader's look and the restore.
+    """
+    oldest = (now - timedelta(days=retention_days)).replace(second=0, microsecond=0)
+    return oldest - timedelta(minutes=oldest.minute % 5)
+
+
 def whole_milliseconds(moment: datetime) -> datetime:
     """Cut a moment to the milliseconds AWS gives."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -104,7 +113,7 @@ class Cluster(DBCluster):
         if self.backups_since is None or self.status == "creating":
             return None
         now = self.backend.now()
-        earliest = max(self.backups_since, now - timedelta(days=self.backup_retention_period))
+        earliest = max(self.backups_since, oldest_kept(now, retention_days=self.backup_retention_period))
         latest = whole_milliseconds(now - self.backend.pace.lag)
         return (whole_milliseconds(earliest), latest) if earliest <= latest else None
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from moto.rds.exceptions import RDSClientError
 
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend, RetainedBackup
 from runbook_lib.rehearsal.control.aurora.errors import backup_missing
-from runbook_lib.rehearsal.control.aurora.models import Cluster
+from runbook_lib.rehearsal.control.aurora.models import Cluster, oldest_kept
 
 
 def window_of(backend: AuroraBackend, backup: RetainedBackup) -> tuple[datetime, datetime] | None:
     """Give what a retained backup can still restore; it shrinks with the retention, and ends."""
-    earliest = max(backup.since, backend.now() - timedelta(days=backup.cluster.backup_retention_period))
+    earliest = max(backup.since, oldest_kept(backend.now(), retention_days=backup.cluster.backup_retention_period))
     return (earliest, backup.last) if earliest <= backup.last else None
 
 
