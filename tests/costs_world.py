@@ -23,7 +23,7 @@ LEAD_IN = 40  # days simulated before the first, so that every window is full fr
 
 @dataclass(frozen=True, kw_only=True)
 class Sim:
-    """One simulated cluster. A snapshot is taken every `every` days (0: none) and deleted after `keep` (None: never)."""
+    """One simulated cluster: a snapshot every `every` days (0: none), deleted after `keep` days (None: never)."""
 
     name: str
     volume: float = 600.0

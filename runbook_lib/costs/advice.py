@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 from runbook_lib.costs.cleanup import Candidate
 from runbook_lib.costs.copies import Copy
@@ -13,6 +14,7 @@ from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
 
+_Value = TypeVar("_Value")
 _SAME_DATA = timedelta(days=1)
 _SOON = timedelta(days=14)
 DAYS_A_MONTH = 30
@@ -20,8 +22,12 @@ DAYS_A_MONTH = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One thing to do. `saves_usd_month` is what it saves a month from then on."""
+    """One thing to do. `saves_usd_month` is what it saves a month from then on.
 
+    `kind` is snapshots, twice, soon, retention or copy: the first two and retention are alternatives of each other.
+    """
+
+    kind: str
     cluster: str
     what: str
     why: str
@@ -54,11 +60,11 @@ def advice(
 
 def _snapshots(candidates: Sequence[Candidate], usd_gib_month: float) -> list[Advice]:
     found = []
-    for name in dict.fromkeys(candidate.cluster for candidate in candidates):
-        own = [candidate for candidate in candidates if candidate.cluster == name]
+    for name, own in _grouped(candidates, lambda candidate: candidate.cluster).items():
         usd = sum(candidate.size_gib or 0.0 for candidate in own) * usd_gib_month
         found.append(
             Advice(
+                kind="snapshots",
                 cluster=name,
                 what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} past the days to keep",
                 why="each is outside the window and costs its full size; the newest of the cluster stays",
@@ -71,14 +77,16 @@ def _snapshots(candidates: Sequence[Candidate], usd_gib_month: float) -> list[Ad
 
 def _covered_twice(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
     found = []
-    by_backup = [holding for holding in held if holding.origin == AWS_BACKUP]
+    by_backup = _grouped([h for h in held if h.origin == AWS_BACKUP], lambda holding: holding.snapshot.cluster)
     for holding in held:
         if holding.origin == AWS_BACKUP or not holding.costs_on(today) or not holding.size_gib:
             continue
-        twin = next((other for other in by_backup if _same_data(holding, other)), None)
+        twins = by_backup.get(holding.snapshot.cluster, ())
+        twin = next((other for other in twins if _same_data(holding, other)), None)
         if twin:
             found.append(
                 Advice(
+                    kind="twice",
                     cluster=holding.snapshot.cluster,
                     what=f"delete {holding.name}",
                     why=f"AWS Backup holds the same day ({twin.name}); both cost their full size",
@@ -89,26 +97,32 @@ def _covered_twice(held: Sequence[Holding], usd_gib_month: float, today: date) -
     return found
 
 
+def _grouped(values: Iterable[_Value], key: Callable[[_Value], str]) -> dict[str, list[_Value]]:
+    groups: dict[str, list[_Value]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
 def _same_data(one: Holding, other: Holding) -> bool:
-    same_cluster = one.snapshot.cluster == other.snapshot.cluster
-    return same_cluster and abs(one.snapshot.created - other.snapshot.created) <= _SAME_DATA
+    return abs(one.snapshot.created - other.snapshot.created) <= _SAME_DATA
 
 
 def _soon(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
     found = []
-    for name in dict.fromkeys(holding.snapshot.cluster for holding in held):
-        own = [h for h in held if h.snapshot.cluster == name and today < h.costs_from <= today + _SOON and h.size_gib]
-        if own:
-            first = min(holding.costs_from for holding in own)
-            found.append(
-                Advice(
-                    cluster=name,
-                    what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} before {first}",
-                    why="the window covers them now, so they cost nothing and add nothing; from that day they cost",
-                    saves_usd_month=sum(holding.size_gib or 0.0 for holding in own) * usd_gib_month,
-                    how="delete those that nobody needs beyond the window",
-                )
+    soon = [holding for holding in held if today < holding.costs_from <= today + _SOON and holding.size_gib]
+    for name, own in _grouped(soon, lambda holding: holding.snapshot.cluster).items():
+        first = min(holding.costs_from for holding in own)
+        found.append(
+            Advice(
+                kind="soon",
+                cluster=name,
+                what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} before {first}",
+                why="the window covers them now, so they cost nothing and add nothing; from that day they cost",
+                saves_usd_month=sum(holding.size_gib or 0.0 for holding in own) * usd_gib_month,
+                how="delete those that nobody needs beyond the window",
             )
+        )
     return found
 
 
@@ -119,6 +133,7 @@ def _retention(name: str, today: int, costs: Sequence[RetentionCost]) -> list[Ad
     now = next(cost.usd for cost in costs if cost.retention_days == today)
     return [
         Advice(
+            kind="retention",
             cluster=name,
             what=f"keep automated backups {better.retention_days} days instead of {today}",
             why=f"the window then covers snapshots that cost now: {usd_text(better.usd)} a month, not {usd_text(now)}",
@@ -130,9 +145,22 @@ def _retention(name: str, today: int, costs: Sequence[RetentionCost]) -> list[Ad
 
 def _expired(copy: Copy, now: datetime) -> Advice:
     return Advice(
+        kind="copy",
         cluster=copy.cluster,
         what=f"delete the restored copy {copy.cluster}",
         why=f"it expired on {copy.expires:%Y-%m-%d} and has cost {usd_text(copy.usd_so_far(now))} so far",
         saves_usd_month=(copy.usd_a_day or 0.0) * DAYS_A_MONTH,
         how="check that nobody uses it, then delete its instances and the cluster",
     )
+
+
+def could_save(found: Sequence[Advice]) -> dict[str, float]:
+    """Give what each cluster could save a month. Alternatives do not add up: the largest of them counts."""
+    saved: dict[str, dict[str, float]] = {}
+    for entry in found:
+        own = saved.setdefault(entry.cluster, {})
+        if entry.kind in ("snapshots", "twice", "retention"):
+            own["backups"] = max(own.get("backups", 0.0), entry.saves_usd_month)
+        elif entry.kind == "copy":
+            own["copy"] = own.get("copy", 0.0) + entry.saves_usd_month
+    return {cluster: sum(own.values()) for cluster, own in saved.items()}

@@ -13,6 +13,8 @@ from runbook_lib.costs.months import Month
 from runbook_lib.costs.rule import CapReading
 from runbook_lib.costs.usage import Grid, Usage
 
+_HABIT_DAYS = 14
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Amounts:
@@ -112,23 +114,42 @@ def carried_forward(grid: Grid) -> Grid:
 def forecast_gib_months(found: Amounts, held: tuple[Holding, ...], month: Month) -> Grid:
     """Give each cluster's GB-months at the month's end: settled days as measured, the rest foreseen.
 
-    Foreseen is: the automated backup as on the last settled day, and the snapshots there are now, each from the day it
-    begins to cost. Snapshots not yet made, and deletions, are not foreseen.
+    Foreseen is: the automated backup as on the last settled day; the snapshots there are now, each from the day it
+    begins to cost; and deletions at the pace of the median day of the last two weeks, so that a rotation goes on, and
+    one great clean-up is not taken for a habit. Snapshots not yet made are inside the window for most of a month.
     """
-    usage = found.usage
     total = found.gib_months(found.automated_gib + found.snapshot_gib, month)
-    rest = _days(max(month.first, usage.settled + timedelta(days=1)), month.last)
-    if not rest:
+    ahead = (month.last - found.usage.settled).days
+    if ahead <= 0:
         return total
-    automated, snapshots = found.last_settled(found.automated_gib), found.last_settled(found.snapshot_gib)
-    total = total + (automated + snapshots) * len(rest) / month.days
-    rows = {name: row for row, name in enumerate(usage.clusters)}
-    for holding in held:
-        row = rows.get(holding.snapshot.cluster)
-        if row is not None and holding.size_gib is not None and holding.costs_from > usage.settled:
-            total[row] += holding.size_gib * sum(holding.costs_on(day) for day in rest) / month.days
+    automated = found.last_settled(found.automated_gib)
+    snapshots = found.last_settled(found.snapshot_gib)
+    deleted, entering = _deleted_a_day(found), _entering_gib(found, held, ahead)
+    for offset in range(ahead):
+        snapshots = np.maximum(snapshots + entering[:, offset] - deleted, 0.0)
+        if found.usage.settled + timedelta(days=offset + 1) >= month.first:
+            total = total + (automated + snapshots) / month.days
     return total
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+def _entering_gib(found: Amounts, held: tuple[Holding, ...], days: int) -> Grid:
+    """Give the GiB that begin to cost on each of the days after the last settled one."""
+    grid = np.zeros((len(found.usage.clusters), days))
+    rows = {name: row for row, name in enumerate(found.usage.clusters)}
+    for holding in held:
+        row, offset = rows.get(holding.snapshot.cluster), (holding.costs_from - found.usage.settled).days - 1
+        if row is not None and holding.size_gib is not None and 0 <= offset < days:
+            grid[row, offset] += holding.size_gib
+    return grid
+
+
+def _deleted_a_day(found: Amounts) -> Grid:
+    """Give the GiB of snapshots that leave on a usual day: what began to cost, less by how much the metric grew."""
+    last = found.last_column
+    if last < 2:
+        return np.zeros(len(found.snapshot_gib))
+    span = slice(max(1, last - _HABIT_DAYS + 1), last + 1)
+    grew = np.diff(np.nan_to_num(found.snapshot_gib), axis=1)[:, span.start - 1 : span.stop - 1]
+    began = np.diff(found.listed_gib, axis=1)[:, span.start - 1 : span.stop - 1]
+    usual: Grid = np.maximum(np.median(began - grew, axis=1), 0.0)
+    return usual

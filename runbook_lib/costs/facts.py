@@ -36,13 +36,13 @@ class Facts:
 def read(
     session: AwsSession,
     *,
-    moment: datetime,
+    moment: datetime | None,
     now: datetime,
     cluster: str = "",
     cost_explorer: bool = False,
     price_source: str = "live",
 ) -> Facts:
-    """Read everything a review needs for the month that holds `moment`. Changes nothing.
+    """Read everything a review needs for the month that holds `moment`, None for the one that runs. Changes nothing.
 
     `cluster` is one name, several separated by commas, or empty for every Aurora MySQL cluster of the region.
 
@@ -51,7 +51,7 @@ def read(
         NotFound: a cluster that neither exists nor left a snapshot.
         PriceNotFound: AWS has not exactly one price of Aurora's backup storage here.
     """
-    month = Month.holding(moment)
+    month = Month.holding(moment or now)
     if price_source not in PRICE_SOURCES:
         raise InputRefused(f'There is no source of prices "{price_source}".', hint=f"Choose one of {PRICE_SOURCES}.")
     if month.back_to(2)[0].first < now.date() - timedelta(days=455):

@@ -51,6 +51,8 @@ class ClusterCost:
     volume_gib: float
     automated_usd: float
     snapshots_usd: float
+    automated_pace_usd: float  # a month at the last settled day's pace
+    snapshots_pace_usd: float
     before_usd: float  # the month before, automated and snapshots
     forecast_usd: float
 
@@ -131,7 +133,7 @@ def _month(found: Amounts, month: Month, alive: Sequence[Copy], facts: Facts, us
         month=month,
         automated_usd=float(found.gib_months(found.automated_gib, month).sum()) * usd,
         snapshots_usd=float(found.gib_months(found.snapshot_gib, month).sum()) * usd,
-        copies_usd=sum(copy.usd_of_month(month, facts.now) for copy in alive),
+        copies_usd=sum((copy.usd_of_month(month, facts.now) for copy in alive), 0.0),
         other_usd=line.other_usd if line else None,
         days_settled=found.settled_days(month),
         days_missing=found.missing_days(month),
@@ -145,6 +147,7 @@ def _clusters(
     snapshots = found.gib_months(found.snapshot_gib, facts.month) * usd
     before = found.gib_months(found.automated_gib + found.snapshot_gib, facts.month.plus(-1)) * usd
     foreseen = forecast_gib_months(found, held, facts.month) * usd
+    automated_pace, snapshots_pace = (found.last_settled(g) * usd for g in (found.automated_gib, found.snapshot_gib))
     volume = found.last_settled(found.usage.volume_gib)
     living = facts.estate.by_name
     left = {holding.snapshot.cluster: holding.snapshot.tags for holding in held}
@@ -157,6 +160,8 @@ def _clusters(
             volume_gib=float(volume[row]),
             automated_usd=float(automated[row]),
             snapshots_usd=float(snapshots[row]),
+            automated_pace_usd=float(automated_pace[row]),
+            snapshots_pace_usd=float(snapshots_pace[row]),
             before_usd=float(before[row]),
             forecast_usd=float(foreseen[row]),
         )

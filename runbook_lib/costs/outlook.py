@@ -1,0 +1,79 @@
+"""What follows from a review: change rates, other retentions, the clean-up and everything that could be saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from runbook_lib.aws import AwsSession
+from runbook_lib.costs.advice import Advice, advice
+from runbook_lib.costs.cleanup import KEEP_TAGS, CleanupPlan
+from runbook_lib.costs.deletion import propose_cleanup
+from runbook_lib.costs.review import Review, retentions
+from runbook_lib.costs.whatif import (
+    Change,
+    ProtectionGrid,
+    RetentionCost,
+    changes,
+    protection_grid,
+    retention_costs,
+    together,
+)
+from runbook_lib.errors import InputRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What another way of keeping backups would cost, and what to do."""
+
+    rates: tuple[Change, ...] = field(repr=False)
+    costs: dict[str, tuple[RetentionCost, ...]] = field(repr=False)
+    grid: ProtectionGrid = field(repr=False)
+    plan: CleanupPlan
+    advice: tuple[Advice, ...]
+
+    @property
+    def together(self) -> tuple[RetentionCost, ...]:
+        """What all clusters together would cost at each retention."""
+        return together(self.costs.values())
+
+
+def look_ahead(session: AwsSession, review: Review, *, keep_days: int, keep_tags: str = "") -> Outlook:
+    """Work out the alternatives, and plan the clean-up. Reads whom its candidates are shared with; changes nothing.
+
+    `keep_tags` are further tag names, separated by commas, that say to keep a snapshot.
+
+    Raises:
+        InputRefused: a number of days that would not keep anything.
+    """
+    if keep_days < 1:
+        raise InputRefused(
+            f"keep_days is {keep_days}: snapshots cannot be kept for less than a day.",
+            hint="Set `keep_days` to the days a snapshot is to be kept, for example 35.",
+        )
+    usd, facts = review.usd_gib_month, review.facts
+    retention = retentions(review)
+    rates = changes(review.amounts, retention)
+    costs = retention_costs(review.amounts, review.held, rates, usd_gib_month=usd)
+    plan = propose_cleanup(
+        session,
+        review.held,
+        keep_days=keep_days,
+        now=facts.now,
+        usd_gib_month=usd,
+        keep_tags=(*KEEP_TAGS, *(name.strip() for name in keep_tags.split(",") if name.strip())),
+    )
+    by_name = dict(zip(review.amounts.usage.clusters, retention, strict=True))
+    return Outlook(
+        rates=rates,
+        costs=costs,
+        grid=protection_grid(review.amounts, rates, usd_gib_month=usd),
+        plan=plan,
+        advice=advice(
+            held=review.held,
+            candidates=plan.delete,
+            copies=review.copies,
+            retentions={name: (by_name[name], own) for name, own in costs.items()},
+            usd_gib_month=usd,
+            now=facts.now,
+        ),
+    )

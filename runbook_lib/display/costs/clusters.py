@@ -1,0 +1,113 @@
+"""Which clusters cost, by what could be saved; and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runbook_lib.costs.advice import could_save
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.review import ClusterCost, Review
+from runbook_lib.display.costs.style import AUTOMATED, NAMES, SNAPSHOTS, legend_below
+from runbook_lib.display.figure import Figure, draw
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+
+SHOWN_BARS = 15
+SHOWN_ROWS = 50
+_LONGEST_NAME = 38
+
+
+def clusters_sheet(review: Review, outlook: Outlook) -> Stack:
+    """Show the clusters, those where most could be saved first, and the owners' sums."""
+    saved = could_save(outlook.advice)
+    ranked = sorted(review.clusters, key=lambda cluster: (-saved.get(cluster.cluster, 0.0), -cluster.forecast_usd))
+    total = sum(saved.values())
+    return Stack(
+        headline=f"{usd_text(total)} a month could be saved in {len([usd for usd in saved.values() if usd])} of "
+        f"{len(ranked)} clusters",
+        tables=(_figure(review, ranked, saved), _table(review, ranked, saved), _owners(review, saved)),
+    )
+
+
+def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Figure:
+    shown, rest = ranked[:SHOWN_BARS], ranked[SHOWN_BARS:]
+    names = [_short(cluster.cluster) for cluster in shown]
+    automated = [cluster.automated_pace_usd for cluster in shown]
+    snapshots = [cluster.snapshots_pace_usd for cluster in shown]
+    savings = [saved.get(cluster.cluster, 0.0) for cluster in shown]
+    if rest:
+        names.append(f"the other {len(rest)} together")
+        automated.append(sum(cluster.automated_pace_usd for cluster in rest))
+        snapshots.append(sum(cluster.snapshots_pace_usd for cluster in rest))
+        savings.append(sum(saved.get(cluster.cluster, 0.0) for cluster in rest))
+    words = f"First is {names[0]}: {usd_text(savings[0])} a month could be saved." if names else "There is no cluster."
+    places = range(len(names))
+
+    def paint(axes: Any) -> None:
+        axes.barh(places, automated, height=0.6, label=NAMES["automated"], **AUTOMATED)
+        axes.barh(places, snapshots, left=automated, height=0.6, label=NAMES["snapshots"], **SNAPSHOTS)
+        style: dict[str, Any] = {"marker": "D", "color": "white", "markeredgecolor": "black", "linestyle": "none"}
+        axes.plot(savings, places, label="could be saved", markersize=6, clip_on=False, zorder=3, **style)
+        axes.set_yticks(places, names, fontsize=9)
+        axes.set_xlim(left=0)
+        day = review.amounts.usage.days[review.amounts.last_column]
+        axes.set_xlabel(f"USD a month, at the pace of {day}")
+        axes.grid(axis="x", color="0.85", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.set_ylim(max(len(names), 3) - 0.5, -0.5)
+        legend_below(axes)
+
+    title = "Which clusters cost, and where could something be saved?"
+    return draw(paint, title=title, words=words, height_in=1.8 + 0.27 * max(len(names), 3))
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = (_LONGEST_NAME - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def _table(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Table:
+    rows = tuple(
+        (
+            cluster.cluster,
+            cluster.owner or "—",
+            f"{cluster.retention_days} days" if cluster.exists else "gone",
+            round(cluster.volume_gib, 1) if cluster.exists else None,
+            cluster.automated_usd,
+            cluster.snapshots_usd,
+            cluster.forecast_usd,
+            cluster.before_usd,
+            saved.get(cluster.cluster, 0.0),
+        )
+        for cluster in ranked
+    )
+    return Table(
+        title="Clusters, those where most could be saved first",
+        columns=(
+            "cluster", review.owner_tag, "retention", "volume, GiB", "automated, USD", "snapshots, USD",
+            "foreseen, USD", "month before, USD", "could be saved, USD a month",
+        ),
+        rows=rows[:SHOWN_ROWS],
+        left_out=max(0, len(rows) - SHOWN_ROWS),
+    )  # fmt: skip
+
+
+def _owners(review: Review, saved: dict[str, float]) -> Table:
+    sums: dict[str, list[float]] = {}
+    for cluster in review.clusters:
+        total = sums.setdefault(cluster.owner or "no such tag", [0, 0.0, 0.0, 0.0])
+        total[0] += 1
+        total[1] += cluster.backup_usd
+        total[2] += cluster.forecast_usd
+        total[3] += saved.get(cluster.cluster, 0.0)
+    ordered = sorted(sums.items(), key=lambda entry: -entry[1][3])
+    return Table(
+        title=f"By the tag {review.owner_tag}",
+        columns=(review.owner_tag, "clusters", "so far, USD", "foreseen, USD", "could be saved, USD a month"),
+        rows=tuple((name, int(total[0]), *total[1:]) for name, total in ordered[:SHOWN_ROWS]),
+        left_out=max(0, len(ordered) - SHOWN_ROWS),
+    )

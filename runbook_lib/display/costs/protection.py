@@ -1,0 +1,109 @@
+"""Snapshots against point-in-time restore: what the same protection costs either way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from runbook_lib.costs.claim import findings, sums
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.pricelist import RDS_BACKUP
+from runbook_lib.costs.review import Review
+from runbook_lib.costs.whatif import ProtectionGrid
+from runbook_lib.display.figure import Figure, draw
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+
+
+def protection_sheet(review: Review, outlook: Outlook) -> Stack:
+    """Show the grid of both ways with today's place in it, and the claim this review began with, worked through."""
+    grid = outlook.grid
+    retention, kept = grid.today
+    known = sum(1 for rate in outlook.rates if rate.gib_a_day is not None)
+    change = f"{grid.gib_a_day / grid.volume_gib:.1%}" if grid.volume_gib else "an unknown part"
+    measured = f"{known} of {len(outlook.rates)} clusters measured"
+    return Stack(
+        headline=f"Today: a retention of {retention:.0f} days, and snapshots as if taken daily and kept {kept:.0f} "
+        f"days; {change} of {grid.volume_gib:,.0f} GiB changes a day ({measured})",
+        tables=(_heat_map(grid), _grid_table(grid), _claim_sums(review), _claim_findings(review)),
+    )
+
+
+def _heat_map(grid: ProtectionGrid) -> Figure:
+    row, column = _nearest(grid)
+    low, high = float(grid.usd.min()), float(grid.usd.max())
+    words = (
+        f"From {usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the snapshots, "
+        "so they cost nothing; today's place is framed."
+    )
+
+    def paint(axes: Any) -> None:
+        # square roots, because one far corner would make all others one shade
+        shades = np.sqrt(grid.usd)
+        image = axes.imshow(shades, cmap="cividis_r", aspect="auto", vmin=0, vmax=max(shades.max(), 1e-9))
+        for index, usd in np.ndenumerate(grid.usd):
+            red, green, blue, _ = image.cmap(image.norm(shades[index]))
+            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
+            axes.text(index[1], index[0], _cell(float(usd)), ha="center", va="center", fontsize=9, color=ink)
+        frame: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 3.5}
+        inner: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.2}
+        from matplotlib.patches import Rectangle
+
+        for style in (frame, inner):
+            axes.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, **style))
+        axes.set_xticks(range(len(grid.kept)), [str(days) if days else "none" for days in grid.kept])
+        axes.set_yticks(range(len(grid.retentions)), [str(days) for days in grid.retentions])
+        axes.set_xlabel("a snapshot a day, each kept so many days")
+        axes.set_ylabel("retention, days")
+
+    title = "What does protection cost by retention, and by snapshots? (USD a month)"
+    return draw(paint, title=title, words=words, height_in=4.4)
+
+
+def _cell(usd: float) -> str:
+    return f"{usd:,.2f}" if usd < 100 else f"{usd:,.0f}"
+
+
+def _nearest(grid: ProtectionGrid) -> tuple[int, int]:
+    retention, kept = grid.today
+    row = int(np.argmin([abs(days - retention) for days in grid.retentions]))
+    column = int(np.argmin([abs(days - kept) for days in grid.kept]))
+    return row, column
+
+
+def _grid_table(grid: ProtectionGrid) -> Table:
+    row, _ = _nearest(grid)
+    rows = tuple(
+        (f"{days} days" + (" ← today" if index == row else ""), *(float(usd) for usd in grid.usd[index]))
+        for index, days in enumerate(grid.retentions)
+    )
+    return Table(
+        title="The same as numbers, USD a month",
+        columns=("retention", *(f"kept {days} days" if days else "no snapshots" for days in grid.kept)),
+        rows=rows,
+        marks={row: "good"},
+        note="Each at the change rate measured here. A longer retention restores to any second; "
+        "a snapshot only to its own.",
+    )
+
+
+def _claim_sums(review: Review) -> Table:
+    rows = tuple((entry.way, entry.usd_month) for entry in sums(usd_gib_month=review.usd_gib_month))
+    return Table(
+        title="Worked example: 600 GB, 7 days of retention, one snapshot a day",
+        columns=("way", "USD a month, unless said"),
+        rows=rows,
+        note=f"At ${review.usd_gib_month:g} a GB-month; months of 30 days.",
+    )
+
+
+def _claim_findings(review: Review) -> Table:
+    other = review.facts.prices.of(RDS_BACKUP).usd
+    found = findings(usd_gib_month=review.usd_gib_month, rds_usd_gib_month=other)
+    return Table(
+        title='The claim "manual snapshots cost $57 a month, automated backups nothing", mistake by mistake',
+        columns=("on", "claimed", "in truth", "why"),
+        rows=tuple((finding.subject, finding.claimed, finding.truth, finding.why) for finding in found),
+    )

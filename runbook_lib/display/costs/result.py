@@ -1,0 +1,53 @@
+"""What the review came to, as the notebook's last value."""
+
+from __future__ import annotations
+
+from runbook_lib.costs.cleanup import saves_text
+from runbook_lib.costs.deletion import CleanupDone
+from runbook_lib.costs.export import Taken
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.review import Review
+from runbook_lib.display.costs.bill import comparisons, verdict
+from runbook_lib.display.costs.headline import headline
+from runbook_lib.display.result import Outcome, Result
+
+
+def cost_result(review: Review, outlook: Outlook, done: CleanupDone, taken: Taken, *, approved_by: str = "") -> Result:
+    """Sum the run up. A bill or a rule that does not agree with the metrics is a failed check."""
+    compared = comparisons(review)
+    off = [entry for entry in compared if entry.bill_is_off or entry.model_is_off]
+    outcome: Outcome = "check-failed" if off else "succeeded" if done.done or not outlook.plan.delete else "planned"
+    facts = {
+        "month": str(review.month.month),
+        "Aurora backups so far": usd_text(review.month.backup_usd),
+        "foreseen": usd_text(review.forecast_usd),
+        "the month before": usd_text(review.before.backup_usd),
+        "clusters": str(len(review.clusters)),
+        "agreement": verdict(review, compared),
+        "clean-up": saves_text(outlook.plan) if not done.done else f"{len(done.deleted)} snapshots deleted",
+        "taken along": "\n".join(taken.files) or "nothing: `output` is empty",
+    }
+    return Result(
+        notebook="cost_analysis",
+        outcome=outcome,
+        headline=headline(review),
+        cluster=", ".join(review.facts.scope) if len(review.facts.scope) <= 3 else "",
+        plan_id=outlook.plan.id if outlook.plan.delete else "",
+        approved_by=approved_by if done.done else "",
+        changed=tuple(f"snapshot {name} deleted" for name in done.deleted),
+        facts=facts,
+        next=_next(outlook, done, bool(off)),
+    )
+
+
+def _next(outlook: Outlook, done: CleanupDone, off: bool) -> tuple[str, ...]:
+    steps = ["Find out what the bill has and the metrics have not: look at the months marked red."] if off else []
+    if outlook.plan.delete and not done.done:
+        steps.append(f'Read the clean-up plan; to delete what it names, run again with approve="{outlook.plan.id}".')
+    steps += [
+        f"{entry.cluster}: {entry.what} (saves {usd_text(entry.saves_usd_month)} a month)"
+        for entry in outlook.advice[:3]
+        if entry.kind in ("retention", "copy", "twice") and entry.saves_usd_month >= 0.01
+    ]
+    return tuple(steps)

@@ -1,0 +1,123 @@
+"""What another retention would cost, and what a restore costs a day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
+from runbook_lib.costs.prices import shipped_price
+from runbook_lib.costs.review import Review
+from runbook_lib.costs.scenarios import copy_usd_a_day
+from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
+from runbook_lib.display.costs.style import from_nothing, legend_below
+from runbook_lib.display.figure import BLUE, ORANGE, Figure, draw
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.errors import StepFailed
+
+SHOWN_CLUSTERS = 20
+_EXAMPLE_CLASS = "db.r6g.large"
+
+
+def retention_sheet(review: Review, outlook: Outlook) -> Stack:
+    """Show the cost at each retention from 1 to 35 days, for all clusters and for each, and what a restore costs."""
+    costs = outlook.together
+    longest = max((rate.retention_days for rate in outlook.rates), default=1)
+    least = min(costs[longest - 1 :], key=lambda cost: (round(cost.usd, 2), -cost.retention_days))
+    return Stack(
+        headline=f"With one retention for all, {least.retention_days} days would cost least: {usd_text(least.usd)} a "
+        f"month, and no cluster would be protected for less than today's longest, {longest} days",
+        tables=(
+            _figure(outlook, costs),
+            _table(costs),
+            _clusters(outlook),
+            _restore(review, outlook),
+        ),
+    )
+
+
+def _figure(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Figure:
+    days = [cost.retention_days for cost in costs]
+    set_today = sorted({rate.retention_days for rate in outlook.rates})
+    words = (
+        "Retention today: "
+        + (f"{set_today[0]} days" if len(set_today) == 1 else f"from {set_today[0]} to {set_today[-1]} days")
+        if set_today
+        else "There is no living cluster."
+    )
+
+    def paint(axes: Any) -> None:
+        axes.plot(days, [cost.usd for cost in costs], color="black", linewidth=2.2, label="both together")
+        axes.plot(days, [cost.automated_usd for cost in costs], color=BLUE, linewidth=2, linestyle="--",
+                  label="automated backup over the free amount")  # fmt: skip
+        axes.plot(days, [cost.snapshots_usd for cost in costs], color=ORANGE, linewidth=2, linestyle=":",
+                  label="the snapshots there are, where outside the window")  # fmt: skip
+        for index, today in enumerate(set_today):
+            label = "retention today" if index == 0 else None
+            axes.axvline(today, color="0.35", linewidth=1.2, linestyle="-.", label=label)
+        axes.set_xlim(1, 35)
+        axes.set_xticks([1, 7, 14, 21, 28, 35])
+        axes.set_xlabel("retention, days")
+        axes.set_ylabel("USD a month")
+        from_nothing(axes)
+        legend_below(axes, columns=2)
+
+    return draw(paint, title="What would another retention cost?", words=words, height_in=3.8)
+
+
+def _table(costs: tuple[RetentionCost, ...]) -> Table:
+    shown = [cost for cost in costs if cost.retention_days in (1, 2, 3, 5, 7, 10, 14, 21, 28, 30, 35)]
+    return Table(
+        title="All clusters at one retention, USD a month",
+        columns=("retention, days", "automated backup", "snapshots outside", "together"),
+        rows=tuple((cost.retention_days, cost.automated_usd, cost.snapshots_usd, cost.usd) for cost in shown),
+        note="At the change rate of the last two weeks, with the snapshots there are today. "
+        "A retention of one day costs nothing, and protects for one day.",
+    )
+
+
+def _clusters(outlook: Outlook) -> Table:
+    rows: list[tuple[object, ...]] = []
+    for rate in sorted(outlook.rates, key=lambda rate: -rate.volume_gib):
+        costs = outlook.costs.get(rate.cluster)
+        if costs is None:
+            rows.append(
+                (rate.cluster, round(rate.volume_gib, 1), None, rate.retention_days, None, "change rate not known")
+            )
+            continue
+        now = costs[rate.retention_days - 1]
+        better = cheaper_retention(costs, today=rate.retention_days)
+        proposal = f"{better.retention_days} days: {usd_text(better.usd)}" if better else "no longer one is cheaper"
+        part = f"{rate.part_a_day:.1%}" if rate.part_a_day is not None else "—"
+        rows.append((rate.cluster, round(rate.volume_gib, 1), part, rate.retention_days, now.usd, proposal))
+    return Table(
+        title="Each cluster at its own retention",
+        columns=("cluster", "volume, GiB", "changes a day", "retention, days", "USD a month", "cheaper and longer"),
+        rows=tuple(rows[:SHOWN_CLUSTERS]),
+        left_out=max(0, len(rows) - SHOWN_CLUSTERS),
+    )
+
+
+def _restore(review: Review, outlook: Outlook) -> Table:
+    storage = review.facts.prices.usd(aurora_storage())
+    hour = review.facts.prices.usd(aurora_instance(_EXAMPLE_CLASS))
+    region, rows = review.facts.prices.region, []
+    try:
+        storage = storage if storage is not None else shipped_price(region, aurora_storage()).usd
+        hour = hour if hour is not None else shipped_price(region, aurora_instance(_EXAMPLE_CLASS)).usd
+    except StepFailed as error:
+        title = "What a restored copy costs a day: not known"
+        return Table(title=title, columns=("", ""), rows=(("why", error.message),))
+    sizes = [(rate.cluster, rate.volume_gib) for rate in sorted(outlook.rates, key=lambda rate: -rate.volume_gib)]
+    for name, size in [*sizes[:5], ("a database of 600 GB", 600.0)]:
+        usd = copy_usd_a_day(instance_usd_hour=hour, instances=1, volume_gib=size, storage_usd_gib_month=storage)
+        rows.append((name, round(size, 1), usd, usd * 7))
+    return Table(
+        title=f"What a restored copy costs a day, with one {_EXAMPLE_CLASS}",
+        columns=("copy of", "volume, GiB", "USD a day", "USD in 7 days"),
+        rows=tuple(rows),
+        note=f"${hour:g} an instance-hour and ${storage:g} a GB-month of storage; requests are not counted. "
+        "A copy is billed until somebody deletes it.",
+    )
