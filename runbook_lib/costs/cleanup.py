@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +21,8 @@ from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.money import usd_text
 
 KEEP_TAGS = ("keep", "do-not-delete", "donotdelete", "hold", "legal-hold", "retain", "retain-until", "protected")
+MOST_AT_ONCE = 300
+"""A plan that nobody can read is not read: the dearest come first, the rest are for the next one."""
 _NO = ("", "no", "false", "0", "off")
 
 
@@ -92,20 +95,29 @@ def plan_cleanup(
         if not holding.costs_on(today):
             continue
         if reason := _reason_to_keep(holding, newest, keep_days, today, shared, keep_tags):
-            kept.append(
-                Kept(name=holding.name, cluster=holding.snapshot.cluster, size_gib=holding.size_gib, reason=reason)
-            )
+            kept.append(_kept(holding, reason))
         else:
             chosen.append(holding)
-    gone = {holding.snapshot.arn for holding in chosen}
+    chosen.sort(key=lambda holding: (-(holding.size_gib or 0.0), holding.snapshot.created, holding.name))
+    kept += [
+        _kept(holding, f"for the next plan: this one has the dearest {MOST_AT_ONCE}")
+        for holding in chosen[MOST_AT_ONCE:]
+    ]
+    chosen = chosen[:MOST_AT_ONCE]
+    left = Counter((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in held)
+    left.subtract((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in chosen)
     return CleanupPlan(
         region=region,
         keep_days=keep_days,
-        delete=tuple(_candidate(holding, held, gone) for holding in chosen),
+        delete=tuple(_candidate(holding, left) for holding in chosen),
         kept=tuple(kept),
         usd_gib_month=usd_gib_month,
         keep_tags=tuple(keep_tags),
     )
+
+
+def _kept(holding: Holding, reason: str) -> Kept:
+    return Kept(name=holding.name, cluster=holding.snapshot.cluster, size_gib=holding.size_gib, reason=reason)
 
 
 def _newest(held: Sequence[Holding]) -> set[str]:
@@ -152,15 +164,8 @@ def kept_by_tag(snapshot: ClusterSnapshot, keep_tags: Sequence[str] = KEEP_TAGS)
     return ""
 
 
-def _candidate(holding: Holding, held: Sequence[Holding], gone: set[str]) -> Candidate:
+def _candidate(holding: Holding, copies_left: Mapping[tuple[str, str], int]) -> Candidate:
     snapshot = holding.snapshot
-    left = [
-        other
-        for other in held
-        if other.snapshot.cluster == snapshot.cluster
-        and other.snapshot.resource_id == snapshot.resource_id
-        and other.snapshot.arn not in gone
-    ]
     return Candidate(
         name=snapshot.identifier,
         arn=snapshot.arn,
@@ -169,7 +174,7 @@ def _candidate(holding: Holding, held: Sequence[Holding], gone: set[str]) -> Can
         origin=holding.origin,
         size_gib=holding.size_gib,
         costs_from=holding.costs_from,
-        copies_left=len(left),
+        copies_left=copies_left[snapshot.cluster, snapshot.resource_id],
         cluster_lives=holding.of_living_cluster,
     )
 

@@ -54,8 +54,13 @@ def propose_cleanup(
             keep_tags=keep_tags,
         )
 
-    first = planned({})
-    return planned({candidate.arn: shared_with(session, candidate.name) for candidate in first.delete})
+    known: dict[str, tuple[str, ...]] = {}
+    while True:  # what a shared snapshot leaves free goes to the next ones, which are asked about too
+        plan = planned(known)
+        unknown = [candidate for candidate in plan.delete if candidate.arn not in known]
+        if not unknown:
+            return plan
+        known |= {candidate.arn: shared_with(session, candidate.name) for candidate in unknown}
 
 
 def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:

@@ -37,12 +37,13 @@ def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, floa
     automated = [cluster.automated_pace_usd for cluster in shown]
     snapshots = [cluster.snapshots_pace_usd for cluster in shown]
     savings = [saved.get(cluster.cluster, 0.0) for cluster in shown]
+    words = f"First is {shown[0].cluster}: {usd_text(savings[0])} a month could be saved." if shown else "No cluster."
     if rest:
-        names.append(f"the other {len(rest)} together")
-        automated.append(sum(cluster.automated_pace_usd for cluster in rest))
-        snapshots.append(sum(cluster.snapshots_pace_usd for cluster in rest))
-        savings.append(sum(saved.get(cluster.cluster, 0.0) for cluster in rest))
-    words = f"First is {names[0]}: {usd_text(savings[0])} a month could be saved." if names else "There is no cluster."
+        usd = sum(cluster.automated_pace_usd + cluster.snapshots_pace_usd for cluster in rest)
+        words += (
+            f" Not drawn: the other {len(rest)}, together {usd_text(usd)} a month, of which "
+            f"{usd_text(sum(saved.get(cluster.cluster, 0.0) for cluster in rest))} could be saved."
+        )
     places = range(len(names))
 
     def paint(axes: Any) -> None:
@@ -52,6 +53,7 @@ def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, floa
         axes.plot(savings, places, label="could be saved", markersize=6, clip_on=False, zorder=3, **style)
         axes.set_yticks(places, names, fontsize=9)
         axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter("{x:,.0f}" if axes.get_xlim()[1] >= 10 else "{x:,.2f}")
         day = review.amounts.usage.days[review.amounts.last_column]
         axes.set_xlabel(f"USD a month, at the pace of {day}")
         axes.grid(axis="x", color="0.85", linewidth=0.7)
