@@ -15,7 +15,7 @@ from runbook_lib.costs.review import Review
 from runbook_lib.errors import InputRefused
 
 log = logging.getLogger(__name__)
-_WRITERS: tuple[Literal["pyarrow", "fastparquet"], ...] = ("pyarrow", "fastparquet")
+_WRITER: Literal["pyarrow"] = "pyarrow"  # the extra "parquet": too heavy to ask of everybody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def take_along(review: Review, outlook: Outlook, *, output: str, account: str) -
     import pandas as pd  # takes half a second: only when something is written
 
     folder = Path(output).expanduser()
-    writer = next((name for name in _WRITERS if find_spec(name)), None)
+    with_parquet = find_spec(_WRITER) is not None
     files = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,17 +46,17 @@ def take_along(review: Review, outlook: Outlook, *, output: str, account: str) -
             stem = folder / f"{review.month.month}-{name}"
             frame.to_csv(stem.with_name(stem.name + ".csv"), index=False)
             files.append(f"{stem}.csv")
-            if writer:
+            if with_parquet:
                 # columns of nothing but nulls have no type of their own: as text they are what FOCUS says they are
                 empty = {column: "object" for column in frame.columns if frame[column].isna().all()}
-                frame.astype(empty).to_parquet(stem.with_name(stem.name + ".parquet"), index=False, engine=writer)
+                frame.astype(empty).to_parquet(stem.with_name(stem.name + ".parquet"), index=False, engine=_WRITER)
                 files.append(f"{stem}.parquet")
     except OSError as error:
         raise InputRefused(
             f'The tables cannot be written to "{output}": {error.strerror}.',
             hint="Set `output` to a folder that can be written to.",
         ) from error
-    note = "" if writer else 'CSV only: install the extra "parquet" for Parquet as well.'
+    note = "" if with_parquet else 'CSV only: install the extra "parquet" for Parquet as well.'
     log.info("%d files written to %s", len(files), folder)
     return Taken(files=tuple(files), note=note)
 
