@@ -18,7 +18,7 @@ test: ## every test, on every database engine found (ARGS="-k words" picks some)
 	@$(SETUP) --engine pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lab: ## JupyterLab on the notebooks
-	@$(SETUP) --engine runbook lab $(ARGS)
+	@$(SETUP) jupyter lab notebooks/inspect_backups.ipynb $(ARGS)
 
 lint: ## style, types, import layers, and that the notebooks hold no output
 	@$(SETUP) scripts/lint
