@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # PyPI's name -> conda-forge's, where they differ; environment.yml says what the difference means.
 CONDA_NAMES = {
+    "backports-zstd": "backports.zstd",
     "jupyter-client": "jupyter_client",
     "jupyter-core": "jupyter_core",
     "matplotlib": "matplotlib-base",
@@ -30,11 +31,13 @@ CONDA_ONLY = {"python", "pip", "git", "make", "mysql-server", "mysql-client"}
 
 # The requirement that an import comes with, where its name is another; botocore is boto3's own other half.
 IMPORT_NAMES = {
+    "backports": "backports.zstd",
+    "botocore": "boto3",
     "pymysqlreplication": "mysql-replication",
     "yaml": "pyyaml",
-    "dateutil": "python-dateutil",
-    "botocore": "boto3",
 }
+# In the standard library, but only of a newer Python than the oldest that is supported.
+LATER_STANDARD = {"compression"}
 
 
 def requirements() -> list[Requirement]:
@@ -46,9 +49,10 @@ def name_of(requirement: Requirement) -> str:
 
 
 def conda() -> dict[str, str]:
-    """Give each dependency of environment.yml with its version condition, "" for none."""
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    return {entry.partition(" ")[0]: entry.partition(" ")[2] for entry in entries}
+    """Give each dependency of environment.yml with its version condition, "" for none; those left to pip as well."""
+    *entries, left_to_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    named = [entry.partition(" ") for entry in entries + left_to_pip["pip"]]
+    return {name: version for name, _, version in named}
 
 
 def pins() -> list[Requirement]:
@@ -103,7 +107,7 @@ def imported() -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
-    found -= {*sys.stdlib_module_names, "runbook_lib"}
+    found -= {*sys.stdlib_module_names, *LATER_STANDARD, "runbook_lib"}
     return {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in found}
 
 
