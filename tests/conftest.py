@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
+from runbook_lib.aws import AwsSession
 from runbook_lib.errors import InputRefused
+from runbook_lib.rehearsal.control import Pace
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
-from tests.storytelling import ToldStory, told_on
+from runbook_lib.rehearsal.stand_in import StandIn
+from runbook_lib.rehearsal.story import Story
+from tests.storytelling import ToldStory
 
 
 def _families() -> list[str]:
@@ -46,14 +52,45 @@ def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
         shared_plane.delete(resource_id, keep_backup=False)
 
 
+@dataclass(frozen=True)
+class Told:
+    """A stand-in that the story has just been told to, with this process's environment pointing at it."""
+
+    stand_in: StandIn
+    story: Story
+
+    @property
+    def session(self) -> AwsSession:
+        return self.stand_in.session()
+
+
+QUICK = Pace(
+    cluster=timedelta(milliseconds=200),
+    instance=timedelta(milliseconds=200),
+    snapshot=timedelta(milliseconds=100),
+    modify=timedelta(milliseconds=100),
+    delete=timedelta(milliseconds=100),
+    lag=timedelta(0),
+)
+
+
 @pytest.fixture(scope="session")
-def told_story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldStory]:
-    """Give the whole story, told once an engine. Read its source and restore from it; write only to copies."""
-    with DataPlane(engine, tmp_path_factory.mktemp("told")) as plane:
-        yield told_on(plane)
+def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """Give the whole incident, once per engine: take it for reading and for restoring, do not change the source."""
+    with (
+        StandIn(engine, folder=tmp_path_factory.mktemp("told"), pace=QUICK) as stand_in,
+        stand_in.control.in_environment(),
+    ):
+        yield Told(stand_in, stand_in.tell_story())
+
+
+@pytest.fixture(scope="session")
+def told_story(told: Told) -> ToldStory:
+    """Give the same story with its data plane, for tests that need no AWS."""
+    return ToldStory(plane=told.stand_in.data, story=told.story, source=told.stand_in.source_id)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests that share a told story in one process, so that it is told once."""
-    if isinstance(item, pytest.Function) and "told_story" in item.fixturenames:
+    """Keep the tests that share a told story in one process, so that it is told once an engine."""
+    if isinstance(item, pytest.Function) and "told" in item.fixturenames:
         item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))

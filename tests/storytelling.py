@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from runbook_lib.mysql import Credentials
 from runbook_lib.rehearsal.dataplane import DataPlane
-from runbook_lib.rehearsal.story import Story, failing_start, tell
-from runbook_lib.times import utc_now
+from runbook_lib.rehearsal.story import Story
 
 SOURCE = "told"
 MASTER = Credentials(user="admin", password="told by night")
@@ -30,17 +28,3 @@ class ToldStory:
             self.plane.restore_to_time(made, source_id=self.source, moment=self.story.moments[moment])
             self._restored[moment] = made
         return self._restored[moment]
-
-
-def told_on(plane: DataPlane) -> ToldStory:
-    """Tell the story on a data plane, with base copies at its beginning and after its last two good nights."""
-    now = utc_now()
-    kept = {failing_start(now) - timedelta(days=days) for days in (1, 2)}
-
-    def keep(moment: datetime, name: str) -> None:
-        if any(load < moment < load + timedelta(hours=2) for load in kept):
-            plane.take_snapshot(SOURCE, snapshot_id=name, moment=moment)
-
-    plane.create(SOURCE, master=MASTER, moment=failing_start(now) - timedelta(days=8))
-    with plane.admin(SOURCE) as database:
-        return ToldStory(plane=plane, story=tell(database, now=now, on_snapshot=keep))

@@ -67,12 +67,15 @@ def _rows(proof: EstateProof) -> dict[str, int]:
 
 
 @dataclass
-class _Clock:
+class Clock:
+    """Times phases and says when each begins."""
+
     say: Say
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
         self.say(f"{name} …")
         began = time.monotonic()
         yield
@@ -80,15 +83,22 @@ class _Clock:
 
 
 def rehearse(stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say: Say) -> Rehearsal:
-    """Tell the story to a running stand-in, then bring the data back with the notebooks, headless.
+    """Tell the story to a running stand-in, then bring the data back. Raises as `bring_back`."""
+    clock = Clock(say)
+    with clock.phase("a week of history and the failing load"):
+        story = stand_in.tell_story(seed=seed, progress=lambda text, done, total: say(f"  {done:>2}/{total} {text}"))
+    return bring_back(stand_in, story, notebooks=notebooks, store=store, clock=clock)
+
+
+def bring_back(
+    stand_in: StandIn, story: Story, *, notebooks: Path, store: Store, clock: Clock, at: str = "before-the-wipe"
+) -> Rehearsal:
+    """Bring the data of one of the story's moments back with the notebooks, headless, and hold it to its proof.
 
     Raises:
         CheckFailed: a notebook did not end as it should; its record says why.
     """
-    clock = _Clock(say)
-    with clock.phase("a week of history and the failing load"):
-        story = stand_in.tell_story(seed=seed, progress=lambda text, done, total: say(f"  {done:>2}/{total} {text}"))
-    moment = iso(story.restore_point)
+    moment = iso(story.moments[at])
     common = {"timestamp": moment, "region": stand_in.control.region, "timezone": "Asia/Tokyo"}
 
     def run(name: str, expected: str, **parameters: Any) -> RunRecord:
@@ -115,7 +125,7 @@ def rehearse(stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say
         restored = run("restore_to_timestamp", "succeeded", approve=_result(planned)["plan_id"])
     with clock.phase("proof against the story"):
         found = _proof_of_copy(stand_in, _result(restored)["changed"][0])
-    expected = story.proofs[story.restore_point]
+    expected = story.proofs[story.moments[at]]
     return Rehearsal(
         engine=f"{stand_in.engine.family} {stand_in.engine.version}",
         story=story,

@@ -1,0 +1,107 @@
+"""The notebooks keep their contract as they stand in git, and run as they stand."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Told
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = NOTEBOOKS[0].parents[1]
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    return [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@each_notebook
+def test_it_begins_with_a_title_and_its_facts(path: Path) -> None:
+    first = source(read(path)["cells"][0])
+    assert first.startswith("# ")
+    for fact in ("Use when", "Do not use when", "Changes anything?", "Needs", "Usually takes", "Undo"):
+        assert f"**{fact}**" in first
+
+
+@each_notebook
+def test_its_parameters_cell_holds_commented_literals_and_a_timestamp(path: Path) -> None:
+    tagged = [cell for cell in read(path)["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    assert tagged == code_cells(path)[:1]
+    lines = source(tagged[0]).splitlines()
+    statements = ast.parse(source(tagged[0])).body
+    assert len(statements) == len(lines)
+    for line, statement in zip(lines, statements, strict=True):
+        assert isinstance(statement, ast.AnnAssign), line
+        assert statement.value is not None
+        ast.literal_eval(statement.value)
+        assert "  # " in line, f"no comment: {line}"
+    assert lines[0].startswith("timestamp: str = ")
+
+
+@each_notebook
+def test_it_is_short_and_does_no_work_of_its_own(path: Path) -> None:
+    assert len(read(path)["cells"]) <= 25
+    sizes = []
+    for cell in code_cells(path):
+        text = source(cell)
+        sizes.append(len(text.splitlines()))
+        assert not text.lstrip().startswith(("!", "%"))
+        kinds = (ast.FunctionDef, ast.For, ast.While, ast.ClassDef, ast.Lambda)
+        assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(text))), cell["id"]
+    assert max(sizes) <= 12
+    assert sorted(sizes)[len(sizes) // 2] <= 5
+
+
+@each_notebook
+def test_it_is_stored_without_outputs_under_stable_ids(path: Path) -> None:
+    content = read(path)
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    for cell in code_cells(path):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+    ids = [cell["id"] for cell in content["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert all(not any(char.isdigit() for char in one) or "-" in one for one in ids), "ids are words, not random"
+
+
+@each_notebook
+def test_every_code_cell_but_the_parameters_follows_words(path: Path) -> None:
+    cells = read(path)["cells"]
+    for before, cell in pairwise(cells):
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
+            assert before["cell_type"] == "markdown", cell["id"]
+
+
+def test_nbval_runs_them_as_they_stand(told: Told, tmp_path: Path) -> None:
+    """It should run each notebook with its defaults: the only Aurora MySQL cluster there is, read-only or planned."""
+    names = [str(path) for path in NOTEBOOKS]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *names],
+        cwd=ROOT,
+        env={**os.environ, **told.stand_in.environment(), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
