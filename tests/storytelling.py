@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from runbook_lib.mysql import Credentials
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.story import Story
-
-SOURCE = "told"
-MASTER = Credentials(user="admin", password="told by night")
 
 
 @dataclass
@@ -18,7 +14,7 @@ class ToldStory:
 
     plane: DataPlane
     story: Story
-    source: str = SOURCE
+    source: str
     _restored: dict[str, str] = field(default_factory=dict)
 
     def restored(self, moment: str) -> str:
