@@ -47,11 +47,11 @@ def current_run() -> CurrentRun:
 def announce(event: str, **facts: Any) -> None:
     """Say that `event` ("restore-requested") is about to happen, with its facts (JSON-able values).
 
-    It is logged always; a headless run also writes it to the record's `events.jsonl` before the step starts. A record
+    A headless run writes it to the record's `events.jsonl` before the step starts. A record
     that cannot be written never stops the step: a restore matters more than its record.
     """
     facts = scrubbed(facts)
-    log.info("%s %s", event, " ".join(f"{name}={value}" for name, value in facts.items()))
+    log.debug("%s %s", event, " ".join(f"{name}={value}" for name, value in facts.items()))
     if path := os.environ.get(EVENTS_VARIABLE, ""):
         try:
             append(Path(path), event, by="notebook", facts=facts)

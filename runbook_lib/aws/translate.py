@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
 from runbook_lib.errors import (
     AccessDenied,
@@ -75,7 +76,7 @@ def translated(service: str, operation: str) -> Iterator[None]:
         raise InputRefused("No AWS region is set.", hint='Set `region`, for example "ap-northeast-1".') from error
     except ParamValidationError as error:
         raise InputRefused(f"{operation} was not sent: {_one_line(str(error))}", hint="Correct that value.") from error
-    except (EndpointConnectionError, BotoConnectionError, HTTPClientError) as error:
+    except (EndpointConnectionError, BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         raise Unreachable(
             f"AWS did not answer {service} {operation}.",
             hint="Check the network, the proxy and the region (or AWS_ENDPOINT_URL), then run again.",

@@ -17,9 +17,9 @@ from runbook_lib.times import duration_text, full_text, iso
 
 SHOWN_TABLES = 60
 _HOW = {
-    "sent": "sent with the restore",
-    "after": "applied after the restore",
-    "by hand": "NOT carried: by hand",
+    "sent": "sent",
+    "after": "after",
+    "by hand": "BY HAND",
 }
 
 
@@ -59,7 +59,7 @@ def _calls_table(plan: RestorePlan) -> Table:
 
 
 def _request_text(request: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name} = {_value_text(value)}" for name, value in request.items() if name != "Tags")
+    return "\n".join(f"{name}: {_value_text(value)}" for name, value in request.items() if name != "Tags")
 
 
 def _value_text(value: Any) -> str:
@@ -75,7 +75,8 @@ def _settings_table(plan: RestorePlan) -> Table:
         if setting.how == "by hand":
             marks[index] = "warn"
     title = "What becomes of the source's settings"
-    return Table(title=title, columns=("", "setting", "value", "note"), rows=tuple(rows), marks=marks)
+    note = "sent: with the restore call. after: applied once the copy is there. BY HAND: not carried over."
+    return Table(title=title, columns=("", "setting", "value", "note"), rows=tuple(rows), marks=marks, note=note)
 
 
 def _how_to_go_on(plan: RestorePlan, approve: str) -> str:

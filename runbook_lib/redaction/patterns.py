@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 _WORD = (
     r"(?:password|passwd|passphrase|pwd|secret[_-]?access[_-]?key|secret[_-]?key|client[_-]?secret|"
-    r"(?:session|security|access|auth|refresh|bearer)[_-]?token|api[_-]?key|private[_-]?key|secret(?![_-]?(?:arn|id|name)))"
+    r"(?:session|security|access|auth|refresh|bearer)[_-]?token|api[_-]?key|private[_-]?key|secret(?![_-]?(?:arn|id|name|kms)))"
 )
-_INNOCENT = r"(?!\[removed:|None\b|null\b|True\b|False\b|\*+(?:\W|$)|\.\.\.|[<${])"
+_INNOCENT = r"(?!\[removed:|arn:aws|None\b|null\b|True\b|False\b|\*+(?:\W|$)|\.\.\.|[<${])"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,9 @@ def _has_sign_or_digit(text: str) -> bool:
     return len(text) >= 6 and not text.isalpha()
 
 
-def _not_a_call(text: str) -> bool:
-    return not re.match(r"[\w.]+\(", text)
+def _not_code(text: str) -> bool:
+    """Tell a value from a call (`password=getpass()`) and from a name handed on (`secret=secret`)."""
+    return not re.match(r"[\w.]+\(", text) and text not in ("secret", "password", "token")
 
 
 PATTERNS = (
@@ -99,7 +100,7 @@ PATTERNS = (
     Pattern(
         kind="password",
         shape=re.compile(rf"(?i){_WORD}[\w-]*\s*=\s*{_INNOCENT}(?P<secret>[^\s\"',;&)<>]+)"),
-        accept=_not_a_call,
+        accept=_not_code,
     ),
     Pattern(
         kind="password",

@@ -143,6 +143,7 @@ class _Application:
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         announce("phase", name=name, target=self.plan.target)
+        log.info("%s …", name)
         began, clock = utc_now(), time.monotonic()
         yield
         self.phases.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))

@@ -186,7 +186,6 @@ BY_HAND = {
     "ReadReplicaIdentifiers": "these keep replicating from the source",
     "ReplicationSourceIdentifier": "the copy does not replicate from the source's own source",
     "ScalingConfigurationInfo": "Serverless v1 is no more; choose instances or Serverless v2",
-    "CertificateDetails": "choose the certificate authority on the instances",
     "AwsBackupRecoveryPointArn": "add the copy to the AWS Backup plan",
     "CrossAccountClone": "share the copy with the other account again",
 }
@@ -216,6 +215,7 @@ NOT_SETTINGS = frozenset(
         # carried by every restore, or fixed by the data (FACTS: engine version, KMS key, master user)
         "Engine", "EngineVersion", "MasterUsername", "StorageEncrypted", "StorageEncryptionType",
         # of other engines and cluster types only: Multi-AZ clusters, Limitless, PostgreSQL, RDS Custom
+        "CertificateDetails",
         "InternetAccessGatewayEnabled", "Iops", "LimitlessDatabase", "PubliclyAccessible",
         "RdsCustomClusterConfiguration", "StorageThroughput", "VPCNetworkingEnabled",
         # sent on their own
