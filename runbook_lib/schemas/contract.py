@@ -66,6 +66,7 @@ class SchemaContract(_Strict):
     ask: str = ""  # whom or which log to ask when it is not as it should be
     comes_from: str = ""
     tables: tuple[Annotated[ExpectedTable, BeforeValidator(_table)], ...] = ()
+    min_tables: int = Field(default=0, ge=0)  # where the names are not fixed
     others_allowed: bool = False  # tables beyond the listed ones are no finding
     replaces: tuple[str, ...] = ()  # schemas whose work this one does now
 

@@ -1,0 +1,221 @@
+"""Read what a server holds: a dozen statements whatever the number of tables, and one probe for each batch of them."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runbook_lib.errors import AccessDenied, StepFailed
+from runbook_lib.inventory import SYSTEM_SCHEMAS
+from runbook_lib.mysql import Database, quoted
+from runbook_lib.mysql.connection import Row
+from runbook_lib.schemas.facts import Code, ForeignKey, SchemaFacts, Survey, TableFacts, Unseen
+from runbook_lib.schemas.rights import rights_of
+
+log = logging.getLogger(__name__)
+
+_OURS = "', '".join(sorted(SYSTEM_SCHEMAS))
+_OTHERS = f"NOT IN ('{_OURS}')"
+_PROBES = 400  # tables a statement; each arm is a table opened, and a server opens only so many for one statement
+
+# Each statement names its columns: MySQL gives information_schema's own names in capitals, MariaDB does not.
+_SCHEMATA = "SELECT schema_name FROM information_schema.schemata WHERE schema_name {others}"
+_TABLES = """SELECT table_schema, table_name, table_type, engine, table_rows, data_length + index_length, create_time,
+update_time FROM information_schema.tables WHERE table_schema {others}"""
+_VIEWS = """SELECT table_schema, table_name, 'VIEW', view_definition, definer FROM information_schema.views
+WHERE table_schema {others}"""
+_ROUTINES = """SELECT routine_schema, routine_name, routine_type, routine_definition, definer
+FROM information_schema.routines WHERE routine_schema {others}"""
+_TRIGGERS = """SELECT trigger_schema, trigger_name, 'TRIGGER', action_statement, definer
+FROM information_schema.triggers WHERE trigger_schema {others}"""
+_EVENTS = """SELECT event_schema, event_name, 'EVENT', event_definition, definer FROM information_schema.events
+WHERE event_schema {others}"""
+_KEYS = """SELECT constraint_schema, table_name, constraint_name, unique_constraint_schema, referenced_table_name
+FROM information_schema.referential_constraints WHERE constraint_schema {others}"""
+_USAGE = """SELECT object_schema, object_name, count_fetch, count_insert + count_update + count_delete
+FROM performance_schema.table_io_waits_summary_by_table WHERE object_schema {others}"""
+_GRANTS = (
+    "SELECT db, '', user, host FROM mysql.db",
+    "SELECT db, table_name, user, host FROM mysql.tables_priv",
+    "SELECT db, table_name, user, host FROM mysql.columns_priv",
+    "SELECT db, routine_name, user, host FROM mysql.procs_priv",
+)
+
+
+def survey(database: Database) -> Survey:
+    """Look at everything outside the system schemas, with whatever rights the account has.
+
+    Usage is read before the tables are probed, so the probes of this survey are not counted as somebody's reading;
+    those of earlier ones are (see `past`).
+
+    Raises:
+        AccessDenied: not even information_schema answers.
+    """
+    return _Surveyor(database).run()
+
+
+class _Surveyor:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._unseen: list[Unseen] = []
+        self._statements = 0
+
+    def run(self) -> Survey:
+        rights = rights_of(self._database)
+        self._unseen += rights.unseen(mariadb=self._database.is_mariadb)
+        names = [str(name) for (name,) in self._rows(_SCHEMATA)]
+        log.info("looking at %d schemas", len(names))
+        uptime = self._rows("SHOW GLOBAL STATUS LIKE 'Uptime'")
+        clock = self._rows("SELECT UTC_TIMESTAMP(), @@lower_case_table_names, VERSION()")[0]
+        taken = _utc(clock[0]) or datetime.now(UTC)
+        usage = self._usage()
+        tables = self._tables(usage)
+        code = self._code()
+        grants = self._grants()
+        keys = tuple(
+            ForeignKey(schema=s, table=t, name=n, to_schema=ts, to_table=tt) for s, t, n, ts, tt in self._rows(_KEYS)
+        )
+        empty = self._probe(tables)
+        schemas = {
+            name: SchemaFacts(
+                name=name,
+                tables={
+                    table.name: replace(table, empty=empty.get((name, table.name))) for table in tables.get(name, ())
+                },
+                code=tuple(code.get(name, ())),
+                grants=tuple(sorted(grants.get(name, ()))),
+            )
+            for name in sorted({*names, *tables})
+        }
+        return Survey(
+            server=f"{'MariaDB' if self._database.is_mariadb else 'MySQL'} {str(clock[2]).partition('-')[0]}",
+            account=rights.account,
+            taken=taken,
+            started=taken - timedelta(seconds=int(uptime[0][1])) if uptime else None,
+            counts_usage=usage is not None,
+            case_sensitive=int(clock[1]) == 0,
+            schemas=schemas,
+            foreign_keys=keys,
+            unseen=tuple(self._unseen),
+            statements=self._statements,
+        )
+
+    def _rows(self, sql: str) -> list[Row]:
+        self._statements += 1
+        return self._database.rows(sql.replace("{others}", _OTHERS))
+
+    def _tables(self, usage: Mapping[tuple[str, str], tuple[int, int]] | None) -> dict[str, list[TableFacts]]:
+        found: dict[str, list[TableFacts]] = defaultdict(list)
+        for schema, name, kind, engine, rows, size, created, written in self._rows(_TABLES):
+            reads, writes = (None, None) if usage is None else usage.get((schema, name), (0, 0))
+            found[schema].append(
+                TableFacts(
+                    name=name, kind=kind, engine=engine or "", rows_estimate=int(rows or 0), size_bytes=int(size or 0),
+                    created=_utc(created), written=_utc(written), reads=reads, writes=writes,
+                )
+            )  # fmt: skip
+        return found
+
+    def _usage(self) -> dict[tuple[str, str], tuple[int, int]] | None:
+        """Give reads and writes by table; None when the server does not count them or we may not look."""
+        try:
+            if str(self._rows("SELECT @@performance_schema")[0][0]) not in ("1", "ON"):
+                self._unseen.append(
+                    Unseen(what="reads and writes since the server started", right="performance_schema switched on")
+                )
+                return None
+            return {(schema, name): (int(r), int(w)) for schema, name, r, w in self._rows(_USAGE)}
+        except AccessDenied:
+            self._unseen.append(
+                Unseen(what="reads and writes since the server started", right="SELECT on performance_schema.*")
+            )
+            return None
+
+    def _code(self) -> dict[str, list[Code]]:
+        found: dict[str, list[Code]] = defaultdict(list)
+        for sql in (_VIEWS, _ROUTINES, _TRIGGERS, _EVENTS):
+            for schema, name, kind, text, definer in self._rows(sql):
+                shown = _text(text)
+                found[schema].append(
+                    Code(schema=schema, name=name, kind=kind, text=shown or None, definer=definer or "")
+                )
+        hidden = [f"{c.kind.lower()} {c.schema}.{c.name}" for codes in found.values() for c in codes if c.text is None]
+        if hidden:
+            self._unseen.append(
+                Unseen(
+                    what=f"what is in {len(hidden)} views or routines, such as {hidden[0]}", right="SHOW VIEW, SELECT"
+                )
+            )
+        return found
+
+    def _grants(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        try:
+            for sql in _GRANTS:
+                for schema, what, user, host in self._rows(sql):
+                    place = f" ({_text(what)})" if what else ""
+                    found[_text(schema).replace("\\_", "_").replace("\\%", "%")].add(
+                        f"{_text(user)}@{_text(host)}{place}"
+                    )
+        except AccessDenied:
+            self._unseen.append(Unseen(what="which accounts are granted a schema by name", right="SELECT on mysql.*"))
+        return found
+
+    def _probe(self, tables: Mapping[str, Iterable[TableFacts]]) -> dict[tuple[str, str], bool]:
+        """Ask each table whether it holds a row. A table that refuses stays out of the answer."""
+        wanted = [(schema, table.name) for schema, held in tables.items() for table in held if table.is_base]
+        answers: dict[tuple[str, str], bool] = {}
+        for start in range(0, len(wanted), _PROBES):
+            answers.update(self._probe_some(wanted[start : start + _PROBES]))
+        if refused := len(wanted) - len(answers):
+            self._unseen.append(Unseen(what=f"whether {refused} tables hold rows", right="SELECT on them"))
+        return answers
+
+    def _probe_some(self, batch: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        arms = " UNION ALL ".join(
+            f"SELECT {number}, EXISTS (SELECT 1 FROM {quoted(*table)})"  # noqa: S608  # quoted
+            for number, table in enumerate(batch)
+        )
+        try:
+            return {batch[int(number)]: not int(there) for number, there in self._rows(arms)}
+        except (AccessDenied, StepFailed) as error:
+            if len(batch) == 1:
+                log.info("%s.%s cannot be probed: %s", *batch[0], error.message)
+                return {}
+            half = len(batch) // 2  # one refused or broken table must not hide the others
+            return {**self._probe_some(batch[:half]), **self._probe_some(batch[half:])}
+
+
+def reads_of(database: Database) -> dict[tuple[str, str], int]:
+    """Give how often each table has been read since the server started, as it counts."""
+    return {(schema, name): int(reads) for schema, name, reads, _ in database.rows(_USAGE.replace("{others}", _OTHERS))}
+
+
+def columns_of(database: Database, schemas: Iterable[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Give the column names of every table of some schemas, in order."""
+    wanted = sorted(set(schemas))
+    found: dict[str, dict[str, tuple[str, ...]]] = {schema: {} for schema in wanted}
+    if not wanted:
+        return found
+    marks = ", ".join(["%s"] * len(wanted))
+    for schema, table, column in database.rows(
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "  # noqa: S608  # only marks
+        f"WHERE table_schema IN ({marks}) ORDER BY table_schema, table_name, ordinal_position",
+        wanted,
+    ):
+        held = found[schema]
+        held[table] = (*held.get(table, ()), str(column))
+    return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _utc(value: Any) -> datetime | None:
+    """Read a time of the session's zone, which is UTC (`runbook_lib.mysql.connect`)."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
