@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pytest
@@ -23,21 +24,32 @@ from runbook_lib.rehearsal.pricelist import PriceList, product, products_of
 TOKYO = "ap-northeast-1"
 
 
-@pytest.fixture
-def session(monkeypatch):
-    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    return connect(region=TOKYO)
-
-
-@pytest.fixture
-def price_list(monkeypatch):
+@pytest.fixture(scope="module")
+def endpoint():
+    """One stand-in for the whole module: its products are set anew for each test."""
     with PriceList(products_of(TOKYO)) as stand_in:
-        for name, value in stand_in.environment.items():
-            monkeypatch.setenv(name, value)
         yield stand_in
+
+
+@pytest.fixture(scope="module")
+def session(endpoint):
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            **endpoint.environment,
+        }.items():
+            patch.setenv(name, value)
+        yield connect(region=TOKYO)
+
+
+@pytest.fixture
+def price_list(endpoint):
+    endpoint.products, endpoint.page_size, endpoint.denied = products_of(TOKYO), 100, False
+    endpoint.requests.clear()
+    return endpoint
 
 
 def backup(sku="SKU1", *, usd=0.023, unit="GB-Mo", usage="APN1-Aurora:BackupUsage", engine="Aurora MySQL"):
@@ -111,8 +123,8 @@ def test_a_denied_call_falls_back_to_the_dated_list_and_says_so_after_one_call(s
     assert len(price_list.requests) == 1
 
 
-def test_no_credentials_fall_back_to_the_dated_list(monkeypatch, session, price_list, tmp_path):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+def test_no_credentials_fall_back_to_the_dated_list(monkeypatch, price_list, tmp_path):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))

@@ -10,10 +10,10 @@ import numpy as np
 
 from runbook_lib.costs.holdings import Holding, listed_gib
 from runbook_lib.costs.months import Month
-from runbook_lib.costs.rule import CapReading
 from runbook_lib.costs.usage import Grid, Usage
 
 _HABIT_DAYS = 14
+_AT_THE_CAP = 1e-6  # as close as two sums of floats come
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +65,7 @@ def amounts(usage: Usage, held: tuple[Holding, ...], retention_days: Sequence[in
     """
     retention = np.asarray(retention_days)[:, None]
     snapshots = np.where(np.isnan(usage.billed_gib), np.nan, np.nan_to_num(usage.snapshot_gib))
-    used, other = (_automated_by_rule(usage, retention, reading) for reading in CapReading)
+    used, other = _automated_by_rule(usage, retention)
     return Amounts(
         usage=usage,
         automated_gib=np.maximum(usage.billed_gib - snapshots, 0.0),
@@ -76,17 +76,18 @@ def amounts(usage: Usage, held: tuple[Holding, ...], retention_days: Sequence[in
     )
 
 
-def _automated_by_rule(usage: Usage, retention: Grid, reading: CapReading) -> Grid:
-    """Apply the rule of `costs.rule.automated_backup` to whole grids."""
+def _automated_by_rule(usage: Usage, retention: Grid) -> tuple[Grid, Grid]:
+    """Apply the rule of `costs.rule.automated_backup` to whole grids, under both readings of the cap.
+
+    AWS says the metric itself does not exceed the cap; then a use at the cap may have been any larger, and the other
+    reading bills up to the cap.
+    """
     volume = np.nan_to_num(carried_forward(usage.volume_gib))  # a deleted cluster's last size stays its free amount
-    used = np.nan_to_num(usage.used_gib)
-    cap = _cap(volume, retention)
-    if reading is CapReading.USED:
-        billed = np.maximum(np.minimum(used, cap) - volume, 0.0)
-    else:
-        billed = np.minimum(np.maximum(used - volume, 0.0), cap)
-    free: Grid = np.where(retention == 1, 0.0, billed)
-    return free
+    used, cap = np.nan_to_num(usage.used_gib), _cap(volume, retention)
+    billed = np.maximum(np.minimum(used, cap) - volume, 0.0)
+    other = np.where(used >= cap * (1 - _AT_THE_CAP), cap, np.maximum(used - volume, 0.0))
+    free = retention == 1
+    return np.where(free, 0.0, billed), np.where(free, 0.0, other)
 
 
 def _cap(volume: Grid, retention: Grid) -> Grid:

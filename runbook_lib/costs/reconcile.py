@@ -31,7 +31,7 @@ class Comparison:
     estimated: bool
     still_moves: bool
     missing_days: int
-    other_reading_gib_months: float  # how much more the other reading of the cap would bill
+    other_reading_gib_months: float  # how much more, at most, the other reading of the cap bills
 
     @property
     def unexplained_gib_months(self) -> float | None:

@@ -80,6 +80,9 @@ def _table(compared: Sequence[Comparison]) -> Table:
             )
         )
     other = sum(entry.other_reading_gib_months for entry in compared)
+    cap = "The cap on automated backups was never reached, so its two readings do not differ."
+    if other > 0.05:
+        cap = f"AWS's cap can be read in two ways: the other one would bill up to {other:,.1f} GB-months more."
     return Table(
         title="Rule, metrics and bill, for every Aurora cluster of the region",
         columns=(
@@ -89,8 +92,7 @@ def _table(compared: Sequence[Comparison]) -> Table:
         rows=tuple(rows),
         marks=marks,
         note="A bill also has clusters that left neither snapshot nor backup. Credits, refunds and tax are left out. "
-        + (f"AWS's cap can be read in two ways: the other one would bill {other:,.1f} GB-months more." if other > 0.05
-           else "The cap on automated backups was never reached, so its two readings do not differ."),
+        + cap,
     )  # fmt: skip
 
 
