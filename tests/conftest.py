@@ -94,3 +94,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests that share a told story in one process, so that it is told once an engine."""
     if isinstance(item, pytest.Function) and "told" in item.fixturenames:
         item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how each ending is recorded, beside what papermill alone records of the same notebook."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    rows = sorted(value for report in reports for name, value in report.user_properties if name == "ending")
+    if not rows:
+        return
+    head = ["situation", "our record (exit code)", "its cells", "plain papermill", "its cells"]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    terminalreporter.section("how runs end, and what papermill alone says of the same notebook")
+    for row in [head, *rows]:
+        terminalreporter.write_line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))

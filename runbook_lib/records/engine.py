@@ -6,6 +6,7 @@ It does not import papermill, so that papermill can load it while it is itself b
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,25 @@ from runbook_lib.records.recording import Recording
 from runbook_lib.records.store import default_store
 
 if TYPE_CHECKING:
-    from runbook_lib.records.session import Run
+    from runbook_lib.records.session import Run, RunRecord
 
+log = logging.getLogger(__name__)
+
+PUBLISH_VARIABLE = "RUNBOOK_PUBLISH"
 _INJECTED = "injected-parameters"
+
+
+def use_by_default() -> None:
+    """Make ours the engine of papermill calls that name none, in this process.
+
+    Airflow's PapermillOperator is such a caller: it lets nobody choose. Call this at the top of the DAG's file.
+    """
+    from runbook_lib.records.imports import without_slow_grammar
+
+    with without_slow_grammar():
+        from papermill.engines import papermill_engines
+
+    papermill_engines.register(None, RunbookEngine)
 
 
 class RunbookEngine:
@@ -49,11 +66,12 @@ class RunbookEngine:
 
         Our runner calls this with `runbook_run`, which owns the record. Called by papermill alone, the parameters are
         checked here, the record goes to the store $RUNBOOK_RECORDS names (its incident to $RUNBOOK_INCIDENT),
-        `execution_timeout` and `runbook_deadline` are the deadlines in seconds, and a run that was stopped raises.
+        a copy to where $RUNBOOK_PUBLISH says; `execution_timeout` and `runbook_deadline` are the deadlines in seconds,
+        and a run that did not end well raises.
 
         Raises:
             InputRefused: the parameters cannot be used, or no record can be kept. Nothing was run.
-            TimedOut, Aborted, KernelDied: the run ended so; its record is complete.
+            TimedOut, Aborted, KernelDied, CheckFailed: the run ended so; its record is complete.
         """
         passed = {
             "output_path": output_path,
@@ -71,13 +89,14 @@ class RunbookEngine:
         with run.guarded():
             run.start_kernel(kernel_name, environment={}, cwd=None)
             manager = run.execute(nb, **passed)
-            run.finish()
+            record = run.finish()
             manager.save_elsewhere()
+        _publish(run, record)
         ending = run.recording.ending
         assert ending is not None, "execute gives every run its ending"
         if run.stop.signal:
             os.kill(os.getpid(), run.stop.signal)  # whoever sent it meant this process, not only its notebook
-        _raise_if_stopped(ending)
+        _raise_if_papermill_would_not(ending)
         return manager.for_papermill()
 
     @classmethod
@@ -100,6 +119,7 @@ def _own_run(nb: Any, input_path: Any, limits: Limits) -> Run:
     values = check_parameters(declared, given, name=path.name)
     recording = Recording(
         default_store(),
+        publish_to=os.environ.get(PUBLISH_VARIABLE, ""),
         notebook=path,
         source=path.read_bytes() if path.is_file() else _canonical(nb),
         parameters=values,
@@ -117,7 +137,20 @@ def _canonical(nb: Any) -> bytes:
     return json.dumps(cells, ensure_ascii=False).encode()
 
 
-def _raise_if_stopped(ending: Ending) -> None:
+def _publish(run: Run, record: RunRecord) -> None:
+    address = os.environ.get(PUBLISH_VARIABLE, "")
+    if not address:
+        return
+    from runbook_lib.records.publishing import Destination
+    from runbook_lib.records.run import published
+
+    to = Destination(address=address, region=str(record.parameters.get("region") or ""))
+    if missing := published(record, run.recording.store, to).unpublished:
+        log.error("THE RECORD IS NOT PUBLISHED: %s", missing)
+
+
+def _raise_if_papermill_would_not(ending: Ending) -> None:
+    """Raise for what leaves no error in any cell, by which alone papermill judges."""
     kinds: dict[Outcome, type[errors.RunbookError]] = {
         Outcome.TIMED_OUT: errors.TimedOut,
         Outcome.ABORTED: errors.Aborted,
@@ -125,3 +158,5 @@ def _raise_if_stopped(ending: Ending) -> None:
     }
     if kind := kinds.get(ending.outcome):
         raise kind(ending.headline, hint="The record tells how far it came.")
+    if ending.exit_code and not ending.error:
+        raise errors.CheckFailed(ending.headline, hint="The record tells what was found.")
