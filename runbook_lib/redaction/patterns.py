@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 _WORD = (
     r"(?:password|passwd|passphrase|pwd|secret[_-]?access[_-]?key|secret[_-]?key|client[_-]?secret|"
-    r"(?:session|security|access|auth|refresh|bearer)[_-]?token|api[_-]?key|private[_-]?key|secret(?![_-]?(?:arn|id|name|kms)))"
+    r"(?:session|security|access|auth|refresh|bearer)[_-]?token|api[_-]?key|private[_-]?key|"
+    r"(?<!:)secret(?!smanager|[_-]?(?:arn|id|name|kms)))"
 )
 _INNOCENT = r"(?!\[removed:|arn:aws|None\b|null\b|True\b|False\b|\*+(?:\W|$)|\.\.\.|[<${])"
 
@@ -43,6 +44,10 @@ def _has_sign_or_digit(text: str) -> bool:
 def _not_code(text: str) -> bool:
     """Tell a value from a call (`password=getpass()`) and from a name handed on (`secret=secret`)."""
     return not re.match(r"[\w.]+\(", text) and text not in ("secret", "password", "token")
+
+
+def _not_an_ordinary_word(text: str) -> bool:
+    return text.lower() not in {"true", "false", "none", "null", "yes", "no", "unchanged", "managed"}
 
 
 PATTERNS = (
@@ -96,6 +101,7 @@ PATTERNS = (
     Pattern(
         kind="password",
         shape=re.compile(rf"(?i){_WORD}[\w-]*\\?[\"']?\s*[:=]\s*(?P<q>\\?[\"'])(?!\[removed:)(?P<secret>.+?)(?P=q)"),
+        accept=_not_an_ordinary_word,
     ),
     Pattern(
         kind="password",
