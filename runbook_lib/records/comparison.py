@@ -13,7 +13,7 @@ from typing import Any
 # Order matters: longer shapes first.
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:\s?(?:Z|UTC|[+-]\d\d:?\d\d))?"), "‹time›"),
-    (re.compile(r"\b\d{8}T?\d{4,6}Z?\b"), "‹time›"),
+    (re.compile(r"\b20\d{6}(?:[T-]\d{4,6}Z?|\d{6})\b"), "‹time›"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "‹id›"),
     (re.compile(r"\b0x[0-9a-f]+\b"), "‹id›"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"), "‹id›"),

@@ -66,19 +66,23 @@ def publish(store: Store, folder: Path, *, to: Destination) -> str:
         NotPublished: it could not be finished in its time; doing it again goes on where this stopped.
     """
     outcome: list[str | RunbookError] = []
+    given_up = threading.Event()
 
     def work() -> None:
         try:
             session = connect(region=to.region, profile=to.profile, attempts=4)
-            outcome.append(_upload(session, store, folder, to))
+            outcome.append(_upload(session, store, folder, to, given_up))
         except RunbookError as error:
             outcome.append(error)
+        except OSError as error:
+            outcome.append(StepFailed(f"{error.filename or folder} cannot be read: {error.strerror}."))
 
-    # A thread, not a signal: whoever calls may not be the main thread. A late one cannot harm: objects are
-    # written whole and never over, and it is not waited for at exit.
+    # A thread, not a signal: whoever calls may not be the main thread. A late one ends before its next object; the
+    # one on its way cannot harm, for objects are written whole and never over.
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     worker.join(to.limit_seconds)
+    given_up.set()
     again = (
         f"The record is complete in {folder}. Finish it with: runbook records publish {folder.name.rpartition('-')[2]}"
     )
@@ -105,13 +109,15 @@ def _note(store: Store, folder: Path) -> Path:
     return store.root / PUBLISHED / f"{folder.name}.json"
 
 
-def _upload(session: AwsSession, store: Store, folder: Path, to: Destination) -> str:
+def _upload(session: AwsSession, store: Store, folder: Path, to: Destination, given_up: threading.Event) -> str:
     path = folder / MANIFEST
     if not path.exists():
         raise CheckFailed("The record has no manifest yet.", hint="`runbook records list` ends killed runs.")
     manifest = read_manifest(path.read_bytes(), name=str(path))
     bucket, prefix = to.place(folder.relative_to(store.root).as_posix())
     for name in [*sorted(manifest.files), MANIFEST]:
+        if given_up.is_set():
+            raise StepFailed("Its time is over.")
         content = (folder / name).read_bytes()
         expected = manifest.files.get(name)
         if expected is not None and hashlib.sha256(content).hexdigest() != expected.sha256:
@@ -127,6 +133,7 @@ def _put(session: AwsSession, bucket: str, key: str, content: bytes, to: Destina
         "Key": key,
         "Body": content,
         "ContentType": _TYPES.get(Path(key).suffix, "application/octet-stream"),
+        "ChecksumAlgorithm": "SHA256",
         "ChecksumSHA256": checksum,
         "IfNoneMatch": "*",
     }

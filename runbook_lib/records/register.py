@@ -51,8 +51,7 @@ class Entry:
 def entries(store: Store) -> Iterator[Entry]:
     """Give every record of a store, oldest first. Killed runs are given their end first, where the store lets us."""
     orphans.settle_all(store)
-    for folder in store.folders():
-        yield read_entry(store, folder)
+    yield from sorted((read_entry(store, folder) for folder in store.folders()), key=lambda entry: entry.started)
 
 
 def read_entry(store: Store, folder: Path) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 
 import click
@@ -48,7 +49,8 @@ def command(
     if not found:
         click.echo(f"No such runs in {store.root}.", err=True)
         return
-    Console().print(_table(found, now=times.utc_now()))
+    wide = None if sys.stdout.isatty() else 200  # what is piped elsewhere is not folded
+    Console(width=wide).print(_table(found, now=times.utc_now()))
 
 
 def _table(found: list[Entry], *, now: datetime) -> Table:
