@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ runbook = "small:main"
 [tool.setuptools]
 py-modules = ["small"]
 """
-# Makes virtual environments that see the packages of the tests' own, so that pip finds what it needs without a network.
+# Makes virtual environments that see pip and setuptools, so that neither has to be downloaded.
 PYTHON = """\
 #!/bin/sh
 [ "$*" = "-m venv --clear .venv" ] || exec {python} "$@"
@@ -37,6 +38,18 @@ PYTHON = """\
 {packages}
 END
 """
+
+
+def pip_and_setuptools(folder: Path) -> Path:
+    """Fill a folder with links to these two alone: pip reads every package it sees, several times."""
+    folder.mkdir()
+    for name in ("pip", "setuptools"):
+        installed = Path(str(metadata.distribution(name).locate_file("")))
+        for item in [*installed.glob(f"{name}*"), *installed.glob("_distutils_hack")]:
+            link = folder / item.name
+            if not link.is_symlink():
+                link.symlink_to(item)
+    return folder
 
 
 class Clone:
@@ -54,7 +67,7 @@ class Clone:
             PYTHON.format(
                 python=sys.executable,
                 version=f"{sys.version_info.major}.{sys.version_info.minor}",
-                packages="\n".join(path for path in sys.path if path.endswith("-packages")),
+                packages=pip_and_setuptools(folder.with_name(f"{folder.name}-packages")),
             )
         )
         self.python.chmod(0o755)
