@@ -34,9 +34,9 @@ def use_by_default() -> None:
 
     Airflow's PapermillOperator is such a caller: it lets nobody choose. Call this at the top of the DAG's file.
     """
-    from runbook_lib.records.imports import without_slow_grammar
+    from runbook_lib.records.imports import without_unused
 
-    with without_slow_grammar():
+    with without_unused():
         from papermill.engines import papermill_engines
 
     papermill_engines.register(None, RunbookEngine)

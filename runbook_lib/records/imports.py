@@ -1,4 +1,4 @@
-"""Import papermill and nbconvert without the second and more that one unused grammar costs."""
+"""Import papermill and nbconvert without the seconds that packages cost which this process does not use."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# jsonschema imports `rfc3987_syntax`, which builds a parser of all of RFC 3987 (1 to 3 s), only to offer a format
+# check that neither nbformat nor papermill asks for; without the package it goes on without the check.
 _GRAMMAR = "rfc3987_syntax"
+# papermill imports these for notebooks in S3 and HDFS, and goes on without them. Our runner reads and writes local
+# files; where boto3 is needed, to publish, it is imported later as usual.
+_OTHER_STORES = ("boto3", "pyarrow")
 
 
 @contextmanager
-def without_slow_grammar() -> Iterator[None]:
-    """Import inside without jsonschema's IRI grammar.
-
-    jsonschema imports `rfc3987_syntax`, which builds a parser of all of RFC 3987 at import (1 to 3 s), only to offer
-    a format check that neither nbformat nor papermill asks for; without the package it goes on without the check.
-    """
-    if _GRAMMAR in sys.modules:
-        yield
-        return
-    sys.modules[_GRAMMAR] = None  # type: ignore[assignment] # None makes an import fail, as if it were not installed
+def without_unused(*, other_stores: bool = True) -> Iterator[None]:
+    """Import inside as if the unused packages were not installed; those imported already stay."""
+    unused = [name for name in (_GRAMMAR, *(() if other_stores else _OTHER_STORES)) if name not in sys.modules]
+    for name in unused:
+        sys.modules[name] = None  # type: ignore[assignment] # None makes an import of it fail
     try:
         yield
     finally:
-        sys.modules.pop(_GRAMMAR, None)
+        for name in unused:
+            sys.modules.pop(name, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.records import chain, provenance, sealing
-from runbook_lib.records.imports import without_slow_grammar
+from runbook_lib.records.imports import without_unused
 from runbook_lib.records.manifest import Cell, Manifest, Operator, Source, file_of, hash_of_value
 from runbook_lib.records.outcomes import CellState, Outcome
 from runbook_lib.records.store import (
@@ -126,7 +126,7 @@ def _notebook(path: Path, headline: str, ends: dict[int, str]) -> Any:
 
     `ends` are the cells' ends that were announced: the notebook is written after the event.
     """
-    with without_slow_grammar():
+    with without_unused():
         import nbformat
     try:
         notebook = nbformat.v4.reads(path.read_text("utf-8"))

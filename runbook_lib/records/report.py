@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import times
-from runbook_lib.records.imports import without_slow_grammar
+from runbook_lib.records.imports import without_unused
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import CellState, Outcome
 
@@ -44,7 +44,7 @@ _HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-
 @lru_cache(maxsize=1)
 def exporter() -> Any:
     """Give nbconvert's exporter with our template, made once: loading it takes longer than a page."""
-    with without_slow_grammar():
+    with without_unused():
         from nbconvert.exporters import HTMLExporter
 
     # Ours alone: Jupyter's data files, where stock templates lie, may belong to another environment.

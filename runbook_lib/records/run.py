@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import InputRefused, NotFound, NotPublished
-from runbook_lib.records.imports import without_slow_grammar
+from runbook_lib.records.imports import without_unused
 from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
 from runbook_lib.records.progress import Limits, Progress
 from runbook_lib.records.recording import Recording
@@ -107,7 +107,7 @@ def _tell(notes: Notes, record: RunRecord) -> None:
 
 
 def _through_papermill(path: Path, values: Mapping[str, Any], run: Run, kernel_name: str) -> None:
-    with without_slow_grammar():
+    with without_unused(other_stores=False):
         from papermill.engines import papermill_engines
         from papermill.exceptions import PapermillExecutionError
         from papermill.execute import execute_notebook
