@@ -157,6 +157,14 @@ def test_a_parameter_file_that_is_no_plain_mapping_is_refused(tmp_path: Path, co
         read_parameter_file(path)
 
 
+def test_a_telling_name_may_be_a_reference_where_its_comment_says_so() -> None:
+    cell = 'secret: str = ""  # {}'
+    given = {"secret": "prod/staging-db"}
+    assert check(cell.format("Secrets Manager name of the account"), **given) == given
+    with pytest.raises(InputRefused, match="looks like a secret"):
+        check(cell.format("of the account"), **given)
+
+
 def test_help_lists_the_parameters_of_the_notebook(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "n.ipynb", "1", parameters=CELL)
     shown = run_cli("run", path, "--help", cwd=tmp_path)

@@ -30,7 +30,8 @@ def index_page(found: Sequence[Entry], *, store: Store, page: Path) -> bytes:
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Recovery runs · {escape(store.root.name)}</title><style>{css}
-table.runs {{ width: 100%; }} table.runs th {{ color: var(--soft); font-weight: 500; }}
+body {{ max-width: 80rem; }} table.runs {{ width: 100%; }} table.runs td:not(:last-child) {{ white-space: nowrap; }}
+ table.runs th {{ color: var(--soft); font-weight: 500; }}
 td.good {{ color: var(--good); }} td.bad {{ color: var(--bad); font-weight: 600; }}</style></head>
 <body><h1>Recovery runs</h1>
 <p>{len(found)} runs: {escape(counts) or "none yet"}. Newest first, times in UTC,

@@ -125,13 +125,14 @@ def check_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any], 
         if asked not in known:
             raise _unknown(asked, known, name)
         parameter = known[asked]
-        values.refuse_secret(asked, value.text if isinstance(value, Written) else value)
+        written = value.text if isinstance(value, Written) else value
+        values.refuse_secret(asked, written, comment=parameter.comment)
         if isinstance(value, Written):
             checked[asked] = values.from_text(value.text, annotation=parameter.annotation, parameter=asked)
         else:
             checked[asked] = values.from_value(value, annotation=parameter.annotation, parameter=asked)
     for parameter in known.values():
-        values.refuse_secret(parameter.name, parameter.default)
+        values.refuse_secret(parameter.name, parameter.default, comment=parameter.comment)
     return checked
 
 

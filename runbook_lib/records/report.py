@@ -6,6 +6,7 @@ The page forbids itself every script and every request by a content security pol
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -63,6 +64,8 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
         "duration": lambda seconds: seconds_text(seconds),
         "steps": [event for event in announced if event.get("event") not in _HOUSEKEEPING],
         "cell_state": cell_state,
+        "plain": lambda value: ", ".join(map(str, value)) if isinstance(value, list) else str(value),
+        "written": lambda value: json.dumps(value, ensure_ascii=False),
         "clock": lambda text: str(text)[11:19],
     }
     page, _ = exporter().from_notebook_node(notebook, resources=resources)
@@ -83,6 +86,17 @@ def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
 def seconds_text(seconds: float) -> str:
     """Write a duration: "0.8 s", "17 minutes"."""
     return f"{seconds:.1f} s" if seconds < 60 else times.duration_text(timedelta(seconds=seconds))
+
+
+def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Give the recovery point and time that were reached, where there was a restore; its phases go elsewhere."""
+    found = []
+    for name, value in (manifest.recovery or {}).items():
+        if name.endswith("_seconds") and isinstance(value, int | float):
+            found.append((f"{name.removesuffix('_seconds').replace('_', ' ')} time", seconds_text(value)))
+        elif not isinstance(value, dict | list):
+            found.append((name.replace("_", " "), str(value)))
+    return found
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:
@@ -106,7 +120,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("approved by", f"{approval.by}" if approval else ""),
         ("changed", "\n".join(manifest.changed)),
         ("asked of AWS", "\n".join(manifest.requested)),
-        *((name.replace("_", " "), str(value)) for name, value in (manifest.recovery or {}).items()),
+        *recovery_facts(manifest),
         *manifest.facts.items(),
         ("missing from this record", "\n".join(manifest.losses)),
         ("run", manifest.run_id),

@@ -47,7 +47,7 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
             aws_account=caller.get("account", ""),
             aws_region=caller.get("region", ""),
         ),
-        approval=Approval(plan_id=plan_id, by=scrub.text(by)) if by else None,
+        approval=Approval(plan_id=plan_id, by=f"{who['os_user']} as {scrub.text(by)}") if by else None,
         plan_id=plan_id,
         source=Source(sha256=recording.source_sha256, **recording.git.answer()),
         versions=provenance.versions(),

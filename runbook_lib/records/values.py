@@ -19,6 +19,7 @@ from runbook_lib.redaction import looks_secret, secret_name
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
 _NONE = ("None", "null")
+_REFERENCE = re.compile(r"\b([Nn]ame|[Ii]d|ARN)\b")
 
 
 def annotation_of(default: Any) -> str:
@@ -169,10 +170,14 @@ def _fits(value: Any, kind: ast.expr) -> bool:
     return name in types and isinstance(value, types[name])
 
 
-def refuse_secret(parameter: str, value: Any) -> None:
-    """Raises InputRefused: a value that looks like a secret; a parameter is stored twice in the record."""
+def refuse_secret(parameter: str, value: Any, *, comment: str = "") -> None:
+    """Raises InputRefused: a value that looks like a secret; a parameter is stored twice in the record.
+
+    A parameter with a telling name is taken for a reference where its `comment` calls it a name, an id or an ARN.
+    """
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    kind = looks_secret(text) or (secret_name(parameter) if isinstance(value, str) and value else "")
+    telling = secret_name(parameter) if isinstance(value, str) and value and not _REFERENCE.search(comment) else ""
+    kind = looks_secret(text) or telling
     if kind:
         raise InputRefused(
             f"The parameter `{parameter}` looks like a secret ({kind}), and parameters are recorded.",
