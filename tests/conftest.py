@@ -92,7 +92,7 @@ def told_story(told: Told) -> ToldStory:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests that share a told story in one process, so that it is told once an engine."""
-    if isinstance(item, pytest.Function) and "told" in item.fixturenames:
+    if isinstance(item, pytest.Function) and {"told", "engine"} <= set(item.fixturenames):
         item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))
 
 
