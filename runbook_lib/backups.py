@@ -1,4 +1,4 @@
-"""What AWS holds to go back to: snapshots, and retained backups of deleted clusters."""
+"""What AWS holds to go back to: snapshots, retained backups of deleted clusters, and what AWS Backup keeps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import ENGINE, Cluster, tags_of, utc
+from runbook_lib.looking import Seen, look
 from runbook_lib.times import TimeWindow
 
 DESCRIBE_SNAPSHOTS = declare("rds", "DescribeDBClusterSnapshots", items="DBClusterSnapshots")
+LIST_RECOVERY_POINTS = declare("backup", "ListRecoveryPointsByResource", items="RecoveryPoints")
 DESCRIBE_AUTOMATED_BACKUPS = declare("rds", "DescribeDBClusterAutomatedBackups", items="DBClusterAutomatedBackups")
 
 
@@ -47,6 +49,45 @@ class RetainedBackup:
     retention_days: int
     engine_version: str
     raw: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryPoint:
+    """What AWS Backup keeps of a cluster: one moment, or every second since `created` where `is_continuous`."""
+
+    name: str
+    vault: str
+    status: str
+    created: datetime
+    is_continuous: bool
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether AWS Backup would restore from it now."""
+        return self.status in ("COMPLETED", "AVAILABLE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Everything AWS holds to go back to, or why it could not be looked at."""
+
+    snapshots: Seen[ClusterSnapshot]
+    retained: Seen[RetainedBackup]
+    recovery_points: Seen[RecoveryPoint]
+
+
+def look_at_backups(session: AwsSession, cluster: Cluster) -> Held:
+    """Look at everything there is of a cluster. What the caller may not see is said so, never shown as none.
+
+    Raises:
+        CredentialsRefused: AWS does not know the caller any more.
+    """
+    return Held(
+        snapshots=look(lambda: list_snapshots(session, cluster)),
+        retained=look(lambda: list_retained_backups(session)),
+        recovery_points=look(lambda: list_recovery_points(session, cluster)),
+    )
 
 
 def list_snapshots(session: AwsSession, cluster: Cluster | None = None) -> tuple[ClusterSnapshot, ...]:
@@ -101,3 +142,23 @@ def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
             )
         )
     return tuple(found)
+
+
+def list_recovery_points(session: AwsSession, cluster: Cluster) -> tuple[RecoveryPoint, ...]:
+    """Give what AWS Backup keeps of a cluster, the oldest first."""
+    found = []
+    for entry in LIST_RECOVERY_POINTS.pages(session, ResourceArn=cluster.arn, ManagedByAWSBackupOnly=True):
+        created = utc(entry.get("CreationDate"))
+        arn = entry.get("RecoveryPointArn", "")
+        if created:
+            found.append(
+                RecoveryPoint(
+                    name=arn.rpartition(":")[2],
+                    vault=entry.get("BackupVaultName", ""),
+                    status=entry.get("Status", ""),
+                    created=created,
+                    is_continuous=":continuous:" in arn,
+                    raw=entry,
+                )
+            )
+    return tuple(sorted(found, key=lambda point: (point.created, point.name)))

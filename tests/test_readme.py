@@ -14,9 +14,11 @@ from packaging.requirements import Requirement
 
 from runbook_lib import errors
 from runbook_lib.aws import calls
-from runbook_lib.backups import DESCRIBE_AUTOMATED_BACKUPS, DESCRIBE_SNAPSHOTS
+from runbook_lib.backups import DESCRIBE_AUTOMATED_BACKUPS, DESCRIBE_SNAPSHOTS, LIST_RECOVERY_POINTS
 from runbook_lib.cli import cli
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
+from runbook_lib.databases import GET_SECRET
+from runbook_lib.timeline.aws_facts import DESCRIBE_EVENTS, GET_JOB_RUNS, GET_METRIC_DATA, LIST_JOBS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,7 +89,10 @@ def _errors(root: type[errors.RunbookError]) -> Iterator[type[errors.RunbookErro
 def test_the_policy_shown_allows_what_inspect_backups_calls_and_nothing_that_changes() -> None:
     (policy,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     allowed = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
-    reads = (DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_AUTOMATED_BACKUPS)
+    reads = (
+        *(DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_AUTOMATED_BACKUPS, LIST_RECOVERY_POINTS),
+        *(DESCRIBE_EVENTS, GET_METRIC_DATA, GET_JOB_RUNS, LIST_JOBS, GET_SECRET),
+    )
     assert allowed == {action for call in reads for action in call.permissions}
     assert not allowed & {action for call in calls.declared() if call.mutates for action in call.permissions}
 

@@ -38,12 +38,16 @@ def test_the_last_second_before_the_failed_runs_first_drop_is_proposed_with_its_
         )
     )
     assert proposal.second == WIPE - SECOND
-    assert proposal.neighbours == (WIPE - SECOND - MINUTE, WIPE - SECOND, WIPE - SECOND + MINUTE)
+    assert proposal.neighbours == (
+        (WIPE - SECOND - MINUTE, "one minute before"),
+        (WIPE - SECOND, "proposed"),
+        (WIPE - SECOND + MINUTE, "one minute after"),
+    )
     assert proposal.chosen is not None
     assert "FAILED" in proposal.chosen.evidence[0]
     assert "DROP TABLE of staging.rooms" in proposal.chosen.evidence[1]
     assert "3 not made again" in proposal.chosen.evidence[2]
-    assert "1 earlier reloads dropped tables too and brought them all back" in proposal.known
+    assert "1 other reload dropped tables too and brought them all back" in proposal.known
 
 
 def test_a_run_that_succeeded_but_lost_tables_did_the_damage() -> None:
@@ -144,7 +148,7 @@ def test_a_damage_that_lasted_an_hour_is_one_damage_and_goes_back_before_its_fir
         proposal = propose_second(timeline(runs=runs, destructions=long))
         assert proposal.second == WIPE - SECOND
         assert proposal.chosen is not None
-        assert proposal.chosen.ended == WIPE + HOUR
+        assert proposal.chosen.ended == (runs[0].completed if runs else WIPE + HOUR)
         assert any(
             "it lasted 1 hour" in line and "in every second between" in line for line in proposal.chosen.evidence
         )

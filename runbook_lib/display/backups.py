@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from runbook_lib.backups import ClusterSnapshot, RetainedBackup
 from runbook_lib.clusters import Cluster, Instance
-from runbook_lib.display.figure import BLUE, GREEN, GREY, RED, Figure, draw
+from runbook_lib.costs.money import cents
+from runbook_lib.costs.one_copy import CopyCost
+from runbook_lib.display.figure import BLUE, GREEN, GREY, RED, Figure, draw, time_axis
 from runbook_lib.display.result import Result
+from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.restore import Way, recommended
+from runbook_lib.restore import Outlook, Proposal, Way, reason, recommended
 from runbook_lib.times import TimeWindow, ago, duration_text, full_text, iso, utc_text
 
 SHOWN_SNAPSHOTS = 40
@@ -49,7 +52,7 @@ def snapshots_table(snapshots: Sequence[ClusterSnapshot], *, zone: ZoneInfo, now
     newest = tuple(reversed(snapshots))
     rows = [(s.identifier, s.kind, full_text(s.created, zone=zone, now=now), s.status) for s in newest]
     return Table(
-        title="Snapshots" if rows else "Snapshots: there are none",
+        title="Snapshots" + ("" if rows else _none(snapshots)),
         columns=("snapshot", "kind", "as of", "status"),
         rows=tuple(rows[:SHOWN_SNAPSHOTS]),
         left_out=max(0, len(rows) - SHOWN_SNAPSHOTS),
@@ -69,26 +72,52 @@ def retained_table(backups: Sequence[RetainedBackup], *, now: datetime) -> Table
         )
         for backup in backups
     )
-    title = "Retained backups of deleted clusters" + ("" if rows else ": there are none")
+    title = "Retained backups of deleted clusters" + ("" if rows else _none(backups))
     return Table(title=title, columns=("cluster", "resource id", "status", "earliest", "latest"), rows=rows)
 
 
-def ways_table(ways: Sequence[Way], *, zone: ZoneInfo, now: datetime) -> Table:
-    """Show every way back with what it loses; the recommended one is marked."""
+def _none(seen: Sequence[object]) -> str:
+    return f": {getattr(seen, 'why_not', '') or 'there are none'}"
+
+
+def outlook(cost: CopyCost, *, past: Mapping[str, Sequence[timedelta]] | None = None) -> Outlook:
+    """Hand what a copy costs, and how long our own past runs took by the name of the way, to the ways back."""
+    return Outlook(
+        past=past or {},
+        copy_usd_a_day=cost.usd_a_day,
+        instance_usd_a_day=cost.instance_usd_a_day,
+        cost_note=cost.note,
+    )
+
+
+def ways_table(ways: Sequence[Way], *, cost_note: str = "", zone: ZoneInfo, now: datetime) -> Stack:
+    """Show every way back with how far it reaches, what it loses, takes, costs and does besides; one is recommended."""
     best = recommended(ways)
-    rows, marks = [], {}
-    for index, way in enumerate(ways):
-        if way.reaches:
-            lost = duration_text(way.lost) if way.lost else "nothing before that moment"
-            state, reached = "recommended" if way is best else "possible", full_text(way.reaches, zone=zone, now=now)
-            marks[index] = "good" if way is best else ""
-        else:
-            lost, state, reached = "—", "out", "—"
-            marks[index] = "bad"
-        rows.append((state, way.name, way.source, reached, lost, way.why_not or way.note))
-    title = "What can still be done" if best else "Nothing reaches that moment"
-    columns = ("", "way back", "from", "reaches", "lost before the asked moment", "note")
-    return Table(title=title, columns=columns, rows=tuple(rows), marks=marks)
+    marks = {
+        index: "good" if way is best else "bad" if way.reaches is None and way.looked else "" if way.looked else "warn"
+        for index, way in enumerate(ways)
+    }
+    table = Table(
+        title="What can still be done" if best else "Nothing reaches that moment",
+        columns=("", "way back, from", "reaches", "lost before the asked moment", "takes", "USD a day", "note"),
+        rows=tuple(_way_row(way, best, zone=zone, now=now) for way in ways),
+        marks=marks,
+        longest_line=30,
+        note=f"USD a day: {cost_note}." if cost_note else "",
+    )
+    headline = f"Recommended: {best.name}" if best else "No way back to that moment was found"
+    return Stack(headline=headline, tables=(table,), closing=reason(ways))
+
+
+def _way_row(way: Way, best: Way | None, *, zone: ZoneInfo, now: datetime) -> tuple[str, ...]:
+    name = f"{way.name}\n{way.source}"
+    if way.reaches is None:
+        return ("out" if way.looked else "not looked at", name, "—", "—", "—", "—", way.why_not)
+    state = "recommended" if way is best else "possible" if way.is_usable else "evidence"
+    reached = full_text(way.reaches, zone=zone, now=now).replace(" · ", "\n")
+    lost = "—" if not way.is_usable else duration_text(way.lost) if way.lost else "nothing"
+    cost = "not known" if way.usd_a_day is None else f"{cents(way.usd_a_day):,}"
+    return (state, name, reached, lost, way.takes, cost, way.note)
 
 
 def window_figure(
@@ -125,18 +154,9 @@ def window_figure(
         axes.set_ylim(-0.3, 2.3)
         axes.set_yticks([1, 0.35, 0.05], ["restorable window", "automated snapshots", "other snapshots"])
         axes.set_xlabel(f"time ({zone.key}); the dotted line is now")
-        _dates(axes, zone)
+        time_axis(axes, zone)
 
     return draw(paint, title=title, words=words, height_in=3.2)
-
-
-def _dates(axes: Any, zone: ZoneInfo) -> None:
-    from matplotlib import dates
-
-    untyped: Any = dates
-    locator = untyped.AutoDateLocator(tz=zone)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz=zone))
 
 
 def _beside(asked: datetime, window: TimeWindow | None) -> dict[str, str]:
@@ -173,17 +193,21 @@ def _span(window: TimeWindow) -> str:
     return f"a window of {duration_text(window.latest - window.earliest)}"
 
 
-def inspect_result(cluster: Cluster, ways: Sequence[Way], *, asked: datetime | None, now: datetime) -> Result:
+def inspect_result(
+    cluster: Cluster, ways: Sequence[Way], *, asked: datetime | None, now: datetime, proposal: Proposal | None = None
+) -> Result:
     """Sum up whether the asked moment can be reached and from what; a check fails when nothing reaches it."""
     best = recommended(ways)
     moment = utc_text(asked) if asked else "the latest restorable time"
+    proposed = _proposed(proposal, asked=asked)
     if best is None or best.reaches is None:
         return Result(
             notebook="inspect_backups",
             outcome="check-failed",
             headline=f"Nothing brings {cluster.identifier} back to {moment}",
             cluster=cluster.identifier,
-            next=tuple(f"{way.name}: {way.why_not}" for way in ways if way.why_not),
+            facts={"proposed second": _second_text(proposal)},
+            next=(*proposed, *(f"{way.name}: {way.why_not}" for way in ways if way.why_not)),
         )
     exactly = not best.lost
     headline = (
@@ -198,6 +222,30 @@ def inspect_result(cluster: Cluster, ways: Sequence[Way], *, asked: datetime | N
         outcome="succeeded",
         headline=headline,
         cluster=cluster.identifier,
-        facts={"reaches": f"{utc_text(best.reaches)} ({ago(best.reaches, now=now)})", "from": best.source},
-        next=(step,) if best.name == "point-in-time restore" else (f"Restore from {best.source} instead.",),
+        facts={
+            "proposed second": _second_text(proposal),
+            "reaches": f"{utc_text(best.reaches)} ({ago(best.reaches, now=now)})",
+            "from": best.source,
+        },
+        next=(*proposed, step if best.name == "point-in-time restore" else f"Restore from {best.source} instead."),
+    )
+
+
+def _second_text(proposal: Proposal | None) -> str:
+    if proposal is None:
+        return ""
+    if proposal.second:
+        return iso(proposal.second)
+    if proposal.candidates:
+        return f"none chosen between {', '.join(iso(one.second) for one in proposal.candidates)}"
+    return "none: nothing points at one"
+
+
+def _proposed(proposal: Proposal | None, *, asked: datetime | None) -> tuple[str, ...]:
+    """Say first what to do where the moment asked for is not the second that is proposed."""
+    if proposal is None or proposal.second is None or proposal.second == asked:
+        return ()
+    return (
+        f'If the evidence convinces you, run this again with timestamp="{iso(proposal.second)}", the second proposed; '
+        "what is said here is about another moment.",
     )

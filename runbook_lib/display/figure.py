@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,3 +61,13 @@ def draw(
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", dpi=110, facecolor="white")
     return Figure(title=title, words=words, png=buffer.getvalue())
+
+
+def time_axis(axes: Any, zone: ZoneInfo) -> None:
+    """Write the horizontal axis as times of a zone."""
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(tz=zone)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz=zone))

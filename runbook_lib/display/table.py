@@ -6,11 +6,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 # Colour is never the only sign: each mark has its word in the table as well. Tints work on light and dark themes.
 _TINTS = {"good": "rgba(0,158,115,.16)", "warn": "rgba(230,159,0,.20)", "bad": "rgba(213,94,0,.22)"}
-_CELL = "padding:.25em .8em;text-align:{align};vertical-align:top;white-space:pre-wrap"
+_WHOLE = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Table:
     """Rows under headed columns; units belong into the heading ("size, GiB").
 
     `marks` tints rows by their index: "good", "warn" or "bad". `left_out` is how many rows are not shown.
+    `longest_line` is where lines within a cell are broken in the text; the HTML breaks them as there is room.
     """
 
     title: str
@@ -26,10 +28,11 @@ class Table:
     note: str = ""
     marks: Mapping[int, str] = field(default_factory=dict)
     left_out: int = 0
+    longest_line: int = 72
 
     def __str__(self) -> str:
         cells = [[_text(value) for value in row] for row in self.rows]
-        lines = [[part.splitlines() or [""] for part in row] for row in cells]
+        lines = [[_wrapped(part, self.longest_line) for part in row] for row in cells]
         heads = list(self.columns)
         widths = [
             max([_width(head)] + [_width(line) for row in lines for line in row[index]])
@@ -58,7 +61,7 @@ class Table:
             parts.append(f'<caption style="{style}">{escape(self.title)}</caption>')
         if any(self.columns):
             heads = "".join(
-                f'<th style="{_CELL.format(align=a)};border-bottom:1.5px solid currentColor">{escape(head)}</th>'
+                f'<th style="{_cell(a, head)};border-bottom:1.5px solid currentColor">{escape(head)}</th>'
                 for head, a in zip(self.columns, align, strict=True)
             )
             parts.append(f"<thead><tr>{heads}</tr></thead>")
@@ -66,7 +69,7 @@ class Table:
         for index, row in enumerate(self.rows):
             tint = _TINTS.get(self.marks.get(index, ""), "")
             cells = "".join(
-                f'<td style="{_CELL.format(align=a)};border-bottom:1px solid rgba(128,128,128,.25)">'
+                f'<td style="{_cell(a, _text(value))};border-bottom:1px solid rgba(128,128,128,.25)">'
                 f"{escape(_text(value))}</td>"
                 for value, a in zip(row, align, strict=True)
             )
@@ -94,9 +97,24 @@ def _text(value: Any) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
+def _wrapped(text: str, longest: int) -> list[str]:
+    """Break lines too long for a terminal between words; names and numbers stay whole, to be copied."""
+    return [
+        part
+        for line in text.splitlines() or [""]
+        for part in wrap(line, longest, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+
+
 def _width(text: str) -> int:
     """Give the width on a terminal, where East Asian characters take two columns."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _cell(align: str, text: str) -> str:
+    """Style a cell. Short lines stay whole, above all times and names to be copied; only long ones are broken."""
+    short = all(_width(line) <= _WHOLE for line in text.splitlines())
+    return f"padding:.25em .8em;text-align:{align};vertical-align:top;white-space:{'pre' if short else 'pre-wrap'}"
 
 
 def _pad(text: str, width: int, right: bool) -> str:

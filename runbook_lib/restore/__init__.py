@@ -2,14 +2,18 @@
 
 from runbook_lib.restore.application import Applied, Phase, apply
 from runbook_lib.restore.plan import PlannedCall, RestorePlan, plan_restore, propose
+from runbook_lib.restore.second import Candidate, Proposal, propose_second
 from runbook_lib.restore.settings import Setting
 from runbook_lib.restore.verification import TableRows, Verification, verify
-from runbook_lib.restore.ways import Way, recommended, ways_back
+from runbook_lib.restore.ways import Outlook, Way, reason, recommended, ways_back
 
 __all__ = [
     "Applied",
+    "Candidate",
+    "Outlook",
     "Phase",
     "PlannedCall",
+    "Proposal",
     "RestorePlan",
     "Setting",
     "TableRows",
@@ -18,6 +22,8 @@ __all__ = [
     "apply",
     "plan_restore",
     "propose",
+    "propose_second",
+    "reason",
     "recommended",
     "verify",
     "ways_back",

@@ -59,10 +59,17 @@ class Proposal:
         return self.chosen.second if self.chosen else None
 
     @property
-    def neighbours(self) -> tuple[datetime, ...]:
-        """One minute before each candidate's second, that second, and one minute after it, in order."""
-        shown = [self.chosen] if self.chosen else list(self.candidates)
-        return tuple(sorted({one.second + step for one in shown for step in (-NEIGHBOUR, timedelta(0), NEIGHBOUR)}))
+    def neighbours(self) -> tuple[tuple[datetime, str], ...]:
+        """Each candidate's second with the one a minute before and a minute after it, and what each of them is."""
+        found = []
+        for number, one in enumerate(self.candidates, 1):
+            name = "proposed" if one is self.chosen else f"candidate {number}"
+            found += [
+                (one.second - NEIGHBOUR, "one minute before"),
+                (one.second, name),
+                (one.second + NEIGHBOUR, "one minute after"),
+            ]
+        return tuple(sorted(found))
 
 
 def propose_second(timeline: Timeline) -> Proposal:
@@ -117,7 +124,7 @@ def _of_episode(episode: Episode) -> Candidate:
         )
     return Candidate(
         began=episode.began,
-        ended=episode.ended,
+        ended=max(episode.ended, run.completed) if run and run.completed else episode.ended,
         what=run_name(run) if run else "statements of no known Glue run",
         evidence=tuple([run_text(run)] if run else []) + tuple(evidence),
         exact=True,
@@ -198,8 +205,8 @@ def _with_doubts(one: Candidate, timeline: Timeline) -> Candidate:
     doubts = list(one.doubts)
     log = timeline.source("binary log")
     if one.run and not one.exact:
-        why = log.why_not or f"it begins only at {utc_text(timeline.log_since)}" if timeline.log_since else log.why_not
-        doubts.append(f"it is the second before the run began, not before its first statement (binary log: {why})")
+        begins = f"it begins only at {utc_text(timeline.log_since)}" if timeline.log_since else log.why_not
+        doubts.append(f"it is the second before the run began, not before its first statement (binary log: {begins})")
     if one.run and one.run.completed is None:
         doubts.append("the run has not ended: stop it before anything is brought back")
     if one.exact and not one.run and not timeline.source("Glue runs").was_read:
@@ -220,7 +227,8 @@ def _known(timeline: Timeline, found: tuple[Episode, ...]) -> tuple[str, ...]:
     known = []
     harmless = [one for one in found if not one.lost and not (one.run and one.run.failed)]
     if harmless:
-        known.append(f"{len(harmless)} earlier reloads dropped tables too and brought them all back")
+        reloads = "1 other reload" if len(harmless) == 1 else f"{len(harmless)} other reloads"
+        known.append(f"{reloads} dropped tables too and brought them all back")
     if timeline.log_since:
         touched = {one.run.run_id for one in found if one.run}
         idle = [run for run in timeline.runs if run.failed and run.run_id not in touched]

@@ -3,108 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from runbook_lib.backups import ClusterSnapshot, RetainedBackup
+from runbook_lib.backups import Held
 from runbook_lib.clusters import Cluster
-from runbook_lib.errors import InputRefused
-from runbook_lib.times import AskedTime, utc_text
+from runbook_lib.looking import Seen
+from runbook_lib.restore import reaching
+from runbook_lib.restore.reaching import BACKTRACK, POINT_IN_TIME
+from runbook_lib.restore.way import Outlook, Question, Way
+from runbook_lib.times import AskedTime, duration_text
 
-
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """One way back. `reaches` is the second it gives (aware UTC), None when it is out, and then `why_not` says why.
-
-    `lost` is how much of the time before the asked moment it does not bring back.
-    """
-
-    name: str
-    source: str
-    reaches: datetime | None
-    lost: timedelta = timedelta()
-    why_not: str = ""
-    note: str = ""
+__all__ = ["Outlook", "Way", "reason", "recommended", "ways_back"]
 
 
 def ways_back(
-    cluster: Cluster,
-    *,
-    snapshots: Sequence[ClusterSnapshot],
-    retained: Sequence[RetainedBackup],
-    asked: AskedTime,
-    now: datetime,
+    cluster: Cluster, held: Held, *, asked: AskedTime, now: datetime, outlook: Outlook | None = None
 ) -> tuple[Way, ...]:
     """Give every way back to the asked moment, the usable ones first, the least loss first.
 
-    Of each kind of snapshot only the newest from before the moment counts: any older one loses more.
+    What could not be looked at is among them, and says so.
     """
-    ways = [_point_in_time(cluster, asked=asked, now=now)]
-    before = [s for s in snapshots if asked.moment is None or s.created <= asked.moment]
-    newest = {snapshot.kind: snapshot for snapshot in before if snapshot.is_usable}
-    ways += [_from_snapshot(snapshot, asked=asked, now=now) for snapshot in newest.values()]
-    if not newest:
-        oldest = f"; the oldest is of {utc_text(snapshots[0].created)}" if snapshots else ""
-        ways.append(
-            Way(
-                name="snapshot",
-                source=cluster.identifier,
-                reaches=None,
-                why_not=f"there is no usable snapshot from before that moment{oldest}",
-            )
-        )
+    question = Question(asked=asked, now=now, outlook=outlook or Outlook())
+    ways = [reaching.point_in_time(cluster, question), reaching.backtrack(cluster, question)]
+    ways += _unseen("snapshot", held.snapshots, cluster) or reaching.snapshots(held.snapshots, cluster, question)
     # A retained backup is another cluster's data; it is a way back only for one that was deleted and made again.
-    same = [backup for backup in retained if backup.cluster == cluster.identifier]
-    ways += [_from_retained(backup, asked=asked, now=now) for backup in same]
-    return tuple(sorted(ways, key=lambda way: (way.reaches is None, way.lost)))
+    same = [backup for backup in held.retained if backup.cluster == cluster.identifier]
+    ways += _unseen(reaching.RETAINED, held.retained, cluster) or [
+        reaching.retained(backup, question) for backup in same
+    ]
+    ways += _unseen("AWS Backup", held.recovery_points, cluster) or reaching.recovery_points(
+        held.recovery_points, cluster, question
+    )
+    ways.append(reaching.clone(cluster, question))
+    return tuple(sorted(ways, key=_rank))
+
+
+def _unseen(name: str, found: Seen[Any], cluster: Cluster) -> list[Way]:
+    why_not = found.why_not
+    return [Way(name=name, source=cluster.identifier, reaches=None, looked=False, why_not=why_not)] if why_not else []
+
+
+def _rank(way: Way) -> tuple[object, ...]:
+    place = 0 if way.is_usable else 1 if way.kind == "evidence" else 2 if not way.looked else 3
+    # What leaves the cluster as it is comes first; ties go to the restore that this project makes itself.
+    return (place, way.kind == "in place", way.lost, way.name != POINT_IN_TIME)
 
 
 def recommended(ways: Sequence[Way]) -> Way | None:
-    """Give the way that loses least, None when none is usable. Ties go to the point-in-time restore."""
-    usable = [way for way in ways if way.reaches is not None]
-    return min(usable, key=lambda way: (way.lost, way.name != "point-in-time restore")) if usable else None
+    """Give the way that loses least among those that make a new cluster; in place only where there is no other."""
+    usable = [way for way in ways if way.is_usable]
+    return min(usable, key=_rank) if usable else None
 
 
-def _point_in_time(cluster: Cluster, *, asked: AskedTime, now: datetime) -> Way:
-    name = "point-in-time restore"
-    if cluster.window is None:
-        return Way(
-            name=name,
-            source=cluster.identifier,
-            reaches=None,
-            why_not=f"AWS gives no restorable times while the cluster is {cluster.status}",
-        )
-    try:
-        return Way(
-            name=name,
-            source=cluster.identifier,
-            reaches=cluster.window.resolve(asked, now=now),
-            note="a new cluster; the source stays as it is",
-        )
-    except InputRefused as refusal:
-        return Way(name=name, source=cluster.identifier, reaches=None, why_not=str(refusal))
-
-
-def _from_snapshot(snapshot: ClusterSnapshot, *, asked: AskedTime, now: datetime) -> Way:
-    name = f"{snapshot.kind} snapshot"
-    wanted = asked.moment or now
-    return Way(
-        name=name,
-        source=snapshot.identifier,
-        reaches=snapshot.created,
-        lost=wanted - snapshot.created,
-        note="a new cluster as of the snapshot",
-    )
-
-
-def _from_retained(backup: RetainedBackup, *, asked: AskedTime, now: datetime) -> Way:
-    name = "retained backup of the deleted cluster of this name"
-    if backup.window is None:
-        return Way(name=name, source=backup.resource_id, reaches=None, why_not="AWS names no restorable window for it")
-    try:
-        reached = backup.window.resolve(asked, now=now)
-    except InputRefused as refusal:
-        return Way(name=name, source=backup.resource_id, reaches=None, why_not=str(refusal))
-    lost = max(timedelta(), (asked.moment or now) - reached)
-    note = "a new cluster; parameter groups are not kept with the backup"
-    return Way(name=name, source=backup.resource_id, reaches=reached, lost=lost, note=note)
+def reason(ways: Sequence[Way]) -> str:
+    """Say why the recommended way is recommended, and what speaks for another one."""
+    best = recommended(ways)
+    unseen = [way.name for way in ways if not way.looked]
+    doubt = f" Could not be looked at: {', '.join(unseen)}; there may be a better way." if unseen else ""
+    if best is None:
+        return f"Nothing reaches that moment.{doubt}"
+    if best.kind == "in place":
+        return f"{best.name} is all that is left. It changes the cluster itself: clone the present first.{doubt}"
+    if best.lost:
+        said = f"The moment itself is out of reach; {best.name} loses least, {duration_text(best.lost)}."
+    else:
+        said = f"{best.name} reaches the very second and leaves the source as it is."
+    rival = next((way for way in ways if way.name == BACKTRACK and way.is_usable), None)
+    if rival and rival.lost < best.lost:
+        said += " Backtrack would lose nothing, but it changes the cluster itself, and the present would be gone."
+    return said + doubt

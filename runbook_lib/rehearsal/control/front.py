@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from runbook_lib.rehearsal.control.faults import Faults, Refusal
 from runbook_lib.rehearsal.control.request_log import Request, RequestLog
+from runbook_lib.rehearsal.control.vault import Vault
 from runbook_lib.rehearsal.pricelist import Products
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,12 @@ class ConnectionCut(ConnectionError):
 class Front:
     """A WSGI application around moto's."""
 
-    def __init__(self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: Products) -> None:
+    def __init__(
+        self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: Products, vault: Vault
+    ) -> None:
         self._inner = inner
         self._prices = prices
+        self._vault = vault
         self._log = log
         self._faults = faults
         self._permission = permission
@@ -80,6 +84,8 @@ class Front:
         if request.service == "pricing":  # moto has no such service
             status, answer = self._prices.answer(request.parameters)
             return _send(start_response, f"{status} Answered", json.dumps(answer), kind=_JSON)
+        if str(request) == "backup:ListRecoveryPointsByResource":  # nor this operation
+            return _send(start_response, "200 OK", json.dumps(self._vault.answer(request.parameters)), kind=_JSON)
         try:
             return list(self._inner(environ, start_response))
         except NotImplementedError:

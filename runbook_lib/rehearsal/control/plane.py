@@ -25,6 +25,7 @@ from runbook_lib.rehearsal.control.history import History
 from runbook_lib.rehearsal.control.pace import Pace
 from runbook_lib.rehearsal.control.permissions import Permissions
 from runbook_lib.rehearsal.control.request_log import RequestLog
+from runbook_lib.rehearsal.control.vault import Vault
 from runbook_lib.rehearsal.pricelist import Products, products_of
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class ControlPlane:
         self.faults = Faults()
         self.permissions = Permissions(lambda: self.rds)
         self.prices = Products(products_of(region))
+        self.vault = Vault()
         self._world = World(data=data, pace=pace, faults=self.faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
@@ -78,6 +80,7 @@ class ControlPlane:
             faults=self.faults,
             permission=self.permissions.refusal_of,
             prices=self.prices,
+            vault=self.vault,
         )
         self._server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_Handler)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="rehearsal-aws", daemon=True)
