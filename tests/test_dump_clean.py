@@ -28,12 +28,12 @@ VENDOR = (
 
 
 @pytest.fixture(scope="module")
-def shop(plane: DataPlane, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    plane.create("shop", master=MASTER)
-    plane.open("shop")
-    with plane.admin("shop") as database:
+def shop(shared_plane: DataPlane, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shared_plane.create("shop", master=MASTER)
+    shared_plane.open("shop")
+    with shared_plane.admin("shop") as database:
         make_shop(database, "shop")
-        yield Shop(Client(engine, plane.endpoint("shop"), tmp_path_factory.mktemp("client")), database)
+        yield Shop(Client(engine, shared_plane.endpoint("shop"), tmp_path_factory.mktemp("client")), database)
 
 
 class Shop:

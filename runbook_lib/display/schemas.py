@@ -37,7 +37,11 @@ def inventory_sheet(audit: Audit, *, zone: ZoneInfo) -> Stack:
     survey = audit.survey
     rows = tuple(_inventory_row(facts, survey, zone) for facts in survey.schemas.values())
     tables = sum(len(facts.base_tables) for facts in survey.schemas.values())
-    since = f"Used: reads and writes since the server started {utc_text(survey.started)}. " if survey.started else ""
+    since = (
+        f"Reads and writes are statements since the server started, {utc_text(survey.started)}. "
+        if survey.started
+        else ""
+    )
     unseen = tuple((hidden.what, hidden.right) for hidden in survey.unseen)
     parts = [
         Table(

@@ -22,6 +22,9 @@ from runbook_lib.schemas.verdicts import SchemaVerdict, judge
 
 log = logging.getLogger(__name__)
 
+_read_here: dict[str, Past] = {}
+"""What this process has read of each server: who plans, reads and approves in one kernel has no record yet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OddName:
@@ -76,14 +79,17 @@ def audit_schemas(
 
 def audit_again(database: Database, audit: Audit) -> Audit:
     """Look once more, with the same contract. The reads of the audit before are not taken for somebody's."""
-    before = past_from(remembered(audit.survey, reads_now=audit.reads_after), run_id="")
-    return _audit(database, audit.contract, audit.manifest, now=audit.now, past=before)
+    return _audit(database, audit.contract, audit.manifest, now=audit.now, past=audit.past)
+
+
+def _newest(*known: Past | None) -> Past | None:
+    return max((past for past in known if past), key=lambda past: past.taken, default=None)
 
 
 def _audit(
     database: Database, wanted: Contract, manifest: DbtManifest | None, *, now: datetime, past: Past | None
 ) -> Audit:
-    found = own_reads_taken_off(survey(database), past)
+    found = own_reads_taken_off(survey(database), _newest(past, _read_here.get(str(database.endpoint))))
     unexplained = {name for name in found.schemas if _is_unexplained(name, found, wanted)}
     columns = columns_of(database, _with_columns(found, wanted, manifest) | unexplained)
     measured = measure(database, found, wanted)
@@ -99,6 +105,8 @@ def _audit(
         name: profile(database, found.schemas[name], columns=columns.get(name, {}), manifest=manifest)
         for name in sorted(unexplained)
     }
+    after = reads_of(database) if found.counts_usage else {}
+    _read_here[str(database.endpoint)] = past_from(remembered(found, reads_now=after), run_id="")
     return Audit(
         survey=found,
         contract=wanted,
@@ -110,7 +118,7 @@ def _audit(
         odd_names=odd_names(found),
         now=now,
         past=past,
-        reads_after=reads_of(database) if found.counts_usage else {},
+        reads_after=after,
     )
 
 

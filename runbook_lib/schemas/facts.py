@@ -12,7 +12,7 @@ class TableFacts:
     """One table or view. Times are aware UTC; None means the server does not know it or the account may not see it.
 
     `empty` is exact (a probe), `rows_estimate` and `size_bytes` are the server's estimates. `reads` and `writes` count
-    row accesses since the server started, our own probes of this survey not included.
+    the statements that read or wrote it since the server started, the probes of this survey not included.
     """
 
     name: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from runbook_lib.schemas.facts import Survey
+from runbook_lib.schemas.facts import Survey, TableFacts
 from runbook_lib.times import iso
 
 KEY = "schema_audit"
@@ -25,6 +25,7 @@ class PastTable:
     size_bytes: int
     empty: bool | None
     reads: int | None
+    created: str = ""  # a table made anew counts anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def remembered(survey: Survey, *, reads_now: Mapping[tuple[str, str], int]) -> d
         "taken": iso(survey.taken),
         "started": iso(survey.started) if survey.started else None,
         "tables": [
-            [name, t.name, t.rows_estimate, t.size_bytes, t.empty, reads_now.get((name, t.name)), t.reads]
+            [name, t.name, t.rows_estimate, t.size_bytes, t.empty, reads_now.get((name, t.name)), t.reads, _made(t)]
             for name, facts in survey.schemas.items()
             for t in facts.base_tables
         ],
@@ -65,8 +66,8 @@ def remembered(survey: Survey, *, reads_now: Mapping[tuple[str, str], int]) -> d
 def past_from(stored: Mapping[str, Any], *, run_id: str) -> Past:
     """Read back what `remembered` gave."""
     tables, others = {}, {}
-    for schema, name, rows, size, empty, reads, by_others in stored["tables"]:
-        tables[schema, name] = PastTable(rows_estimate=rows, size_bytes=size, empty=empty, reads=reads)
+    for schema, name, rows, size, empty, reads, by_others, made in stored["tables"]:
+        tables[schema, name] = PastTable(rows_estimate=rows, size_bytes=size, empty=empty, reads=reads, created=made)
         others[schema, name] = by_others or 0
     return Past(
         run_id=run_id,
@@ -97,7 +98,8 @@ def past_of(left: Left | None) -> Past | None:
 def own_reads_taken_off(survey: Survey, past: Past | None) -> Survey:
     """Leave the reads of the audit before this one out of the counts, if the server has not been restarted since.
 
-    Without an earlier record every read counts as somebody's: that can refuse a drop, never allow one.
+    Without an earlier record every read counts as somebody's: that can refuse a drop, never allow one. It does assume
+    that nobody has emptied the performance schema's tables since.
     """
     if past is None or survey.started is None or past.started is None:
         return survey
@@ -108,13 +110,18 @@ def own_reads_taken_off(survey: Survey, past: Past | None) -> Survey:
         tables = {}
         for table in facts.tables.values():
             before = past.tables.get((name, table.name))
-            if table.reads is not None and before and before.reads is not None and table.reads >= before.reads:
-                by_others = table.reads - before.reads + past.others_reads.get((name, table.name), 0)
+            known = before and before.reads is not None and before.created == _made(table)
+            if table.reads is not None and before and known and table.reads >= (before.reads or 0):
+                by_others = table.reads - (before.reads or 0) + past.others_reads.get((name, table.name), 0)
                 tables[table.name] = replace(table, reads=by_others)
             else:
                 tables[table.name] = table
         schemas[name] = replace(facts, tables=tables)
     return replace(survey, schemas=schemas)
+
+
+def _made(table: TableFacts) -> str:
+    return iso(table.created) if table.created else ""
 
 
 def changes_since(past: Past, survey: Survey) -> tuple[Change, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from runbook_lib.errors import RunbookError
@@ -14,7 +14,7 @@ from runbook_lib.schemas.facts import SchemaFacts
 from runbook_lib.schemas.manifest import DbtManifest
 
 _DBT_TESTS = ("not_null", "unique", "accepted_values", "relationships")
-_SAMPLED_TABLES, _SAMPLED_ROWS = 4, 2
+_SAMPLED_TABLES, _SAMPLED_ROWS, _DATED_TABLES = 4, 2, 40
 _ORIGINS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"_airbyte_"), "raw data of Airbyte", "whoever runs Airbyte"),
     (re.compile(r"(tmp|temp)_|_(tmp|temp)$"), "temporary tables of a job that did not clean up", "the jobs' logs"),
@@ -43,7 +43,10 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A schema described. `origin` and `ask` are empty when nothing points anywhere."""
+    """A schema described. `last_written` as the server or the newest moment in the data says, whichever is later.
+
+    `origin` and `ask` are empty when nothing points anywhere.
+    """
 
     schema: str
     patterns: tuple[Pattern, ...]
@@ -64,6 +67,7 @@ def profile(
     origin, ask = likely_origin([table.name for table in tables], patterns, schema=facts.name, manifest=manifest)
     made = [table.created for table in tables if table.created]
     written = [table.written for table in tables if table.written]
+    written += _newest_values(database, facts)
     return Profile(
         schema=facts.name,
         patterns=patterns,
@@ -118,6 +122,25 @@ def _stem(name: str) -> str:
         if name.startswith(test + "_"):
             return test
     return re.split(r"[_\-. ]", name.lstrip("_"), maxsplit=1)[0] or name
+
+
+def _newest_values(database: Database, facts: SchemaFacts) -> list[datetime]:
+    """Give the newest moment in the data of each filled table: a server forgets last writes when it is restarted."""
+    found = []
+    moments = database.rows(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s "
+        "AND data_type IN ('datetime', 'timestamp')",
+        (facts.name,),
+    )
+    for table, column in moments:
+        if table in facts.filled[:_DATED_TABLES]:
+            try:
+                newest = database.value(f"SELECT MAX({quoted(column)}) FROM {quoted(facts.name, table)}")  # noqa: S608
+            except RunbookError:
+                continue  # the column may be hidden from this account; the others still tell
+            if isinstance(newest, datetime):
+                found.append(newest.replace(tzinfo=UTC))
+    return found
 
 
 def _sample(database: Database, schema: str, table: str) -> Sample:

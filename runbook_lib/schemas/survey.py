@@ -36,8 +36,9 @@ _EVENTS = """SELECT event_schema, event_name, 'EVENT', event_definition, definer
 WHERE event_schema {others}"""
 _KEYS = """SELECT constraint_schema, table_name, constraint_name, unique_constraint_schema, referenced_table_name
 FROM information_schema.referential_constraints WHERE constraint_schema {others}"""
-_USAGE = """SELECT object_schema, object_name, count_fetch, count_insert + count_update + count_delete
-FROM performance_schema.table_io_waits_summary_by_table WHERE object_schema {others}"""
+# Lock counts, not io counts: a statement that reads an empty table fetches no row, but it does lock the table.
+_USAGE = """SELECT object_schema, object_name, count_read_external, count_write_external
+FROM performance_schema.table_lock_waits_summary_by_table WHERE object_schema {others}"""
 _GRANTS = (
     "SELECT db, '', user, host FROM mysql.db",
     "SELECT db, table_name, user, host FROM mysql.tables_priv",

@@ -1,0 +1,165 @@
+"""Contracts, names and comparisons with the past: decisions made from values alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.errors import InputRefused
+from runbook_lib.schemas.comparing import Measured, against_contract
+from runbook_lib.schemas.contract import Contract, read_contract
+from runbook_lib.schemas.facts import SchemaFacts, Survey, TableFacts
+from runbook_lib.schemas.manifest import read_manifest
+from runbook_lib.schemas.names import malformed, same_but_for_case, visible
+from runbook_lib.schemas.past import changes_since, own_reads_taken_off, past_from, remembered
+from runbook_lib.schemas.profile import shape
+
+NOW = datetime(2026, 2, 5, 1, 0, tzinfo=UTC)
+
+
+def table(name: str, rows: int = 10, reads: int = 0) -> TableFacts:
+    return TableFacts(name=name, kind="BASE TABLE", rows_estimate=rows, empty=rows == 0, reads=reads, writes=0)
+
+
+def survey(**schemas: list[TableFacts]) -> Survey:
+    return Survey(
+        server="MySQL 8.0", account="a@b", taken=NOW, started=NOW - timedelta(hours=5), counts_usage=True,
+        case_sensitive=True,
+        schemas={n: SchemaFacts(name=n, tables={t.name: t for t in held}) for n, held in schemas.items()},
+    )  # fmt: skip
+
+
+def differences(contract: str, found: Survey, **measured: Measured) -> set[tuple[str, str]]:
+    import yaml
+
+    wanted = Contract.model_validate({"version": 1, "schemas": {"s": {"purpose": "p", **yaml.safe_load(contract)}}})
+    columns = {"s": {"t": ("id", "name")}}
+    measures = {("s", name): value for name, value in measured.items()}
+    return {(d.table, d.what) for d in against_contract(found, wanted, measured=measures, now=NOW, columns=columns)}
+
+
+@pytest.mark.parametrize(
+    ("contract", "expected"),
+    [
+        ("tables: [t, u]", {("u", "table is missing"), ("v", "table is not expected")}),
+        ("{tables: [t], others_allowed: true}", set()),
+        ("tables: ['x*', '[tv]']", {("x*", "table is missing")}),
+        ("{min_tables: 3}", {("", "table is missing")}),
+        ("{tables: [{name: t, min_rows: 100}], others_allowed: true}", {("t", "too few rows")}),
+        ("{tables: [{name: t, columns: [id, age]}], others_allowed: true}", {("t", "wrong columns")}),
+        ("{tables: [{name: t, fresh: {column: c, within_hours: 24}}], others_allowed: true}",
+         {("t", "rows are too old")}),
+        ("{tables: [{name: t, fresh: {column: c, within_hours: 72}}], others_allowed: true}", set()),
+    ],
+)  # fmt: skip
+def test_the_contract_is_compared_both_ways(contract: str, expected: set[tuple[str, str]]) -> None:
+    found = survey(s=[table("t"), table("v")])
+    assert differences(contract, found, t=Measured(rows=40, newest=NOW - timedelta(hours=30))) == expected
+
+
+def test_a_table_that_could_not_be_read_breaks_nothing() -> None:
+    hidden = replace(table("t"), empty=None)
+    assert differences("tables: [{name: t, min_rows: 1}]", survey(s=[hidden])) == {("t", "could not be seen")}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("version: 2\nschemas: {}", "version"),
+        ("version: 1\nschemas: {s: {purpose: p, tabels: []}}", "schemas.s.tabels"),
+        ("version: 1\nschemas: {s: {purpose: p, tables: [{name: t, min_rows: -1}]}}", "schemas.s.tables.0.min_rows"),
+        ("version: 1\nschemas: {s: {purpose: p, tables: [t, t]}}", "listed twice: t"),
+        ("version: 1\nschemas: [", "line 2"),
+        ("", "the file"),
+    ],
+)
+def test_a_wrong_contract_is_refused_with_its_place(tmp_path: Path, text: str, place: str) -> None:
+    (tmp_path / "c.yml").write_text(text)
+    with pytest.raises(InputRefused, match=place.replace(".", r"\.")):
+        read_contract(tmp_path / "c.yml")
+
+
+def test_the_contract_of_the_repository_lists_the_estate() -> None:
+    contract = read_contract(Path(__file__).parents[1] / "parameters" / "schemas.yml")
+    counts = {name: len(schema.tables) for name, schema in contract.schemas.items()}
+    assert counts == {"staging": 82, "silver": 6, "gold": 4, "seeds": 0, "tokyobeta": 0}  # 81 tables and a view
+    assert contract.schemas["seeds"].min_tables == 6
+
+
+def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text('{"nodes": 3}')
+    for path in (tmp_path / "m.json", tmp_path / "none.json"):
+        with pytest.raises(InputRefused, match="manifest"):
+            read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "meant"),
+    [
+        ("staging.apartments", "a dot in the name", "apartments"),
+        ("rooms ", "a space at its end", "rooms"),
+        ("two words", "a space in the name", ""),
+        ("apart\u200bments", "an invisible or control character", "apartments"),
+        ("rоoms", "look-alike characters: CYRILLIC SMALL LETTER O", ""),
+        ("ｒｏｏｍｓ", "look-alike", "rooms"),
+        ("a-b", "characters that need quoting", ""),
+        ("2026", "only digits", ""),
+        ("v1.2", "a dot in the name", ""),
+    ],
+)
+def test_malformed_names_are_found_and_traced_to_what_was_meant(name: str, fault: str, meant: str) -> None:
+    odd = malformed(name)
+    assert odd is not None
+    assert any(fault in found for found in odd.faults)
+    assert odd.meant == meant
+
+
+@pytest.mark.parametrize("name", ["rooms", "_silver", "stg_rooms__dbt_tmp", "部屋", "a$b", "m_1"])
+def test_ordinary_names_of_any_script_are_left_in_peace(name: str) -> None:
+    assert malformed(name) is None
+
+
+def test_invisible_characters_are_made_visible_and_case_twins_are_found() -> None:
+    assert visible("apart\u200bments") == "apart\\u200bments"
+    assert same_but_for_case(["Rooms", "rooms", "beds"]) == (("Rooms", "rooms"),)
+
+
+def test_the_past_is_kept_and_compared() -> None:
+    before = survey(s=[table("gone"), table("emptied"), table("same"), table("shrunk", 100), table("grown", 100)])
+    kept = past_from(remembered(before, reads_now={}), run_id="r1")
+    after = survey(s=[table("emptied", 0), table("same", 11), table("shrunk", 50), table("grown", 200), table("new")])
+    assert {(c.table, c.what) for c in changes_since(kept, after)} == {
+        ("gone", "gone"), ("emptied", "emptied"), ("shrunk", "shrunk"), ("grown", "grown"), ("new", "new"),
+    }  # fmt: skip
+
+
+def test_own_reads_are_taken_off_until_the_server_is_restarted() -> None:
+    first = survey(s=[table("t", reads=0)])
+    kept = past_from(remembered(first, reads_now={("s", "t"): 2}), run_id="r1")
+    second = survey(s=[table("t", reads=5)])
+    assert own_reads_taken_off(second, kept).schemas["s"].tables["t"].reads == 3
+    made_anew = survey(s=[replace(table("t", reads=5), created=NOW)])
+    assert own_reads_taken_off(made_anew, kept).schemas["s"].tables["t"].reads == 5
+    restarted = replace(second, started=NOW)
+    assert own_reads_taken_off(restarted, kept).schemas["s"].tables["t"].reads == 5
+    assert own_reads_taken_off(second, None).schemas["s"].tables["t"].reads == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("O'Brien 42", "A·Aaaaa 99"),
+        ("山田 太郎", "字字 字字"),
+        ("a@b.jp", "a@a.aa"),
+        (12345, "99999"),
+        (7, "7"),
+        (None, "NULL"),
+        (b"secret", "6 bytes"),
+        (datetime(1990, 5, 4).date(), "1990-…"),  # noqa: DTZ001  # a database DATE
+    ],
+)
+def test_a_sample_shows_the_shape_and_not_the_person(value: object, shown: str) -> None:
+    assert shape(value) == shown
