@@ -13,6 +13,7 @@ from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.inventory import Inventory
 from runbook_lib.restore import Applied, RestorePlan, Verification
+from runbook_lib.restore.readback import Compared, ReadBack
 from runbook_lib.times import duration_text, full_text, iso
 
 SHOWN_TABLES = 60
@@ -142,9 +143,17 @@ def _totals(inventory: Inventory | None, schema: str) -> tuple[int | None, int |
 
 
 def restore_result(
-    applied: Applied, verified: Verification | None, *, asked: datetime | None, approved_by: str = ""
+    applied: Applied,
+    verified: Verification | None,
+    *,
+    asked: datetime | None,
+    approved_by: str = "",
+    compared: ReadBack | None = None,
 ) -> Result:
-    """Sum the run up from what was done and re-read. Without an application it is a plan, and says how to go on."""
+    """Sum the run up from what was done and re-read. Without an application it is a plan, and says how to go on.
+
+    With a setting in `compared` that differs although it should not, the check has failed.
+    """
     plan = applied.plan
     if not applied.done or verified is None:
         return Result(
@@ -157,10 +166,12 @@ def restore_result(
         )
     assert applied.began is not None
     took = verified.finished - applied.began
+    red = compared.of("differs") if compared else ()
+    held = f"{plan.target} holds {plan.source} as it was at {iso(plan.moment)}"
     return Result(
         notebook="restore_to_timestamp",
-        outcome="succeeded",
-        headline=f"{plan.target} holds {plan.source} as it was at {iso(plan.moment)}",
+        outcome="check-failed" if red else "succeeded",
+        headline=f"{held}, but {len(red)} of its settings differ" if red else held,
         cluster=plan.source,
         plan_id=plan.id,
         approved_by=approved_by,
@@ -175,9 +186,19 @@ def restore_result(
             "endpoint": str(verified.cluster.endpoint),
             "restored": f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
             "took": duration_text(took),
+            **({"settings": _settings_text(compared)} if compared else {}),
         },
-        next=_after_restore(plan, verified),
+        next=(*(f"Set right by hand: {_red_text(row)}." for row in red), *_after_restore(plan, verified)),
     )
+
+
+def _settings_text(compared: ReadBack) -> str:
+    same, planned, red = (len(compared.of(verdict)) for verdict in ("same", "as planned", "differs"))
+    return f"{same} as at the source, {planned} differ as planned, {red} differ"
+
+
+def _red_text(row: Compared) -> str:
+    return f"{row.name} of {row.what}, {row.copy} instead of {row.source} ({row.why})"
 
 
 def _after_restore(plan: RestorePlan, verified: Verification) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from runbook_lib.restore.application import Applied, Phase, apply
 from runbook_lib.restore.plan import PlannedCall, RestorePlan, plan_restore, propose
+from runbook_lib.restore.readback import Compared, ReadBack, read_back
 from runbook_lib.restore.second import Candidate, Proposal, propose_second
 from runbook_lib.restore.settings import Setting
 from runbook_lib.restore.verification import TableRows, Verification, verify
@@ -10,10 +11,12 @@ from runbook_lib.restore.ways import Outlook, Way, reason, recommended, ways_bac
 __all__ = [
     "Applied",
     "Candidate",
+    "Compared",
     "Outlook",
     "Phase",
     "PlannedCall",
     "Proposal",
+    "ReadBack",
     "RestorePlan",
     "Setting",
     "TableRows",
@@ -23,6 +26,7 @@ __all__ = [
     "plan_restore",
     "propose",
     "propose_second",
+    "read_back",
     "reason",
     "recommended",
     "verify",

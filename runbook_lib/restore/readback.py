@@ -1,0 +1,274 @@
+"""Read a restored cluster back: each setting of the source and of the copy side by side, as AWS describes them now.
+
+The rows are made from the same tables as the plan (`settings`, `instance_settings`), so that a setting which a plan
+sorts is also looked at afterwards. Its limit: what AWS does not describe with the cluster or the instance (proxies,
+alarms, event subscriptions, Terraform state) cannot be read back; the plan names that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runbook_lib.aws import AwsSession
+from runbook_lib.clusters import Cluster, Instance, describe_cluster, instances_of, tags_of
+from runbook_lib.errors import NotFound
+from runbook_lib.restore import instance_settings, settings
+from runbook_lib.restore.application import Applied
+from runbook_lib.restore.plan import RestorePlan
+
+Verdict = Literal["same", "as planned", "differs"]
+Described = Mapping[str, Any]
+Reader = Callable[[Described], Any]
+
+CARRIED = ("Engine", "EngineVersion", "MasterUsername", "StorageEncrypted", "StorageEncryptionType")
+"""Members no call can set, because every restore carries them; read back all the same."""
+
+CARRIED_BY_INSTANCE = ("EngineVersion",)
+
+_MAY_BE_LEFT_OUT = {*settings.COPY_OVERRIDES, "AvailabilityZone"}
+"""Parameters a plan for a throw-away copy may leave to AWS although the source has a value."""
+
+# What AWS writes for a default on one cluster and leaves out on another. Source: CreateDBCluster, API reference.
+_DEFAULTS: dict[str, Any] = {
+    "NetworkType": "IPV4",
+    "StorageType": "aurora",
+    "EngineMode": "provisioned",
+    "DatabaseInsightsMode": "standard",
+    "AutoMinorVersionUpgrade": True,
+    "EngineLifecycleSupport": "open-source-rds-extended-support",
+}
+_OFF = ("stopped", "disabled", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One setting on both sides. `what` is "cluster" or the copy's instance, `name` AWS's member, `why` the reason."""
+
+    what: str
+    name: str
+    source: str
+    copy: str
+    verdict: Verdict
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadBack:
+    """Every setting of the source and of the copy. `holds` is false as soon as one differs that should not."""
+
+    source: str
+    copy: str
+    rows: tuple[Compared, ...] = field(repr=False)
+
+    def of(self, verdict: Verdict) -> tuple[Compared, ...]:
+        """Give the rows of one verdict."""
+        return tuple(row for row in self.rows if row.verdict == verdict)
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether nothing differs but what was planned."""
+        return not self.of("differs")
+
+
+def read_back(session: AwsSession, applied: Applied, *, source: Cluster) -> ReadBack | None:
+    """Re-read the source and the copy and compare every setting. None when nothing was applied.
+
+    `source` is the cluster as the plan was made from it.
+
+    Raises:
+        NotFound: the copy is gone.
+    """
+    if not applied.done:
+        return None
+    copy = describe_cluster(session, applied.plan.target)
+    try:
+        now = describe_cluster(session, source.identifier)
+    except NotFound:  # it may be lost altogether: then the copy is held against what the plan was made from
+        now = source
+    return compare(
+        applied.plan,
+        planned_from=source,
+        source=now,
+        source_instances=instances_of(session, now),
+        copy=copy,
+        copy_instances=instances_of(session, copy),
+    )
+
+
+def compare(
+    plan: RestorePlan,
+    *,
+    planned_from: Cluster,
+    source: Cluster,
+    source_instances: Sequence[Instance],
+    copy: Cluster,
+    copy_instances: Sequence[Instance],
+) -> ReadBack:
+    """Compare the copy with the source, setting by setting. Pure."""
+    side = _Side(what="cluster", plan=plan, planned_from=planned_from.raw, source=source.raw, copy=copy.raw)
+    rows = [*_cluster_rows(side), *_tag_rows(side)]
+    by_name = {instance.identifier: instance.raw for instance in copy_instances}
+    sources = {instance.identifier: instance.raw for instance in source_instances}
+    calls = plan.calls_of("CreateDBInstance")
+    for call, like in zip(calls, planned_from.writer_first, strict=False):
+        name = call.request["DBInstanceIdentifier"]
+        if name not in by_name or like not in sources:
+            gone, where = (name, plan.target) if name not in by_name else (like, plan.source)
+            rows.append(_whole(name, like, name, "differs", f"{gone} is not in {where} any more"))
+            continue
+        rows += _instance_rows(
+            _Side(what=name, plan=plan, planned_from=sources[like], source=sources[like], copy=by_name[name]),
+            call.request,
+        )
+    for like in planned_from.writer_first[len(calls) :]:
+        rows.append(_whole("cluster", like, "", "as planned", "a copy has one instance"))
+    made = {call.request["DBInstanceIdentifier"] for call in calls}
+    for name in sorted(set(by_name) - made):
+        rows.append(_whole(name, "", name, "differs", "no call of the plan made it"))
+    return ReadBack(source=source.identifier, copy=copy.identifier, rows=tuple(rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """What one row is read from."""
+
+    what: str
+    plan: RestorePlan
+    planned_from: Described
+    source: Described
+    copy: Described
+
+    def row(self, member: str, read: Reader, verdict: Verdict, why: str = "") -> Compared:
+        return Compared(
+            what=self.what,
+            name=member,
+            source=_text(read(self.source)),
+            copy=_text(read(self.copy)),
+            verdict=verdict,
+            why=why,
+        )
+
+
+def _cluster_rows(side: _Side) -> list[Compared]:
+    restore, after = _requests(side.plan)
+    rows = [_settled(side, *entry, name, restore) for name, entry in settings.SENT.items()]
+    rows += [_settled(side, *entry, name, after) for name, entry in settings.AFTER.items()]
+    rows += [_password(side, *entry, name) for name, entry in settings.PASSWORD.items()]
+    rows += [_plain(side, member) for member in CARRIED]
+    rows += [_by_hand(side, member, note) for member, note in settings.BY_HAND.items()]
+    return rows
+
+
+def _instance_rows(side: _Side, request: Mapping[str, Any]) -> list[Compared]:
+    rows = [_settled(side, *entry, name, request) for name, entry in instance_settings.CREATED.items()]
+    rows += [_plain(side, member) for member in CARRIED_BY_INSTANCE]
+    rows += [_by_hand(side, member, note) for member, note in instance_settings.BY_HAND.items()]
+    return [*rows, *_tag_rows(side)]
+
+
+def _requests(plan: RestorePlan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what the call that makes the cluster sends, and what all changes after it send together."""
+    first, *others = (call for call in plan.calls if call.operation != "CreateDBInstance")
+    changes = [call.request for call in others if call.operation == "ModifyDBCluster"]
+    return dict(first.request), {name: value for request in changes for name, value in request.items()}
+
+
+def _settled(side: _Side, member: str, read: Reader, parameter: str, request: Mapping[str, Any]) -> Compared:
+    """Sort a setting that a call of the plan was to carry."""
+    then, here, there = (_level(member, read(one)) for one in (side.planned_from, side.source, side.copy))
+    sent = _level(member, request.get(parameter))
+    if here == there:
+        return side.row(member, read, "same")
+    if there == then:
+        return side.row(member, read, "as planned", "the source has been changed since the plan")
+    throw_away = side.plan.purpose == "copy"
+    if throw_away and parameter in _MAY_BE_LEFT_OUT and parameter not in request:
+        return side.row(member, read, "as planned", "left to AWS for a throw-away copy")
+    if member == "Port" and side.source.get("Endpoint") == side.copy.get("Endpoint"):
+        return side.row(member, read, "as planned", "two servers on one host cannot share a port")  # never on AWS
+    if there == sent and sent != then:
+        noted = [one.note for one in side.plan.settings if one.name == member and one.note]
+        return side.row(member, read, "as planned", noted[0] if noted else "the plan sends another value")
+    if parameter not in request and here is not None:
+        return side.row(member, read, "differs", "the plan did not carry it")
+    return side.row(member, read, "differs", "the copy has not what the plan sent")
+
+
+def _password(side: _Side, member: str, read: Reader, parameter: str) -> Compared:
+    """Compare the managed password: both have one or neither, never the same secret."""
+    if parameter != "ManageMasterUserPassword":
+        same = read(side.source) == read(side.copy)
+        why = "" if same else "the secret is encrypted with another key"
+        return side.row(f"{member}.KmsKeyId", read, "same" if same else "differs", why)
+    secrets = [(one.get(member) or {}).get("SecretArn") for one in (side.source, side.copy)]
+    shown = _same("SecretArn", inside=member)
+    if not any(secrets):
+        return side.row(member, shown, "same")
+    if not all(secrets):
+        return side.row(member, shown, "differs", "only one of the two has a managed password")
+    if secrets[0] == secrets[1]:
+        return side.row(member, shown, "differs", "both use one secret: rotating it locks one of them out")
+    return side.row(member, shown, "as planned", "the copy has a managed password of its own")
+
+
+def _plain(side: _Side, member: str) -> Compared:
+    read = _same(member)
+    same = _level(member, read(side.source)) == _level(member, read(side.copy))
+    return side.row(member, read, "same" if same else "differs", "" if same else "a restore should carry it")
+
+
+def _by_hand(side: _Side, member: str, note: str) -> Compared:
+    read = _same(member)
+    here, there = (_level(member, read(one)) for one in (side.source, side.copy))
+    if here == there:
+        return side.row(member, read, "same")
+    if here is None:
+        return side.row(member, read, "differs", "the source has none")
+    return side.row(member, read, "as planned", f"by hand: {note}")
+
+
+def _tag_rows(side: _Side) -> list[Compared]:
+    """Compare the tags that are carried. The copy's own (recovery:…) come on top; the source's own are not shown."""
+    wanted = {tag["Key"]: tag["Value"] for tag in settings.carried_tags(side.planned_from)}
+    if side.what != "cluster":  # instances get the tags of the cluster, and may have had their own
+        wanted = {}
+    found = tags_of(side.copy)
+    rows = []
+    for name, value in wanted.items():
+        same = found.get(name) == value
+        rows.append(
+            Compared(
+                what=side.what,
+                name=f"tag {name}",
+                source=value,
+                copy=found.get(name, "—"),
+                verdict="same" if same else "differs",
+                why="" if same else "the plan sends this tag",
+            )
+        )
+    return rows
+
+
+def _whole(what: str, source: str, copy: str, verdict: Verdict, why: str) -> Compared:
+    return Compared(what=what, name="the instance", source=source or "—", copy=copy or "—", verdict=verdict, why=why)
+
+
+def _same(name: str, *, inside: str = "") -> Reader:
+    return lambda described: ((described.get(inside) or {}) if inside else described).get(name)
+
+
+def _level(member: str, value: Any) -> Any:
+    """Take for equal what AWS means as equal: off and absent, a default said and not said, lists in any order."""
+    if member in _DEFAULTS:
+        return None if value in (None, _DEFAULTS[member]) else value
+    if value in (None, "", 0, False) or value in ([], {}, *_OFF):
+        return None
+    if isinstance(value, (list, tuple)):
+        return sorted((_level(member, part) for part in value), key=repr)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _text(value: Any) -> str:
+    return "—" if value in (None, "", [], {}) else settings.brief(value)
