@@ -12,9 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
+
+from runbook_lib.backups import snapshot_from
+from runbook_lib.costs.bill import Bill
+from runbook_lib.costs.estate import Estate
+from runbook_lib.costs.facts import Facts
+from runbook_lib.costs.months import Month
+from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
+from runbook_lib.costs.prices import shipped_prices
+from runbook_lib.costs.usage import Grid, Usage
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.control.aurora.clusters import register
 from runbook_lib.rehearsal.metering import Charge, Metering
+from tests import builders
 
 BYTES = 1024**3
 TOKYO_USD = 0.023
@@ -217,3 +228,55 @@ def _enter(made: World, ledger: Ledger) -> None:
 
 def _bytes(gib: Sequence[float | None], points: int = 1) -> list[float | None]:
     return [None if size is None else size * BYTES * points for size in gib]
+
+
+def facts_of(sims: Sequence[Sim], *, today: date, days: int = 60) -> Facts:
+    """Make a review's facts straight from the simulation, with no AWS between: for tests of what comes after."""
+    ledgers = [simulate(sim, today=today, days=days) for sim in sims]
+    first, now = today - timedelta(days=days - 1), datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
+
+    def grid(entries: Sequence[Sequence[float | None]]) -> Grid:
+        return np.array([[np.nan if size is None else size for size in row] for row in entries])
+
+    snapshots = [
+        snapshot_from(
+            {
+                "DBClusterSnapshotIdentifier": name,
+                "DBClusterSnapshotArn": f"arn:aws:rds:ap-northeast-1:123456789012:cluster-snapshot:{name}",
+                "DBClusterIdentifier": ledger.sim.name,
+                "SnapshotType": "manual",
+                "Status": "available",
+                "Engine": ledger.sim.engine,
+                "SnapshotCreateTime": datetime(taken.year, taken.month, taken.day, 1, 15, tzinfo=UTC),
+            }
+        )
+        for ledger in ledgers
+        for name, (taken, _) in ledger.alive.items()
+    ]
+    clusters = tuple(
+        builders.cluster(
+            DBClusterIdentifier=sim.name,
+            BackupRetentionPeriod=sim.retention,
+            TagList=[{"Key": key, "Value": value} for key, value in sim.tags.items()],
+        )
+        for sim in sims
+        if sim.deleted_days_ago is None
+    )
+    return Facts(
+        month=Month.holding(today),
+        now=now,
+        scope=tuple(sim.name for sim in sims),
+        estate=Estate(clusters=clusters, snapshots=tuple(snapshots), retained=()),
+        usage=Usage(
+            clusters=tuple(sim.name for sim in sims),
+            first=first,
+            settled=today - timedelta(days=2),
+            volume_gib=grid([ledger.volume for ledger in ledgers]),
+            used_gib=grid([ledger.used for ledger in ledgers]),
+            snapshot_gib=grid([[sum(size for _, size in day) for day in ledger.charged] for ledger in ledgers]),
+            billed_gib=grid([[billed(ledger, index) for index in range(days)] for ledger in ledgers]),
+            metrics_asked=4 * len(sims),
+        ),
+        prices=shipped_prices("ap-northeast-1", (AURORA_BACKUP, RDS_BACKUP)),
+        bill=Bill(note="No bill: Cost Explorer was not asked."),
+    )

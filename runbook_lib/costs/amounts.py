@@ -55,7 +55,7 @@ class Amounts:
     @property
     def last_column(self) -> int:
         """The last settled day's column."""
-        return max(0, min(self.usage.column(self.usage.settled), len(self.usage.days) - 1))
+        return int(max(0, min(self.usage.column(self.usage.settled), self.usage.volume_gib.shape[1] - 1)))
 
 
 def amounts(usage: Usage, held: tuple[Holding, ...], retention_days: Sequence[int]) -> Amounts:

@@ -21,7 +21,7 @@ from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.money import usd_text
 
 KEEP_TAGS = ("keep", "do-not-delete", "donotdelete", "hold", "legal-hold", "retain", "retain-until", "protected")
-MOST_AT_ONCE = 300
+MOST_AT_ONCE = 100
 """A plan that nobody can read is not read: the dearest come first, the rest are for the next one."""
 _NO = ("", "no", "false", "0", "off")
 

@@ -88,6 +88,7 @@ def retention_costs(
     """
     volume = carried_forward(found.usage.volume_gib)
     rows = {name: row for row, name in enumerate(found.usage.clusters)}
+    last, day = found.last_column, found.usage.settled
     by_cluster: dict[str, list[Holding]] = {}
     for holding in held:
         by_cluster.setdefault(holding.snapshot.cluster, []).append(holding)
@@ -95,8 +96,8 @@ def retention_costs(
         rate.cluster: tuple(
             RetentionCost(
                 retention_days=days,
-                automated_usd=_automated_gib(rate, volume[rows[rate.cluster]], found.last_column, days) * usd_gib_month,
-                snapshots_usd=_outside_gib(by_cluster.get(rate.cluster, ()), found.usage.settled, days) * usd_gib_month,
+                automated_usd=_automated_gib(rate, volume[rows[rate.cluster]], last, days) * usd_gib_month,
+                snapshots_usd=_outside_gib(by_cluster.get(rate.cluster, ()), day, days) * usd_gib_month,
             )
             for days in RETENTIONS
         )

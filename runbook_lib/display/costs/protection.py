@@ -44,8 +44,7 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
         shades = np.sqrt(grid.usd)
         image = axes.imshow(shades, cmap="cividis_r", aspect="auto", vmin=0, vmax=max(shades.max(), 1e-9))
         for index, usd in np.ndenumerate(grid.usd):
-            red, green, blue, _ = image.cmap(image.norm(shades[index]))
-            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
+            ink = _ink_on(image.cmap(image.norm(shades[index])))
             axes.text(index[1], index[0], _cell(float(usd)), ha="center", va="center", fontsize=9, color=ink)
         frame: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 3.5}
         inner: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.2}
@@ -60,6 +59,13 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
 
     title = "What does protection cost by retention, and by snapshots? (USD a month)"
     return draw(paint, title=title, words=words, height_in=4.4)
+
+
+def _ink_on(shade: tuple[float, float, float, float]) -> str:
+    """Give the ink that stands out more: relative luminance and contrast as WCAG 2 defines them."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in shade[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "white"
 
 
 def _cell(usd: float) -> str:
