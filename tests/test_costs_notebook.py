@@ -78,7 +78,7 @@ def test_a_snapshots_bytes_left_out_of_the_bill_turn_the_month_red_and_name_the_
     assert before.bill_is_off
     assert "the bill has 600.0 GB-months less than the metrics, $13.80 less" in before.verdict
     assert last_year.billed_gib_months == pytest.approx(last_year.metrics_gib_months - 600, rel=1e-6)
-    sheet = show.bill_sheet(review, anomaly_usd=5, anomaly_percent=20)
+    sheet = show.bill_sheet(review, anomaly="$5 and 20%")
     assert "do not agree" in sheet.headline
     assert "bad" in sheet.tables[0].marks.values()
     outlook = costs.look_ahead(session, review, keep_days=10_000)

@@ -10,7 +10,7 @@ import pytest
 
 from runbook_lib import costs
 from runbook_lib.aws import connect
-from runbook_lib.costs.anomalies import anomalies
+from runbook_lib.costs.anomalies import anomalies, thresholds
 from runbook_lib.costs.bill import moves_until
 from runbook_lib.costs.holdings import holdings
 from runbook_lib.costs.months import Month
@@ -152,7 +152,7 @@ def test_no_credentials_for_bill_and_prices_still_gives_the_review_and_says_what
     said = str(show.headline_sheet(review))
     assert "does not allow pricing:GetProducts" in said
     assert "No bill: AWS does not allow ce:GetCostAndUsage" in said
-    assert "Rule and metrics agree" in show.bill_sheet(review, anomaly_usd=5, anomaly_percent=20).headline
+    assert "Rule and metrics agree" in show.bill_sheet(review, anomaly="$5 and 20%").headline
 
 
 def test_denied_metrics_are_an_error_and_never_nothing_found(fresh, session):
@@ -281,14 +281,22 @@ def test_a_longer_retention_that_frees_snapshots_is_proposed_and_a_shorter_one_n
 
 def test_a_load_is_told_on_its_first_day_only_and_only_above_both_thresholds(review):
 
-    def hits(usd, part):
-        found = anomalies(review.amounts, review.month.month, usd_gib_month=0.023, at_least_usd=usd, at_least_part=part)
+    def hits(text):
+        found = anomalies(review.amounts, review.month.month, usd_gib_month=0.023, at_least=thresholds(text))
         return [(hit.cluster, hit.day, hit.part) for hit in found]
 
-    assert ("staging-db", date(2026, 11, 13), "automated") in hits(5, 0.2)
-    assert [hit for hit in hits(5, 0.2) if hit[0] == "staging-db"] == [("staging-db", date(2026, 11, 13), "automated")]
-    assert not [hit for hit in hits(1000, 0.2) if hit[0] == "staging-db"]
-    assert not [hit for hit in hits(5, 50) if hit[0] == "staging-db"]
+    assert ("staging-db", date(2026, 11, 13), "automated") in hits("$5 and 20%")
+    assert [hit for hit in hits("$5 and 20%") if hit[0] == "staging-db"] == [
+        ("staging-db", date(2026, 11, 13), "automated")
+    ]
+    assert not [hit for hit in hits("1000 USD and 20 %") if hit[0] == "staging-db"]
+    assert not [hit for hit in hits("$5 and 5000%") if hit[0] == "staging-db"]
+
+
+@pytest.mark.parametrize("text", ["", "5", "$5", "20%", "$5 or 20%", "much"])
+def test_thresholds_that_do_not_say_both_are_refused(text):
+    with pytest.raises(InputRefused, match="does not say"):
+        thresholds(text)
 
 
 def test_one_cluster_or_several_can_be_asked_for_and_an_unknown_one_is_refused(fresh, session):
@@ -313,4 +321,4 @@ def test_the_owner_is_read_from_the_tag_in_any_case(review):
 def test_where_the_cap_is_reached_the_other_reading_is_said(review):
     october = next(entry for entry in compared(review) if entry.month == Month(2026, 10))
     assert october.other_reading_gib_months == pytest.approx(50, rel=0.05)  # one volume a day: what stays free
-    assert "cap can be read in two ways" in str(show.bill_sheet(review, anomaly_usd=5, anomaly_percent=20))
+    assert "cap can be read in two ways" in str(show.bill_sheet(review, anomaly="$5 and 20%"))

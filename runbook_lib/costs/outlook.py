@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.costs.advice import Advice, advice
-from runbook_lib.costs.cleanup import KEEP_TAGS, CleanupPlan
+from runbook_lib.costs.cleanup import CleanupPlan
 from runbook_lib.costs.deletion import propose_cleanup
 from runbook_lib.costs.review import Review, retentions
 from runbook_lib.costs.whatif import (
@@ -37,10 +37,8 @@ class Outlook:
         return together(self.costs.values())
 
 
-def look_ahead(session: AwsSession, review: Review, *, keep_days: int, keep_tags: str = "") -> Outlook:
+def look_ahead(session: AwsSession, review: Review, *, keep_days: int) -> Outlook:
     """Work out the alternatives, and plan the clean-up. Reads whom its candidates are shared with; changes nothing.
-
-    `keep_tags` are further tag names, separated by commas, that say to keep a snapshot.
 
     Raises:
         InputRefused: a number of days that would not keep anything.
@@ -54,14 +52,7 @@ def look_ahead(session: AwsSession, review: Review, *, keep_days: int, keep_tags
     retention = retentions(review)
     rates = changes(review.amounts, retention)
     costs = retention_costs(review.amounts, review.held, rates, usd_gib_month=usd)
-    plan = propose_cleanup(
-        session,
-        review.held,
-        keep_days=keep_days,
-        now=facts.now,
-        usd_gib_month=usd,
-        keep_tags=(*KEEP_TAGS, *(name.strip() for name in keep_tags.split(",") if name.strip())),
-    )
+    plan = propose_cleanup(session, review.held, keep_days=keep_days, now=facts.now, usd_gib_month=usd)
     by_name = dict(zip(review.amounts.usage.clusters, retention, strict=True))
     return Outlook(
         rates=rates,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runbook_lib.costs.anomalies import Anomaly, anomalies
+from runbook_lib.costs.anomalies import Anomaly, Thresholds, anomalies, thresholds
 from runbook_lib.costs.bill import USD_A_REQUEST, VIEWS
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.reconcile import TOLERANCE, Comparison, compare, listed_against_metric
 from runbook_lib.costs.review import Review
 from runbook_lib.display.stack import Stack
@@ -15,20 +14,14 @@ from runbook_lib.display.table import Table
 SHOWN_ANOMALIES = 20
 
 
-def bill_sheet(review: Review, *, anomaly_usd: float, anomaly_percent: float) -> Stack:
+def bill_sheet(review: Review, *, anomaly: str) -> Stack:
     """Hold rule, metrics and bill against each other, and list the days that rose beyond both thresholds."""
-    compared = comparisons(review)
-    hits = anomalies(
-        review.amounts,
-        review.month.month,
-        usd_gib_month=review.usd_gib_month,
-        at_least_usd=anomaly_usd,
-        at_least_part=anomaly_percent / 100,
-    )
+    compared, at_least = comparisons(review), thresholds(anomaly)
+    hits = anomalies(review.amounts, review.month.month, usd_gib_month=review.usd_gib_month, at_least=at_least)
     offer = f"With cost_explorer=True it is read in {VIEWS} requests at ${USD_A_REQUEST} each."
     return Stack(
         headline=verdict(review, compared),
-        tables=(_table(compared), _listed(review), _anomalies(hits, anomaly_usd, anomaly_percent)),
+        tables=(_table(compared), _listed(review), _anomalies(hits, at_least)),
         closing="" if review.facts.bill.months else f"{review.facts.bill.note} {offer}",
     )
 
@@ -114,7 +107,7 @@ def _listed(review: Review) -> Table:
     )
 
 
-def _anomalies(hits: Sequence[Anomaly], usd: float, percent: float) -> Table:
+def _anomalies(hits: Sequence[Anomaly], at_least: Thresholds) -> Table:
     rows = tuple(
         (
             str(hit.day),
@@ -129,7 +122,7 @@ def _anomalies(hits: Sequence[Anomaly], usd: float, percent: float) -> Table:
     )
     title = "Days that rose" if rows else "Days that rose: there are none"
     return Table(
-        title=f"{title} by {usd_text(usd)} a month and by {percent:g} % at least",
+        title=f"{title} by {at_least} at least",
         columns=(
             "day", "cluster", "what", "the week before, USD a month", "that day, USD a month", "rise, USD", "rise",
         ) if rows else (),
