@@ -6,6 +6,7 @@ The same notebook runs under plain papermill beside it; the table at the end of 
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,8 +46,8 @@ class Situation:
     plain: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _stops(signal: str) -> str:
-    return f"import os, signal, time\nos.kill(os.getppid(), signal.{signal})\ntime.sleep(600)"
+def _stops(name: str) -> str:
+    return f"import os, signal, time\nos.kill(os.getppid(), signal.{name})\ntime.sleep(600)"
 
 
 DONE = ("completed", "completed", "completed")
@@ -193,6 +194,27 @@ def test_a_run_whose_deadline_passes_before_its_first_cell_runs_none(tmp_path: P
     assert "deadline of 0.01 s has passed" in ran.stderr
     (entry,) = entries(Store(tmp_path / "store"))
     assert states(entry.folder / "record.ipynb") == ["never-ran"] * 3
+
+
+def test_a_signal_the_process_was_started_to_ignore_stays_ignored(tmp_path: Path) -> None:
+    """`nohup runbook run …` goes on when its terminal closes."""
+    notebook = write_notebook(tmp_path / "n.ipynb", "import os, signal\nos.kill(os.getppid(), signal.SIGHUP)", "2")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ran = run_cli("run", notebook, "--records", "store", cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_long_cell_shows_life(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "long.ipynb", "import time\ntime.sleep(1)")
+    seen: list[Progress] = []
+    limits = Limits(heartbeat_seconds=0.1)
+    run_notebook(notebook, parameters={}, store=Store(tmp_path / "store"), limits=limits, on_progress=seen.append)
+    beats = [progress for progress in seen if progress.heartbeat]
+    assert beats
+    assert 3 in {progress.cell for progress in beats}
 
 
 def _row(situation: Situation, code: int, folder: Path, plain: Path) -> list[str]:

@@ -17,8 +17,10 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from moto.sns.models import sns_backends
 
 from runbook_lib.errors import InputRefused, NotPublished
+from runbook_lib.records.notes import Notes
 from runbook_lib.records.publishing import Destination, publish, published_to
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import FILES, Store
@@ -191,6 +193,16 @@ def test_a_run_whose_s3_is_down_is_done_and_published_later(tmp_path: Path, s3: 
     assert s3.list_objects_v2(Bucket="records")["KeyCount"] == len(FILES)
     again = run_cli("records", "publish", "--records", tmp_path / "store", cwd=tmp_path)
     assert "Every record that was to be published is." in again.stdout
+
+
+def test_a_note_goes_to_an_sns_topic(s3: Any) -> None:
+    sns = boto3.client("sns", region_name="ap-northeast-1", endpoint_url=s3.meta.endpoint_url)
+    topic = sns.create_topic(Name="recovery")["TopicArn"]
+    notes = Notes([topic])
+    notes.send("restore ended: failed", {"incident": "INC-1", "missing": ""})
+    notes.close()
+    ((_, message, subject, *_),) = sns_backends["123456789012"]["ap-northeast-1"].topics[topic].sent_notifications
+    assert (message, subject) == ("restore ended: failed\nincident: INC-1", "restore ended: failed")
 
 
 def test_notes_are_sent_at_start_and_end_and_a_dead_address_does_not_matter(tmp_path: Path) -> None:

@@ -47,12 +47,14 @@ class Stop:
     def listening(self) -> Iterator[None]:
         """Hear the signals that end a process. Afterwards they mean again what they meant before.
 
-        Only the main thread may do so; elsewhere the signals stay with whoever has them.
+        Only the main thread may do so; elsewhere the signals stay with whoever has them. What this process was started
+        to ignore (`nohup`, a shell's background job) stays ignored.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before: dict[int, Any] = {number: signal.signal(number, self._heard) for number in _HEARD}
+        heard = [number for number in _HEARD if signal.getsignal(number) is not signal.SIG_IGN]
+        before: dict[int, Any] = {number: signal.signal(number, self._heard) for number in heard}
         try:
             yield
         finally:
