@@ -12,7 +12,7 @@ from runbook_lib.records.recording import Recording
 from runbook_lib.records.report import report_page
 
 if TYPE_CHECKING:
-    from runbook_lib.records.execution import TruthfulManager
+    from runbook_lib.records.keeping import TruthfulManager
 
 
 def finish(

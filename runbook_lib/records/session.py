@@ -21,7 +21,7 @@ from runbook_lib.records.recording import Recording
 from runbook_lib.records.signals import Stop
 
 if TYPE_CHECKING:
-    from runbook_lib.records.execution import TruthfulManager
+    from runbook_lib.records.keeping import TruthfulManager
     from runbook_lib.records.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,8 @@ class Run:
 
     def execute(self, nb: Any, **options: Any) -> TruthfulManager:
         """Run the cells of a prepared notebook. `options` are papermill's."""
-        from runbook_lib.records.execution import TruthfulClient, TruthfulManager
+        from runbook_lib.records.execution import TruthfulClient
+        from runbook_lib.records.keeping import TruthfulManager
 
         assert self._kernel is not None, "start_kernel comes first"
         warming = threading.Thread(target=_warm, daemon=True)

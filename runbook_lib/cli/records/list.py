@@ -58,7 +58,9 @@ def _table(found: list[Entry], *, now: datetime) -> Table:
     for name in ("started (UTC)", "notebook", "incident", "cluster", "outcome", "took", "run"):
         table.add_column(name, no_wrap=name in ("started (UTC)", "run", "outcome", "took"), overflow="fold")
     for entry in found:
-        took = seconds_text(entry.manifest.seconds) if entry.manifest else times.ago(entry.started, now=now)
+        took = seconds_text(entry.manifest.seconds) if entry.manifest else ""
+        if entry.outcome is Outcome.RUNNING:
+            took = f"began {times.ago(entry.started, now=now)}"
         colour = _COLOURS.get(entry.outcome, "red")
         table.add_row(
             f"{entry.started:%Y-%m-%d %H:%M:%S}",
