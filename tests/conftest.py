@@ -96,6 +96,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order below; it would begin with the largest group."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the told story last: it stays open to the end, and a process can hold only one rehearsal's AWS."""
+    items.sort(key=lambda item: "told" in getattr(item, "fixturenames", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show how each ending is recorded, beside what papermill alone records of the same notebook."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
