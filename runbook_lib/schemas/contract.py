@@ -105,7 +105,7 @@ def read_contract(path: Path) -> Contract:
         InputRefused: it cannot be read, is not YAML, or says something that no contract can say; with the place.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _here_or_above(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputRefused(
             f'The contract "{path}" cannot be read: {error.strerror}.', hint="Check `contract`."
@@ -123,3 +123,9 @@ def read_contract(path: Path) -> Contract:
             f'The contract "{path}" is wrong at {place}: {first["msg"]}.',
             hint=f"{error.error_count()} place(s) to mend; parameters/schemas.yml shows how one looks.",
         ) from error
+
+
+def _here_or_above(path: Path) -> Path:
+    """Find a relative path from the folder above too: JupyterLab runs a notebook in its folder, papermill does not."""
+    above = Path("..") / path
+    return above if not path.is_absolute() and not path.exists() and above.exists() else path

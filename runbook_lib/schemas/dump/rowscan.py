@@ -101,7 +101,7 @@ class RowScanner:
         np.bitwise_xor(block, np.uint8(0x2D), out=scratch)
         np.bitwise_or(scratch[1:], scratch[:-1], out=pairs[1:])
         pairs[0] = scratch[0]
-        if pairs.all():
+        if pairs.view(np.bool_).all():
             return found
         where = ~np.packbits(pairs, bitorder="little").view(_WORD)
         return where if found is None else found | where
@@ -109,6 +109,12 @@ class RowScanner:
 
 def _escaped(backslashes: Words, first: bool, *, last: int) -> tuple[Words, bool]:
     """Give the bits of the bytes that a backslash escapes, and whether the byte after `last` is one of them."""
+    follows = backslashes << _ONE
+    follows[1:] |= backslashes[:-1] >> _TOP
+    follows[0] |= _WORD(first)
+    if not (follows & backslashes).any():  # no backslash escapes another: each escapes what follows it
+        place, bit = divmod(last, 64)
+        return follows, bool(int(backslashes[place]) >> bit & 1)
     follows = backslashes << _ONE
     starts = backslashes & ~(follows | _EVEN)
     carry = np.empty(len(backslashes) + 1, _WORD)
