@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.rehearsal.control.policies import Wanted, is_allowed
+from runbook_lib.policy.evaluation import Wanted, is_allowed
 from tests.control_support import Stand, add_instance, cluster, plain_cluster, refused, settle, stand_in
 
 PREFIX = "arn:aws:rds:ap-northeast-1:123456789012"

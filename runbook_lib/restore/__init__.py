@@ -1,6 +1,7 @@
 """Restore to a second: the ways back, the plan, its approval and application, and the check of what came of it."""
 
 from runbook_lib.restore.application import Applied, Phase, apply
+from runbook_lib.restore.checks import Check, check_restore, require
 from runbook_lib.restore.plan import PlannedCall, RestorePlan, plan_restore, propose
 from runbook_lib.restore.readback import Compared, ReadBack, read_back
 from runbook_lib.restore.second import Candidate, Proposal, propose_second
@@ -11,6 +12,7 @@ from runbook_lib.restore.ways import Outlook, Way, reason, recommended, ways_bac
 __all__ = [
     "Applied",
     "Candidate",
+    "Check",
     "Compared",
     "Outlook",
     "Phase",
@@ -23,12 +25,14 @@ __all__ = [
     "Verification",
     "Way",
     "apply",
+    "check_restore",
     "plan_restore",
     "propose",
     "propose_second",
     "read_back",
     "reason",
     "recommended",
+    "require",
     "verify",
     "ways_back",
 ]

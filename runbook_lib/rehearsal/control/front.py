@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from runbook_lib.rehearsal.control.faults import Faults, Refusal
 from runbook_lib.rehearsal.control.request_log import Request, RequestLog
+from runbook_lib.rehearsal.control.simulation import Decision, written
 from runbook_lib.rehearsal.control.vault import Vault
 from runbook_lib.rehearsal.pricelist import Products
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 App = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 Check = Callable[[Request], Refusal | None]
+Simulated = Callable[[Request], Iterable[Decision]]
 
 # Signing names that are not boto3's names of the services.
 _BOTO_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
@@ -52,7 +54,15 @@ class Front:
     """A WSGI application around moto's."""
 
     def __init__(
-        self, inner: App, *, log: RequestLog, faults: Faults, permission: Check, prices: Products, vault: Vault
+        self,
+        inner: App,
+        *,
+        log: RequestLog,
+        faults: Faults,
+        permission: Check,
+        simulated: Simulated,
+        prices: Products,
+        vault: Vault,
     ) -> None:
         self._inner = inner
         self._prices = prices
@@ -60,6 +70,7 @@ class Front:
         self._log = log
         self._faults = faults
         self._permission = permission
+        self._simulated = simulated
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -86,6 +97,12 @@ class Front:
             return _send(start_response, f"{status} Answered", json.dumps(answer), kind=_JSON)
         if str(request) == "backup:ListRecoveryPointsByResource":  # nor this operation
             return _send(start_response, "200 OK", json.dumps(self._vault.answer(request.parameters)), kind=_JSON)
+        if str(request) == "iam:SimulatePrincipalPolicy":  # moto's knows neither resources nor conditions
+            try:
+                return _send(start_response, "200 OK", written(self._simulated(request)), kind=_XML)
+            except KeyError as error:
+                unknown = Refusal(code="NoSuchEntity", message=f"There is no principal {error}.", status=404)
+                return _answer(start_response, request, unknown)
         try:
             return list(self._inner(environ, start_response))
         except NotImplementedError:

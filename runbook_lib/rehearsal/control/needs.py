@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runbook_lib.policy.evaluation import Wanted
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
-from runbook_lib.rehearsal.control.policies import Wanted
 from runbook_lib.rehearsal.control.request_log import Request
 
 # Parameter -> type of the RDS resource it names. `og` stands beside: every cluster has the default option group.

@@ -79,6 +79,7 @@ class ControlPlane:
             log=self.requests,
             faults=self.faults,
             permission=self.permissions.refusal_of,
+            simulated=self.permissions.simulated,
             prices=self.prices,
             vault=self.vault,
         )

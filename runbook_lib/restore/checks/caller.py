@@ -1,0 +1,172 @@
+"""Who acts, in which account, and whether each call ahead is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from runbook_lib.aws import AwsSession, Identity, declare
+from runbook_lib.aws.calls import declared
+from runbook_lib.clusters import TAG_PREFIX, Cluster
+from runbook_lib.errors import AccessDenied, CredentialsRefused, RunbookError
+from runbook_lib.looking import could_not
+from runbook_lib.policy.needs import Need, needs_of_call, place_of, reading_a_secret, together
+from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
+from runbook_lib.restore.plan import RestorePlan
+
+SIMULATE = declare("iam", "SimulatePrincipalPolicy", items="EvaluationResults")
+GET_ROLE = declare("iam", "GetRole")
+
+_SUBJECT = "permissions"
+# Needed only where a secret is under a key of the customer's, which nobody can tell without reading the secret.
+_PERHAPS = ("kms:Decrypt",)
+
+
+def check_account(identity: Identity, source: Cluster, *, account: str) -> Check:
+    """Compare the caller's account with the expected one, and with the source's."""
+    subject, owner = "account", source.arn.split(":")[4]
+    wanted = account.strip().replace("-", "")
+    if wanted and wanted != identity.account:
+        return bad(
+            subject,
+            f"The caller is in account {identity.account}, and {wanted} is expected.",
+            "Choose the other profile, or correct `account`.",
+        )
+    if owner != identity.account:
+        return bad(
+            subject,
+            f"The source belongs to account {owner}, the caller to {identity.account}.",
+            "A restore is made in the source's own account: choose its profile.",
+        )
+    if not wanted:
+        return ok(subject, f"{identity.arn} in account {identity.account}; no `account` was given to compare with.")
+    return ok(subject, f"{identity.arn} in account {identity.account}, as expected.")
+
+
+def needs_of_plan(plan: RestorePlan, source: Cluster, *, key: str = "", secret: str = "") -> tuple[Need, ...]:
+    """Give every permission that the calls ahead need, in order; `key` is the customer's KMS key, if it is one."""
+    own = {f"{TAG_PREFIX}plan": plan.id, f"{TAG_PREFIX}run": "run"}
+    sent = {tag["Key"]: tag["Value"] for call in plan.calls for tag in call.request.get("Tags") or ()}
+    target = place_of(source.arn, tags={}).arn("rds", f"cluster:{plan.target}")
+    place = place_of(source.arn, tags=own, held={source.arn: source.tags, target: sent | own}, key=key)
+    made = set[str]()
+    found: list[Need] = []
+    for call in plan.calls:
+        # what does not exist yet has no tags when AWS decides on making it
+        known = place_of(source.arn, tags=own, held={source.arn: source.tags}, key=key) if not made else place
+        found += needs_of_call(call.operation, call.request, place=known)
+        made.add(call.operation)
+    read = secret or source.secret_arn
+    if read.startswith("arn:"):
+        found += reading_a_secret(read, place=place)
+    if any(call.request.get("ManageMasterUserPassword") for call in plan.calls):
+        found += reading_a_secret(place.arn("secretsmanager", "secret:rds!cluster-new"), place=place)
+    return tuple(found)
+
+
+def reads_of_the_checks() -> tuple[Need, ...]:
+    """Give the permissions of every look-up of the checks themselves; none of them changes anything."""
+    services = ("rds", "ec2", "kms", "iam", "glue")
+    actions = {
+        permission
+        for call in declared()
+        if call.service in services and not call.mutates and call.operation in _LOOK_UPS
+        for permission in call.permissions
+    }
+    return tuple(Need(action=action) for action in sorted(actions))
+
+
+_LOOK_UPS = {
+    "DescribeDBClusters", "DescribeDBInstances", "DescribeAccountAttributes", "DescribeDBClusterParameterGroups",
+    "DescribeDBParameterGroups", "DescribeDBSubnetGroups", "DescribeDBClusterParameters", "DescribeDBEngineVersions",
+    "DescribeOrderableDBInstanceOptions", "DescribeSecurityGroups", "DescribeKey", "SimulatePrincipalPolicy",
+    "GetRole", "GetTriggers",
+}  # fmt: skip
+
+
+def check_permissions(session: AwsSession, identity: Identity, needs: tuple[Need, ...], *, source: Cluster) -> Check:
+    """Ask IAM whether the caller may do all this. IAM's simulation knows no policy on the resource's side.
+
+    Raises:
+        CredentialsRefused: the caller is not known any more.
+    """
+    if identity.arn.endswith(":root"):
+        hint = "Use a role made for recoveries; `runbook policy` prints its policy."
+        return warn(_SUBJECT, "The caller is the account's root user, whom no policy limits.", hint)
+    try:
+        principal = principal_of(session, identity)
+        if not principal:
+            return unknown(_SUBJECT, f"IAM cannot simulate the policies of {identity.arn}")
+        denied = dict.fromkeys(_denied(session, principal, needs))
+        looking = dict.fromkeys(_denied(session, principal, reads_of_the_checks()))
+    except CredentialsRefused:
+        raise
+    except RunbookError as error:
+        if isinstance(error, AccessDenied):
+            return unknown(_SUBJECT, f"What is allowed {could_not(error)} would let the checks see it")
+        return unknown(_SUBJECT, f"What is allowed {could_not(error)}")
+    return judge_permissions(tuple(denied), tuple(looking), asked=len(needs), source=source.arn)
+
+
+def judge_permissions(
+    denied: tuple[tuple[str, str], ...], looking: tuple[tuple[str, str], ...], *, asked: int, source: str
+) -> Check:
+    """Decide from what IAM denies: (action, resource) of the calls ahead, and of the checks' own look-ups."""
+    hint = f"`runbook policy restore_to_timestamp --source {source}` prints the whole policy."
+    hard = [one for one in denied if one[0] not in _PERHAPS]
+    if hard:
+        return bad(_SUBJECT, f"This caller may not {_listed(hard)}.", hint)
+    if soft := [*denied, *looking]:
+        return warn(_SUBJECT, f"Allowed are all calls ahead; not allowed is {_listed(soft)}.", hint)
+    return ok(_SUBJECT, f"IAM allows all {asked} permissions that the calls ahead need.")
+
+
+def _listed(denied: list[tuple[str, str]]) -> str:
+    by_action: dict[str, list[str]] = {}
+    for action, resource in denied:
+        by_action.setdefault(action, []).append(resource.split(":", 5)[-1] if resource != "*" else "")
+    return ", ".join(f"{action} on {' and '.join(on)}" if any(on) else action for action, on in by_action.items())
+
+
+def principal_of(session: AwsSession, identity: Identity) -> str:
+    """Give the ARN that IAM knows the caller by, empty for one whose policies it cannot simulate.
+
+    STS names an assumed role without its path, so a role with a path (IAM Identity Center's) must be looked up.
+    """
+    head, _, rest = identity.arn.partition(":assumed-role/")
+    if not rest:
+        return "" if ":federated-user/" in identity.arn else identity.arn
+    role = rest.split("/")[0]
+    if role.startswith("AWSReservedSSO_"):
+        return str(GET_ROLE(session, RoleName=role)["Role"]["Arn"])
+    return f"{head.rpartition('::')[0].replace(':sts', ':iam')}::{identity.account}:role/{role}"
+
+
+def _denied(session: AwsSession, principal: str, needs: tuple[Need, ...]) -> Iterator[tuple[str, str]]:
+    for question in together(needs):
+        entries = [
+            {"ContextKeyName": name, "ContextKeyValues": list(values), "ContextKeyType": _type_of(name)}
+            for name, values in question.context.items()
+        ]
+        for result in SIMULATE.pages(
+            session,
+            PolicySourceArn=principal,
+            ActionNames=list(question.actions),
+            ResourceArns=list(question.resources),
+            ContextEntries=entries,
+        ):
+            yield from _denials(result)
+
+
+def _type_of(key: str) -> str:
+    return {"aws:TagKeys": "stringList", "kms:GrantIsForAWSResource": "boolean"}.get(key, "string")
+
+
+def _denials(result: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    action = str(result["EvalActionName"])
+    specific = result.get("ResourceSpecificResults") or ()
+    assert isinstance(specific, (list, tuple))
+    for one in specific:
+        if one["EvalResourceDecision"] != "allowed":
+            yield action, str(one["EvalResourceName"])
+    if not specific and result["EvalDecision"] != "allowed":
+        yield action, str(result.get("EvalResourceName") or "*")

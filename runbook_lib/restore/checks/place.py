@@ -1,0 +1,121 @@
+"""Is everything there that the calls name: parameter groups, subnet group, security groups, key?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from runbook_lib.aws import AwsCall, AwsSession, declare
+from runbook_lib.clusters import Cluster
+from runbook_lib.errors import NotFound
+from runbook_lib.looking import Seen, look
+from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
+from runbook_lib.restore.plan import RestorePlan
+
+CLUSTER_GROUPS = declare("rds", "DescribeDBClusterParameterGroups", items="DBClusterParameterGroups")
+INSTANCE_GROUPS = declare("rds", "DescribeDBParameterGroups", items="DBParameterGroups")
+SUBNET_GROUPS = declare("rds", "DescribeDBSubnetGroups", items="DBSubnetGroups")
+SECURITY_GROUPS = declare("ec2", "DescribeSecurityGroups", items="SecurityGroups")
+DESCRIBE_KEY = declare("kms", "DescribeKey")
+
+_GROUPS: dict[str, tuple[AwsCall, str]] = {
+    # parameter of a planned call: how to look it up, what it is
+    "DBClusterParameterGroupName": (CLUSTER_GROUPS, "cluster parameter group"),
+    "DBParameterGroupName": (INSTANCE_GROUPS, "instance parameter group"),
+    "DBSubnetGroupName": (SUBNET_GROUPS, "subnet group"),
+}
+
+
+def check_groups(session: AwsSession, plan: RestorePlan) -> Check:
+    """Tell whether the parameter groups and the subnet group of the plan exist."""
+    named = {
+        (parameter, str(call.request[parameter]))
+        for call in plan.calls
+        for parameter in _GROUPS
+        if call.request.get(parameter)
+    }
+    missing = look(
+        lambda: [(_GROUPS[kind][1], name) for kind, name in sorted(named) if not _there(session, kind, name)]
+    )
+    return judge_groups(missing, count=len(named))
+
+
+def _there(session: AwsSession, parameter: str, name: str) -> bool:
+    call, _ = _GROUPS[parameter]
+    try:
+        return bool(call(session, **{parameter: name})[call.items])
+    except NotFound:
+        return False
+
+
+def judge_groups(missing: Seen[tuple[str, str]], *, count: int) -> Check:
+    """Decide from the groups that are missing, each with what it is."""
+    subject = "parameter and subnet groups"
+    if missing.why_not:
+        return unknown(subject, f"Whether they exist {missing.why_not}")
+    if missing:
+        listed = ", ".join(f"{kind} {name}" for kind, name in missing)
+        return bad(subject, f"Not there any more: {listed}.", "Make it again as it was, or change it on the source.")
+    return ok(subject, f"All {count} that the plan names exist.")
+
+
+def check_security_groups(session: AwsSession, plan: RestorePlan) -> Check:
+    """Tell whether the security groups exist, and whether they are more than the VPC's default."""
+    wanted = [group for call in plan.calls for group in call.request.get("VpcSecurityGroupIds") or ()]
+    if not wanted:
+        return judge_security_groups(wanted, Seen())
+    filters = [{"Name": "group-id", "Values": wanted}]
+    return judge_security_groups(wanted, look(lambda: SECURITY_GROUPS.pages(session, Filters=filters)))
+
+
+def judge_security_groups(wanted: list[str], found: Seen[dict[str, Any]]) -> Check:
+    """Decide from the groups that the plan sends and EC2's description of those that exist."""
+    subject = "security groups"
+    if found.why_not:
+        return unknown(subject, f"Whether they exist {found.why_not}")
+    if missing := [name for name in wanted if name not in {group["GroupId"] for group in found}]:
+        return bad(subject, f"Not there any more: {', '.join(missing)}.", "Correct the groups of the source.")
+    if all(group.get("GroupName") == "default" for group in found):
+        return warn(
+            subject,
+            "The copy gets only the VPC's default security group: applications may not reach it, others may.",
+            "Give the copy the right group afterwards (ModifyDBCluster, VpcSecurityGroupIds).",
+        )
+    return ok(subject, ", ".join(f"{group.get('GroupName')} ({group['GroupId']})" for group in found) + ".")
+
+
+def key_of(session: AwsSession, source: Cluster) -> Seen[Mapping[str, Any]]:
+    """Read the KMS key of the data; nothing when it is not encrypted."""
+    name = str(source.raw.get("KmsKeyId") or "")
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        if name:
+            try:
+                yield DESCRIBE_KEY(session, KeyId=name)["KeyMetadata"]
+            except NotFound:
+                yield {"Arn": name, "KeyState": "missing"}
+
+    described: Callable[[], Iterator[Mapping[str, Any]]] = read
+    return look(described)
+
+
+def customers_own(key: Seen[Mapping[str, Any]]) -> str:
+    """Give the ARN of the key if it is one of the customer's own: only then the caller needs its grant."""
+    return next((str(one.get("Arn", "")) for one in key if one.get("KeyManager") == "CUSTOMER"), "")
+
+
+def check_key(source: Cluster, key: Seen[Mapping[str, Any]]) -> Check:
+    """Decide from the key's state. A restore stays under the source's key."""
+    subject = "KMS key"
+    if key.why_not:
+        return unknown(subject, f"Whether it can be used {key.why_not}")
+    if not key:
+        return ok(subject, f"{source.identifier} is not encrypted; no key is needed.")
+    state, arn = key[0].get("KeyState", ""), key[0].get("Arn", "")
+    if state != "Enabled":
+        return bad(
+            subject,
+            f"The key {arn} is {state or 'in an unknown state'}.",
+            "Enable it, or cancel its deletion, before anything else: without it the data and its backups are lost.",
+        )
+    return ok(subject, f"{arn} is enabled.")
