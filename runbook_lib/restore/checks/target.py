@@ -25,13 +25,13 @@ def check_window(plan: RestorePlan, source: Cluster, *, now: datetime) -> Check:
     if source.window is None:
         return unknown(subject, f"AWS gives no restorable times while the source is {source.status}")
     earliest, latest = source.window.earliest, source.window.latest
-    if not earliest <= plan.moment <= latest:
+    if not earliest.replace(microsecond=0) <= plan.moment <= latest:  # a restore is to a whole second
         return bad(
             subject,
             f"{at} cannot be restored: the window is {iso(earliest)} to {iso(latest)}.",
             "Choose a moment inside it, or another way back in inspect_backups.",
         )
-    left = plan.moment - earliest
+    left = max(timedelta(0), plan.moment - earliest)
     if left < _SOON:
         return warn(
             subject,
