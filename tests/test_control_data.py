@@ -44,10 +44,10 @@ class Real:
 
 
 @pytest.fixture(scope="module")
-def real(plane: DataPlane) -> Iterator[Real]:
-    control = ControlPlane(plane, pace=brisk())
+def real(shared_plane: DataPlane) -> Iterator[Real]:
+    control = ControlPlane(shared_plane, pace=brisk())
     with control:
-        yield Real(Stand(control, None), plane)
+        yield Real(Stand(control, None), shared_plane)
 
 
 def endpoint(found: dict[str, Any]) -> Endpoint:
