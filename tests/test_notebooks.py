@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_it_is_short_and_does_no_work_of_its_own(path: Path) -> None:
         kinds = (ast.FunctionDef, ast.For, ast.While, ast.ClassDef, ast.Lambda)
         assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(text))), cell["id"]
     assert max(sizes) <= 12
-    assert sorted(sizes)[len(sizes) // 2] <= 5
+    assert median(sizes) <= 5
 
 
 @each_notebook

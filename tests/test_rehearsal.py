@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import restore
+from runbook_lib.backups import list_snapshots
 from runbook_lib.clusters import Cluster, find_cluster, instances_of
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import ApprovalRefused, InputRefused
@@ -33,7 +34,8 @@ def source_of(told: Told) -> Cluster:
 
 def plan_for(told: Told, at: str, *, purpose: str = "copy", target: str = "") -> RestorePlan:
     asked = AskedTime(text="", moment=told.story.moments[at])
-    return restore.propose(told.session, source_of(told), asked=asked, now=utc_now(), purpose=purpose, target=target)
+    choices = restore.Choices(purpose=purpose, target=target)
+    return restore.propose(told.session, source_of(told), asked=asked, now=utc_now(), choices=choices)
 
 
 def proof_of(told: Told, identifier: str) -> EstateProof:
@@ -83,6 +85,20 @@ def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) ->
     found = proof_of(told, plan.target)
     assert differences(told.story.proofs[plan.moment], found) == ()
     assert differences(told.story.proofs[told.story.restore_point], found), "another second's proof must not fit"
+
+
+def test_a_snapshot_is_restored_through_the_same_plan_and_approval(told: Told) -> None:
+    """It should give what the data was at the snapshot, under the settings of the source."""
+    newest = list_snapshots(told.session, source_of(told))[-1]
+    choices = restore.Choices(restore_from=newest.identifier)
+    asked = parse_timestamp("latest", now=utc_now())
+    plan = restore.propose(told.session, source_of(told), asked=asked, now=utc_now(), choices=choices)
+    assert plan.calls[0].operation == "RestoreDBClusterFromSnapshot"
+    restore.apply(told.session, plan, approve=plan.id)
+    assert differences(told.story.proofs[plan.moment], proof_of(told, plan.target)) == ()
+    copy, source = find_cluster(told.session, plan.target), source_of(told)
+    assert copy.engine_version == source.engine_version
+    assert copy.raw["DBClusterParameterGroup"] == source.raw["DBClusterParameterGroup"]
 
 
 def test_what_is_verified_is_what_the_copy_holds(told: Told) -> None:

@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from runbook_lib.errors import InputRefused
-from runbook_lib.restore import RestorePlan, plan_restore
+from runbook_lib.restore import Choices, RestorePlan, plan_restore
+from runbook_lib.restore.origins import from_time
 from tests.builders import NOW, asked, cluster, instance
 
 MOMENT = NOW - timedelta(hours=2)
 
 
 def plan(purpose: str = "copy", target: str = "", later: int = 0, **members: Any) -> RestorePlan:
-    return plan_restore(
+    origin = from_time(
         cluster(**members),
         instances=[instance(1), instance(2)],
         asked=asked(MOMENT),
         now=NOW + timedelta(seconds=later),
-        purpose=purpose,
-        target=target,
     )
+    return plan_restore(origin, choices=Choices(purpose=purpose, target=target))
 
 
 def test_the_same_plan_made_later_has_the_same_id() -> None:

@@ -42,10 +42,13 @@ class Identity:
 class AwsSession:
     """One region and one set of credentials. Make it with `connect`."""
 
-    def __init__(self, boto_session: boto3.Session, region: str, patience: Config = _PATIENCE) -> None:
+    def __init__(
+        self, boto_session: boto3.Session, region: str, patience: Config = _PATIENCE, *, profile: str = ""
+    ) -> None:
         self.region = region
         self._patience = patience
         self._session = boto_session
+        self._profile = profile
         self._client = lru_cache(maxsize=None)(self._make_client)
 
     def client(self, service: str, *, region: str = "") -> Any:
@@ -56,6 +59,20 @@ class AwsSession:
         with translated(service, "connect"):
             make: Any = self._session.client  # its stubs know services only as literals
             return make(service, region_name=region, config=self._patience)
+
+    def renew(self) -> bool:
+        """Read the credentials anew (profile files, single sign-on cache), as after signing in in another terminal.
+
+        False where they come from this process's environment variables, which nobody outside can change.
+        """
+        held = self._session.get_credentials()
+        if held is not None and held.method == "env":
+            return False
+        self._session = boto3.Session(
+            profile_name=self._profile or None, region_name=self.region, botocore_session=_botocore_session()
+        )
+        self._client.cache_clear()
+        return True
 
     def identity(self) -> Identity:
         """Ask AWS who we are; it needs no permission.
@@ -117,4 +134,4 @@ def connect(*, region: str = "", profile: str = "", attempts: int = 0) -> AwsSes
             hint='Check the spelling, for example "ap-northeast-1"; for a brand-new region update boto3.',
         )
     fewer = Config(retries={"mode": "standard", "total_max_attempts": attempts}) if attempts else None
-    return AwsSession(session, chosen, _PATIENCE.merge(fewer) if fewer else _PATIENCE)
+    return AwsSession(session, chosen, _PATIENCE.merge(fewer) if fewer else _PATIENCE, profile=profile)

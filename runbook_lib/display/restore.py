@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
+from runbook_lib.costs.prices import shipped_price
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -24,15 +26,31 @@ _HOW = {
 }
 
 
-def plan_sheet(plan: RestorePlan, *, approve: str, zone: ZoneInfo, now: datetime) -> Stack:
-    """Show everything the plan would do, and how to approve exactly that."""
+def plan_sheet(
+    plan: RestorePlan,
+    *,
+    approve: str,
+    zone: ZoneInfo,
+    now: datetime,
+    region: str = "",
+    past: Sequence[timedelta] = (),
+) -> Stack:
+    """Show everything the plan would do, and how to approve exactly that.
+
+    `past` are the durations of earlier restores of this cluster; `region` is where its price holds.
+    """
     facts = [
         ("restores", f"{plan.source} as it was at {full_text(plan.moment, zone=zone, now=now)}"),
+        ("from", plan.origin),
         ("into a new cluster", plan.target),
         ("for", _purpose(plan)),
         ("the source", "stays as it is: no call below names it as its target"),
+        ("will take", _estimate(past)),
+        ("costs", cost_text(plan, region)),
         ("plan id", plan.id),
     ]
+    if plan.note:
+        facts.insert(-1, ("mind", plan.note))
     return Stack(
         headline=f"Plan {plan.id}: {len(plan.calls)} AWS calls, none of them made yet",
         tables=(
@@ -49,6 +67,31 @@ def _purpose(plan: RestorePlan) -> str:
         days = duration_text(plan.expires_after)
         return f"looking and taking data from (copy): kept cheap, tagged to be deleted after {days}"
     return "taking the source's place (cutover): every instance and setting as at the source"
+
+
+def _estimate(past: Sequence[timedelta]) -> str:
+    if not past:
+        return "not known: there is no record of an earlier restore of this cluster (AWS says minutes to hours)"
+    if len(past) == 1:
+        return f"{duration_text(past[0])}, as the one earlier restore on record"
+    return f"{duration_text(min(past))} to {duration_text(max(past))}, as {len(past)} earlier restores on record"
+
+
+def cost_text(plan: RestorePlan, region: str) -> str:
+    """Say what the new cluster costs a day while it lives: instance-hours by list price, storage where it is known."""
+    classes = [call.request["DBInstanceClass"] for call in plan.calls_of("CreateDBInstance")]
+    optimized = plan.calls[0].request.get("StorageType") == "aurora-iopt1"
+    products = {name: aurora_instance(name, io_optimized=optimized) for name in classes}
+    try:
+        hourly = [shipped_price(region, products[name]) for name in classes]
+    except PriceNotFound as error:
+        return f"not known: {error.message}"
+    a_day = 24 * sum(price.usd for price in hourly)
+    running = f"{len(classes)} instance{'' if len(classes) == 1 else 's'} ({', '.join(sorted(set(classes)))})"
+    return (
+        f"${a_day:,.2f} a day for {running}, list price of {hourly[0].as_of}; "
+        "the storage of its whole volume comes on top while it lives"
+    )
 
 
 def _calls_table(plan: RestorePlan) -> Table:

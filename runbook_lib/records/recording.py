@@ -69,6 +69,7 @@ class Recording:
             events.RUN_ID_VARIABLE: self.run_id,
             events.INCIDENT_VARIABLE: self.incident,
             events.EVENTS_VARIABLE: str(self.path / stores.EVENTS),
+            stores.STORE_VARIABLE: str(self.path.parents[1]),  # where past restores are looked up
         }
 
     def event(self, event: str, **facts: Any) -> None:

@@ -136,9 +136,10 @@ class Server:
             "--loose-binlog-expire-logs-seconds=0",  # history is dated in the past: its age says nothing
             "--loose-log-bin-trust-function-creators=1",  # Aurora's binary log is off: no SUPER needed for a trigger
             "--sync-binlog=0",
+            "--loose-debug-no-sync=1",
             "--innodb-flush-log-at-trx-commit=2",  # survives the death of the process, which is all that happens here
             "--innodb-use-native-aio=0",  # no write may be under way outside the process while it is frozen
-            "--loose-innodb-flush-method=fsync",
+            "--loose-innodb-flush-method=nosync",
             "--innodb-buffer-pool-size=128M",
             "--innodb-log-file-size=64M" if self.engine.is_mariadb else "--loose-innodb-redo-log-capacity=64M",
             "--innodb-buffer-pool-dump-at-shutdown=0",

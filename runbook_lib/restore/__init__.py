@@ -2,7 +2,7 @@
 
 from runbook_lib.restore.application import Applied, Phase, apply
 from runbook_lib.restore.checks import Check, check_restore, require
-from runbook_lib.restore.plan import PlannedCall, RestorePlan, plan_restore, propose
+from runbook_lib.restore.plan import Choices, PlannedCall, RestorePlan, plan_restore, propose
 from runbook_lib.restore.readback import Compared, ReadBack, read_back
 from runbook_lib.restore.second import Candidate, Proposal, propose_second
 from runbook_lib.restore.settings import Setting
@@ -13,6 +13,7 @@ __all__ = [
     "Applied",
     "Candidate",
     "Check",
+    "Choices",
     "Compared",
     "Outlook",
     "Phase",

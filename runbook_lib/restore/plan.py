@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, instances_of
+from runbook_lib.clusters import ENGINE, TAG_PREFIX, Cluster
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.instance_settings import instance_request
+from runbook_lib.restore.origins import Origin, origin_text, read_origin
 from runbook_lib.restore.settings import (
     Setting,
     applied_after,
@@ -39,6 +40,21 @@ class PlannedCall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the person may choose about a restore; everything has a default.
+
+    `purpose` "copy" is for looking and taking data from: one instance, one day of backups, no deletion protection, to
+    be deleted after seven days. "cutover" is to take the source's place: every instance and setting as at the source.
+    `restore_from` names another origin than the cluster's own past, see `read_origin`.
+    """
+
+    purpose: str = "copy"
+    target: str = ""
+    restore_from: str = ""
+    instance_class: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestorePlan:
     """What would be done to what. Equal plans have equal ids, whenever they are made."""
 
@@ -52,6 +68,8 @@ class RestorePlan:
     settings: tuple[Setting, ...]
     expires_after: timedelta | None
     fingerprint: str = field(repr=False)
+    origin: str = ""
+    note: str = ""
 
     @property
     def id(self) -> str:
@@ -68,100 +86,97 @@ class RestorePlan:
 
 
 def propose(
-    session: AwsSession, cluster: Cluster, *, asked: AskedTime, now: datetime, purpose: str = "copy", target: str = ""
-) -> RestorePlan:
-    """Read what the plan needs beside the cluster, and make it. Calls nothing that changes anything."""
-    return plan_restore(
-        cluster,
-        instances=instances_of(session, cluster),
-        asked=asked,
-        now=now,
-        purpose=purpose,
-        target=target,
-    )
-
-
-def plan_restore(
-    cluster: Cluster,
+    session: AwsSession,
+    cluster: Cluster | None,
     *,
-    instances: Sequence[Instance],
     asked: AskedTime,
     now: datetime,
-    purpose: str = "copy",
-    target: str = "",
+    choices: Choices | None = None,
 ) -> RestorePlan:
-    """Decide the restore of a cluster to the asked moment, into a new cluster.
-
-    `purpose` "copy" is for looking and taking data from: one instance, one day of backups, no deletion protection, to
-    be deleted after seven days. "cutover" is to take the source's place: every instance and setting as at the source.
+    """Read what the plan needs beside the cluster, and make it. Calls nothing that changes anything.
 
     Raises:
-        InputRefused: a moment outside the window, an unusable name or purpose, a source that cannot be restored now.
+        NotFound, InputRefused: see `read_origin` and `plan_restore`.
     """
-    if purpose not in ("copy", "cutover"):
-        raise InputRefused(f'There is no purpose "{purpose}".', hint='Set `purpose` to "copy" or "cutover".')
-    if cluster.window is None:
-        raise InputRefused(
-            f'AWS gives no restorable times for "{cluster.identifier}" while it is {cluster.status}.',
-            hint="Wait until the cluster is available, or choose another way back in inspect_backups.",
-        )
-    if not instances:
-        raise InputRefused(
-            f'The cluster "{cluster.identifier}" has no instance to take the class of the new ones from.',
-            hint="Add an instance to the source, or name another cluster.",
-        )
-    moment = cluster.window.resolve(asked, now=now)
-    name = target_name(cluster.identifier, moment, wanted=target)
-    throw_away = purpose == "copy"
-    sent = sent_with_restore(cluster.raw, throw_away=throw_away)
-    after, password = applied_after(cluster.raw), managed_password(cluster.raw)
+    chosen = choices or Choices()
+    origin = read_origin(
+        session,
+        cluster,
+        asked=asked,
+        now=now,
+        restore_from=chosen.restore_from,
+    )
+    return plan_restore(origin, choices=chosen)
+
+
+def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePlan:
+    """Decide the restore into a new cluster.
+
+    Raises:
+        InputRefused: an unusable name or purpose, or no instance class is known.
+    """
+    chosen = choices or Choices()
+    if chosen.purpose not in ("copy", "cutover"):
+        raise InputRefused(f'There is no purpose "{chosen.purpose}".', hint='Set `purpose` to "copy" or "cutover".')
+    throw_away = chosen.purpose == "copy"
+    described = origin.described
+    name = target_name(origin.source, origin.moment, wanted=chosen.target)
+    sent = sent_with_restore(described, throw_away=throw_away)
+    after, password = applied_after(described), managed_password(described)
     tags = [
-        *carried_tags(cluster.raw),
-        {"Key": f"{TAG_PREFIX}source", "Value": cluster.identifier},
-        {"Key": f"{TAG_PREFIX}moment", "Value": iso(moment)},
-        {"Key": f"{TAG_PREFIX}purpose", "Value": purpose},
+        *carried_tags(described),
+        {"Key": f"{TAG_PREFIX}source", "Value": origin.source},
+        {"Key": f"{TAG_PREFIX}target", "Value": name},
+        {"Key": f"{TAG_PREFIX}moment", "Value": iso(origin.moment)},
+        {"Key": f"{TAG_PREFIX}purpose", "Value": chosen.purpose},
     ]
     restore = PlannedCall(
-        operation="RestoreDBClusterToPointInTime",
-        request={
-            "DBClusterIdentifier": name,
-            "SourceDBClusterIdentifier": cluster.identifier,
-            "RestoreType": "full-copy",
-            "RestoreToTime": moment,
-            "Tags": tags,
-            **sent,
-        },
-        why=f"make the new cluster with the data of {iso(moment)}",
+        operation=origin.operation,
+        request={"DBClusterIdentifier": name, **origin.request, "Tags": tags, **sent},
+        why=f"make the new cluster with the data of {iso(origin.moment)}",
     )
-    followed = [
-        PlannedCall(
-            operation="ModifyDBCluster",
-            request={"DBClusterIdentifier": name, "ApplyImmediately": True, **settings},
-            why=why,
-        )
-        for settings, why in (
-            (after, "apply what a restore does not take"),
-            (password, "give the copy a managed master password of its own: nobody may know the one of that second"),
-        )
-        if settings
-    ]
-    kept = instances[:1] if throw_away else instances
+    instances = _instances(origin, chosen)
     made = [
         _instance_call(instance, number, name, tags, throw_away=throw_away)
-        for number, instance in enumerate(kept, start=1)
+        for number, instance in enumerate(instances[:1] if throw_away else instances, start=1)
     ]
     return RestorePlan(
-        source=cluster.identifier,
-        source_arn=cluster.arn,
-        source_resource_id=cluster.resource_id,
+        source=origin.source,
+        source_arn=origin.source_arn,
+        source_resource_id=origin.resource_id,
+        origin=origin_text(origin),
+        note=origin.note,
         target=name,
-        moment=moment,
+        moment=origin.moment,
         purpose="copy" if throw_away else "cutover",
-        calls=(restore, *followed, *made),
-        settings=settings_table(cluster.raw, sent=sent, after=after | password, throw_away=throw_away),
+        calls=(
+            restore,
+            *_modify_call(name, after, "apply what a restore does not take"),
+            *made,
+            *_modify_call(name, password, "give it a managed master password of its own: who knows that second's?"),
+        ),
+        settings=settings_table(described, sent=sent, after=after | password, throw_away=throw_away),
         expires_after=timedelta(days=7) if throw_away else None,
-        fingerprint=fingerprint(cluster),
+        fingerprint=fingerprint(described),
     )
+
+
+def _instances(origin: Origin, choices: Choices) -> tuple[Mapping[str, Any], ...]:
+    found = origin.instances or (({"Engine": ENGINE},) if choices.instance_class else ())
+    if not found:
+        raise InputRefused(
+            f"Nothing says which class the instances of {origin.source} had.",
+            hint='Set `instance_class`, for example "db.r6g.large".',
+        )
+    chosen = {"DBInstanceClass": choices.instance_class} if choices.instance_class else {}
+    return tuple({**described, **chosen} for described in found)
+
+
+def _modify_call(name: str, settings: Mapping[str, Any], why: str) -> tuple[PlannedCall, ...]:
+    if not settings:
+        return ()
+    request = {"DBClusterIdentifier": name, "ApplyImmediately": True, **settings}
+    return (PlannedCall(operation="ModifyDBCluster", request=request, why=why),)
 
 
 def target_name(source: str, moment: datetime, *, wanted: str = "") -> str:
@@ -191,14 +206,14 @@ _VOLATILE = {
 }  # fmt: skip
 
 
-def fingerprint(cluster: Cluster) -> str:
+def fingerprint(described: Mapping[str, Any]) -> str:
     """Give a hash of what the source is set to, leaving out what changes by itself (statuses, times, sizes)."""
-    steady = {name: value for name, value in cluster.raw.items() if name not in _VOLATILE}
+    steady = {name: value for name, value in described.items() if name not in _VOLATILE}
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _instance_call(
-    instance: Instance, number: int, cluster: str, tags: list[dict[str, str]], *, throw_away: bool
+    instance: Mapping[str, Any], number: int, cluster: str, tags: list[dict[str, str]], *, throw_away: bool
 ) -> PlannedCall:
     return PlannedCall(
         operation="CreateDBInstance",
@@ -206,7 +221,7 @@ def _instance_call(
             "DBInstanceIdentifier": f"{cluster[: LONGEST_NAME - 3].rstrip('-')}-{number}",
             "DBClusterIdentifier": cluster,
             "Tags": tags,
-            **instance_request(instance.raw, throw_away=throw_away),
+            **instance_request(instance, throw_away=throw_away),
         },
         why="the writer: without an instance nobody can connect" if number == 1 else "a reader, as at the source",
     )

@@ -129,7 +129,10 @@ COPY_OVERRIDES: dict[str, Any] = {"DeletionProtection": False, "BackupRetentionP
 
 
 def sent_with_restore(described: Described, *, throw_away: bool) -> dict[str, Any]:
-    """Give the parameters of the restore call that carry the source's settings over."""
+    """Give the parameters of the restore call that carry the source's settings over.
+
+    RestoreDBClusterToPointInTime and RestoreDBClusterFromSnapshot take the same ones.
+    """
     found = _read(SENT, described) | (COPY_OVERRIDES if throw_away else {})
     return {name: value for name, value in found.items() if value is not None}
 
@@ -137,6 +140,12 @@ def sent_with_restore(described: Described, *, throw_away: bool) -> dict[str, An
 def applied_after(described: Described) -> dict[str, Any]:
     """Give the parameters of the ModifyDBCluster call that follows."""
     return _read(AFTER, described)
+
+
+def as_changed(described: Described, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a cluster already is as a ModifyDBCluster call with these parameters would make it."""
+    readers = {name: read for name, (_, read) in (AFTER | PASSWORD).items()}
+    return all(readers[name](described) == value for name, value in wanted.items() if name in readers)
 
 
 def managed_password(described: Described) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Verification:
         return tuple(sorted(rows, key=lambda row: (row.difference == "same count", row.table)))
 
 
-def verify(session: AwsSession, applied: Applied, *, source: Cluster, secret: str = "") -> Verification | None:
+def verify(session: AwsSession, applied: Applied, *, source: Cluster | None, secret: str = "") -> Verification | None:
     """Read the copy and the source, exactly. None when nothing was applied: there is nothing to verify.
 
     A copy with a managed master password is opened with its own secret. Any other is opened with the source's account:
@@ -74,16 +74,11 @@ def verify(session: AwsSession, applied: Applied, *, source: Cluster, secret: st
     if not applied.done:
         return None
     cluster = describe_cluster(session, applied.plan.target)
-    of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else secret or source.secret_arn)
+    account = secret or (source.secret_arn if source else "")
+    of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else account)
     version = _first_answer(cluster, of_copy)
     copy = take_inventory(lambda: open_database(cluster, of_copy))
-    found, trouble = None, ""
-    try:
-        of_source = credentials_for(session, source, secret=secret)
-        found = take_inventory(lambda: open_database(source, of_source))
-    except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
-        trouble = error.message
-        log.warning("the source could not be read: %s", trouble)
+    found, trouble = _read_source(session, source, secret)
     return Verification(
         cluster=cluster,
         server_version=version,
@@ -92,6 +87,17 @@ def verify(session: AwsSession, applied: Applied, *, source: Cluster, secret: st
         source_trouble=trouble,
         finished=utc_now(),
     )
+
+
+def _read_source(session: AwsSession, source: Cluster | None, secret: str) -> tuple[Inventory | None, str]:
+    if source is None:
+        return None, "the source cluster is gone"
+    try:
+        of_source = credentials_for(session, source, secret=secret)
+        return take_inventory(lambda: open_database(source, of_source)), ""
+    except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
+        log.warning("the source could not be read: %s", error.message)
+        return None, error.message
 
 
 def _first_answer(cluster: Cluster, credentials: Credentials) -> str:
