@@ -16,7 +16,7 @@ _COLUMNS = ("", "of", "setting", "source now", "copy now", "why")
 def readback_sheet(found: ReadBack | None) -> Stack:
     """Show the settings of the source and the copy side by side, the red ones first."""
     if found is None:
-        return Stack(headline="Nothing to read back: nothing was applied.")
+        return Stack(headline="Nothing to compare: nothing was applied, or the source is gone.")
     red, planned, same = found.of("differs"), found.of("as planned"), found.of("same")
     tables = [_table("Differs, and should not", red)] if red else []
     tables += [_table("Differs as planned", planned)] if planned else []

@@ -72,15 +72,17 @@ class ReadBack:
         return not self.of("differs")
 
 
-def read_back(session: AwsSession, applied: Applied, *, source: Cluster) -> ReadBack | None:
-    """Re-read the source and the copy and compare every setting. None when nothing was applied.
+def read_back(session: AwsSession, applied: Applied, *, source: Cluster | None) -> ReadBack | None:
+    """Re-read the source and the copy and compare every setting.
+
+    None when nothing was applied, or when the source is gone: then there is nothing to compare with.
 
     `source` is the cluster as the plan was made from it.
 
     Raises:
         NotFound: the copy is gone.
     """
-    if not applied.done:
+    if not applied.done or source is None:
         return None
     copy = describe_cluster(session, applied.plan.target)
     try:
