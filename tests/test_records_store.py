@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ class FillingDisk:
 
     def store(self, root: Path) -> Store:
         return Store(root, write=self.write, append=self.append)
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep rescued records in the test's own folder; its path is too long for sockets, which go elsewhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture

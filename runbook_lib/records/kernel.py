@@ -13,7 +13,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from runbook_lib.records.store import SCRATCH_PREFIX
+from runbook_lib.records.store import SCRATCH_PREFIX, scratch_root
 from runbook_lib.redaction.channel import CHANNEL_VARIABLE, SecretsChannel
 
 _PATIENCE_SECONDS = 10  # for what the kernel does at its exit
@@ -23,8 +23,7 @@ class Kernel:
     """One kernel process, its private folder (sockets, secrets channel, what it wrote to its own stderr)."""
 
     def __init__(self, *, run_id: str, kernel_name: str, environment: Mapping[str, str], cwd: Path | None) -> None:
-        # Socket paths may have 104 signs on macOS: the folder's name is kept short, under the system's own.
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{run_id}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{run_id}-", dir=scratch_root()))
         self.channel = SecretsChannel(self.folder)
         self._asked = False
         self._said = (self.folder / "stderr").open("w+b")

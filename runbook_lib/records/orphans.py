@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from runbook_lib.records.store import (
     UNFILED,
     RecordFolder,
     Store,
+    scratch_root,
 )
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
     chain.append_record(
         store, held, manifest.model_copy(update={"files": {name: file_of(each) for name, each in files.items()}})
     )
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}{run_id}-*"):
+    for left in scratch_root().glob(f"{SCRATCH_PREFIX}{run_id}-*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

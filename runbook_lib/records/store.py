@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -30,8 +31,18 @@ NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.js
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_LONGEST_SCRATCH_ROOT = 60
 _LOCK_ROOM = 4000  # below one block, so that writing it again needs no room
 _LEAST_FREE_BYTES = 64 << 20  # a record is a few MB; below this the disk is as good as full
+
+
+def scratch_root() -> Path:
+    """Give where private folders of runs lie: the system's temporary folder, unless its path is too long for sockets.
+
+    A socket's path may have 103 signs on macOS and 107 on Linux.
+    """
+    usual = Path(tempfile.gettempdir())
+    return usual if len(str(usual)) <= _LONGEST_SCRATCH_ROOT else Path("/tmp")  # noqa: S108 # mkdtemp makes it private
 
 
 def new_run_id() -> str:
