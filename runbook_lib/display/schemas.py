@@ -15,7 +15,7 @@ from runbook_lib.schemas.cleanup import DropPlan
 from runbook_lib.schemas.dropping import Dropped, DropVerification
 from runbook_lib.schemas.facts import SchemaFacts, Survey
 from runbook_lib.schemas.profile import Profile
-from runbook_lib.schemas.verdicts import Advice, Verdict
+from runbook_lib.schemas.verdicts import Advice, SchemaVerdict, Verdict
 from runbook_lib.times import duration_text, utc_text
 
 SHOWN = 60
@@ -46,10 +46,8 @@ def inventory_sheet(audit: Audit, *, zone: ZoneInfo) -> Stack:
     parts = [
         Table(
             title="Every schema outside the server's own",
-            columns=(
-                "schema", "tables", "with rows", "views", "routines", "triggers", "events", "engines", "size, MiB",
-                "rows (estimate)", "last written", "reads", "writes", "granted to", "refers to", "referred to by",
-            ),
+            columns=("schema", "tables", "with rows", "other objects", "engine", "size, MiB", "rows (estimate)",
+                     "last written", "reads", "writes", "ties"),
             rows=rows,
             note=f"{since}With rows: each table was asked. — means that the server or this account cannot tell.",
         )
@@ -75,54 +73,74 @@ def _inventory_row(facts: SchemaFacts, survey: Survey, zone: ZoneInfo) -> tuple[
         facts.name,
         len(tables),
         len(facts.filled) if facts.all_empty is not None else None,
-        len(facts.views),
-        facts.count("ROUTINE"),
-        facts.count("TRIGGER"),
-        facts.count("EVENT"),
+        _others(facts),
         ", ".join(sorted({table.engine for table in tables if table.engine})),
         round(sum(table.size_bytes for table in tables) / _MIB, 2),
         sum(table.rows_estimate for table in tables),
         f"{written.astimezone(zone):%Y-%m-%d %H:%M}" if written else None,
         sum(table.reads or 0 for table in tables) if survey.counts_usage else None,
         sum(table.writes or 0 for table in tables) if survey.counts_usage else None,
-        _few(facts.grants),
-        _few(survey.references_from(facts.name)),
-        _few(survey.references_to(facts.name)),
+        _ties(facts, survey),
     )
+
+
+def _others(facts: SchemaFacts) -> str:
+    counts = [("views", len(facts.views))]
+    counts += [(f"{kind.lower()}s", facts.count(kind)) for kind in ("ROUTINE", "TRIGGER", "EVENT")]
+    return ", ".join(f"{number} {kind}" for kind, number in counts if number)
+
+
+def _ties(facts: SchemaFacts, survey: Survey) -> str:
+    ties = (
+        ("granted to", facts.grants),
+        ("refers to", survey.references_from(facts.name)),
+        ("referred to by", survey.references_to(facts.name)),
+    )
+    return "\n".join(f"{what} {_few(names)}" for what, names in ties if names)
 
 
 def _few(values: Sequence[str], most: int = 3) -> str:
     rest = len(values) - most
-    return "\n".join([*values[:most], *([f"and {rest} more"] if rest > 0 else [])])
+    return ", ".join(values[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def verdict_table(audit: Audit) -> Table:
     """Show what each schema is, on which evidence, and the one thing to do about it."""
     rows = tuple(
-        (v.schema, v.tables, v.filled, v.verdict.value, v.advice.value, "\n".join(v.evidence), v.ask)
+        (v.schema, f"{v.tables}, {v.filled} filled" if v.tables else "none", v.verdict.value, v.advice.value, _why(v))
         for v in audit.verdicts
     )
     return Table(
         title="What each schema is",
-        columns=("schema", "tables", "with rows", "verdict", "advice", "evidence", "whom or what to ask"),
+        columns=("schema", "tables", "verdict", "advice", "evidence, and whom or what to ask"),
         rows=rows,
         marks={index: _MARKS[verdict.verdict] for index, verdict in enumerate(audit.verdicts)},
         note="Advice is no approval: dropping goes through the plan below, and only with its proofs.",
     )
 
 
+def _why(verdict: SchemaVerdict) -> str:
+    return "\n".join([*verdict.evidence, *([f"ask: {verdict.ask}"] if verdict.ask else [])])
+
+
 def differences_table(audit: Audit) -> Table:
-    """Show where the server is not as the contract and dbt want it, what breaks the contract first."""
-    found = sorted(audit.differences, key=lambda difference: not difference.breaks)
-    kinds = Counter(difference.what for difference in found)
+    """Show where the server is not as the contract and dbt want it, like things together, what breaks it first."""
+    kinds = Counter(difference.what for difference in audit.differences)
+    groups: dict[tuple[bool, str, str, str, str], list[str]] = {}
+    for found in sorted(audit.differences, key=lambda difference: not difference.breaks):
+        groups.setdefault((found.breaks, found.schema, found.what, found.detail, found.by), []).append(found.table)
+    shown = list(groups.items())[:SHOWN]
     by_dbt = f" and dbt's manifest of {audit.manifest.generated_at[:10]}" if audit.manifest else ""
     said = ", ".join(f"{number} × {what}" for what, number in kinds.items()) or "all is there"
     return Table(
         title=f"Against the contract{by_dbt}: {said}",
-        columns=("schema", "table", "what", "detail", "says"),
-        rows=tuple((d.schema, d.table, d.what, d.detail, d.by) for d in found[:SHOWN]),
-        marks={index: "bad" if d.breaks else "warn" for index, d in enumerate(found[:SHOWN])},
-        left_out=max(0, len(found) - SHOWN),
+        columns=("schema", "what", "number", "tables", "detail", "says"),
+        rows=tuple(
+            (schema, what, len(tables), ", ".join(filter(None, tables)), detail, by)
+            for (_, schema, what, detail, by), tables in shown
+        ),
+        marks={index: "bad" if key[0] else "warn" for index, (key, _) in enumerate(shown)},
+        left_out=max(0, len(groups) - SHOWN),
     )
 
 
