@@ -11,6 +11,8 @@ the carries between words made whole-array operations.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,10 +29,24 @@ _STEP = 1 << 19  # bytes a turn: fewer and longer numpy calls win over the secon
 _SPECIAL = b';"`#*'
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What a turn has found out about its bytes; the rows of the next statement are usually among them."""
+
+    data: bytes
+    start: int
+    end: int
+    special: Words | None
+    backslashes: Words | None
+    strings: Words
+    escaped: bool
+
+
 class RowScanner:
     """Scans row data of the usual syntax: single-quoted strings, backslash escapes, delimiter `;`."""
 
     def __init__(self) -> None:
+        self._last: _Turn | None = None
         self._bytes = np.empty(_STEP, np.uint8)
         self._padded = np.zeros(_STEP, np.uint8)
         self._zeros = np.empty(_STEP, np.uint8)
@@ -42,6 +58,13 @@ class RowScanner:
         Gives (place, inside, escaped); the place is len(data) when all of it is row data, with the state there.
         """
         view = np.frombuffer(data, np.uint8)
+        turn = self._last
+        known = turn is not None and turn.data is data and turn.start < start < turn.end
+        if turn and known and not inside and not escaped and data[start - 1] != 0x5C:
+            found, inside, escaped = _reread(turn, start - turn.start)
+            if found >= 0:
+                return turn.start + found, False, False
+            start = turn.end
         while start < len(data):
             end = min(start + _STEP, len(data))
             block = view[start:end]
@@ -70,14 +93,9 @@ class RowScanner:
             odd = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
             return -1, inside ^ bool(odd), escaped
         strings = _between(quotes, inside)
-        stops = np.zeros_like(strings) if special is None else special & ~strings
-        if backslashes is not None:
-            stops |= backslashes & ~strings
-        if words := np.flatnonzero(stops)[:1].tolist():
-            word = words[0]
-            bits = int(stops[word])
-            return word * 64 + (bits & -bits).bit_length() - 1, False, False
-        return -1, bool(int(strings[-1]) >> 63), escaped
+        self._last = _Turn(data, start, end, special, backslashes, strings, escaped)
+        found = _first(_stops(special, backslashes, strings))
+        return (found, False, False) if found >= 0 else (-1, bool(int(strings[-1]) >> 63), escaped)
 
     def _where(self, block: npt.NDArray[np.uint8], byte: int) -> Words:
         """Give a bit a byte, set where the byte is found. An exclusive or and a pack are cheaper than a comparison."""
@@ -101,6 +119,35 @@ class RowScanner:
                 np.minimum(zeros, scratch, out=zeros)
                 found = True
         return ~np.packbits(zeros, bitorder="little").view(_WORD) if found else None
+
+
+def _stops(special: Words | None, backslashes: Words | None, strings: Words) -> Words:
+    """Give the bits of the special bytes outside strings, backslashes among them."""
+    if special is None:
+        assert backslashes is not None
+        return backslashes & ~strings
+    return (special if backslashes is None else special | backslashes) & ~strings
+
+
+def _first(bits: Words) -> int:
+    """Give the place of the first bit, -1 if none is set."""
+    words = np.flatnonzero(bits)[:1].tolist()
+    if not words:
+        return -1
+    word = int(bits[words[0]])
+    return int(words[0]) * 64 + (word & -word).bit_length() - 1
+
+
+def _reread(turn: _Turn, place: int) -> tuple[int, bool, bool]:
+    """Look from a place within a turn that lies outside strings; what the turn took it for does not matter."""
+    before, bit = divmod(place - 1, 64)
+    strings = ~turn.strings if int(turn.strings[before]) >> bit & 1 else turn.strings
+    stops = _stops(turn.special, turn.backslashes, strings)
+    word, bit = divmod(place, 64)
+    stops[:word] = 0
+    stops[word] &= _ALL << _WORD(bit)
+    found = _first(stops)
+    return (found, False, False) if found >= 0 else (-1, bool(int(strings[-1]) >> 63), turn.escaped)
 
 
 def _escaped(backslashes: Words, first: bool, *, last: int) -> tuple[Words, bool]:
