@@ -6,7 +6,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test lab lint format setup constraints clean
+.PHONY: help rehearse test lab lint format setup pictures constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ format: ## put the code into the one style
 
 setup: ## only the set-up
 	@$(SETUP) --engine
+
+pictures: ## the README's pictures, from a real rehearsal
+	@$(SETUP) --engine python scripts/pictures $(ARGS)
 
 constraints: ## pin every package anew in constraints.txt, at the newest versions that fit pyproject.toml
 	@scripts/pin
