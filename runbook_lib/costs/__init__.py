@@ -1,5 +1,6 @@
 """What backups really cost: AWS's billing rule, the facts it works on, prices, the bill, and what could be saved."""
 
+from runbook_lib.costs.alive import Alive, Spent, read_spent
 from runbook_lib.costs.cleanup import CleanupPlan
 from runbook_lib.costs.deletion import CleanupDone, apply_cleanup
 from runbook_lib.costs.export import Taken, take_along
@@ -8,15 +9,18 @@ from runbook_lib.costs.outlook import Outlook, look_ahead
 from runbook_lib.costs.review import Review, review
 
 __all__ = [
+    "Alive",
     "CleanupDone",
     "CleanupPlan",
     "Facts",
     "Outlook",
     "Review",
+    "Spent",
     "Taken",
     "apply_cleanup",
     "look_ahead",
     "read",
+    "read_spent",
     "review",
     "take_along",
 ]

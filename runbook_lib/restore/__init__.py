@@ -2,6 +2,9 @@
 
 from runbook_lib.restore.application import Applied, Phase, apply
 from runbook_lib.restore.checks import Check, check_restore, require
+from runbook_lib.restore.cleaning import CleanedUp, CleanUpCheck, clean_up, verify_clean_up
+from runbook_lib.restore.cleanup import CleanUpPlan, propose_clean_up
+from runbook_lib.restore.leftovers import Leftover
 from runbook_lib.restore.plan import Choices, PlannedCall, RestorePlan, plan_restore, propose
 from runbook_lib.restore.readback import Compared, ReadBack, read_back
 from runbook_lib.restore.second import Candidate, Proposal, propose_second
@@ -14,7 +17,11 @@ __all__ = [
     "Candidate",
     "Check",
     "Choices",
+    "CleanUpCheck",
+    "CleanUpPlan",
+    "CleanedUp",
     "Compared",
+    "Leftover",
     "Outlook",
     "Phase",
     "PlannedCall",
@@ -27,13 +34,16 @@ __all__ = [
     "Way",
     "apply",
     "check_restore",
+    "clean_up",
     "plan_restore",
     "propose",
+    "propose_clean_up",
     "propose_second",
     "read_back",
     "reason",
     "recommended",
     "require",
     "verify",
+    "verify_clean_up",
     "ways_back",
 ]

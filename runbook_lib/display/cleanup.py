@@ -1,0 +1,204 @@
+"""Show a clean-up of restored copies: what there is, what would go, what was done, and whether only that went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from runbook_lib.costs import Alive, Spent
+from runbook_lib.costs.money import usd_text
+from runbook_lib.display.result import Result
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.restore import CleanedUp, CleanUpCheck, CleanUpPlan, Leftover
+from runbook_lib.times import duration_text, utc_text
+
+_NOTEBOOK = "clean_up_restores"
+_COLUMNS = ("cluster", "copy of", "made, UTC", "age", "expires, UTC", "instances", "so far, USD", "a day, USD", "")
+
+
+def alive(plan: CleanUpPlan) -> tuple[Alive, ...]:
+    """Give the plan's clusters as what has a cost."""
+    return tuple(
+        Alive(cluster=one.cluster, instances=tuple((part.instance_class, part.created) for part in one.members))
+        for one in plan.found
+    )
+
+
+def found_table(plan: CleanUpPlan, spent: Mapping[str, Spent]) -> Table:
+    """Show every cluster with the runbooks' tags: its age, cost so far, expiry, and whether it would go."""
+    rows = tuple(_found_row(one, spent.get(one.name), now=plan.now) for one in plan.found)
+    others = len(plan.world.clusters) - len(plan.world.tagged)
+    elsewhere = len(plan.world.tagged) - len(plan.found)
+    note = f"{others} other clusters of {plan.region} carry no recovery: tag and are never considered."
+    note += f" {elsewhere} copies of other sources are not shown." if elsewhere else ""
+    return Table(
+        title=f"Clusters with the runbooks' tags: {len(rows)}",
+        columns=_COLUMNS,
+        rows=rows,
+        marks={index: "warn" for index, one in enumerate(plan.found) if not one.stays},
+        note=f"{note}{_unknown(spent)} Cost is without requests, at the volume's size of today.",
+    )
+
+
+def _found_row(one: Leftover, cost: Spent | None, *, now: datetime) -> tuple[object, ...]:
+    return (
+        one.name,
+        one.source or "—",
+        utc_text(one.cluster.created),
+        _age(one.age(now)),
+        utc_text(one.expires) if one.expires else "never",
+        "\n".join(f"{part.identifier} ({part.instance_class}, {part.status})" for part in one.members) or "none",
+        _usd(cost.usd if cost else None),
+        _usd(cost.usd_a_day if cost else None),
+        f"stays: {one.stays}" if one.stays else "WOULD GO",
+    )
+
+
+def _age(age: timedelta) -> str:
+    return duration_text(timedelta(seconds=max(0, round(age.total_seconds()))))
+
+
+def _usd(amount: float | None) -> str:
+    return "not known" if amount is None else usd_text(amount)
+
+
+def _unknown(spent: Mapping[str, Spent]) -> str:
+    reasons = dict.fromkeys(cost.unknown for cost in spent.values() if cost.unknown)
+    return f" Not known, so no sum: {'; '.join(reasons)}." if reasons else ""
+
+
+def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -> Stack:
+    """Show every call the clean-up would make, what stays and why, and how to approve exactly that."""
+    calls = Table(
+        title="The AWS calls, in order",
+        columns=("", "call", "why", "with"),
+        rows=tuple(
+            (number, call.operation, call.why, "\n".join(f"{name}: {value}" for name, value in call.request.items()))
+            for number, call in enumerate(plan.calls, 1)
+        ),
+        note="Each cluster is looked at once more right before it is deleted, and left if anything has come up.",
+    )
+    left = Table(
+        title=f"What stays: {len(plan.left)}",
+        columns=("cluster", "why"),
+        rows=tuple((one.name, one.stays) for one in plan.left),
+    )
+    count = len(plan.delete)
+    days = [cost.usd_a_day for one in plan.delete if (cost := spent.get(one.name))]
+    saved = sum(day for day in days if day is not None)
+    unknown = " at least" if None in days or len(days) < count else ""
+    return Stack(
+        headline=f"Plan {plan.id}: delete {count} of {len(plan.found)} copies, saving{unknown} {usd_text(saved)} a day"
+        if count
+        else "Nothing to clean up",
+        tables=((calls,) if count else ()) + ((left,) if plan.left else ()),
+        closing=_how_to_go_on(plan, approve.strip()),
+    )
+
+
+def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
+    if not plan.delete:
+        return "There is nothing to approve."
+    if approve == plan.id:
+        return f"This plan is approved ({plan.id}): the next cell applies it. What is deleted does not come back."
+    if begun := [one.name for one in plan.delete if approve and one.mark == approve]:
+        return f"The clean-up {approve} was begun and stopped. The next cell goes on with what it had marked: " + (
+            f"{', '.join(begun)}."
+        )
+    if approve:
+        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve: "{plan.id}".'
+    return (
+        "Nothing is approved, so nothing will be changed. Is anybody still working with one of these? If not: "
+        f'run again with the same parameters and approve="{plan.id}".'
+    )
+
+
+def cleaned_sheet(cleaned: CleanedUp) -> Stack:
+    """Show what was deleted, phase by phase; or that nothing was."""
+    if not cleaned.done:
+        nothing = "there is nothing to delete" if not cleaned.plan.delete else "the plan above is not approved"
+        return Stack(headline=f"Nothing was changed: {nothing}.")
+    phases = Table(
+        title=f"Applied plan {cleaned.approved_id}",
+        columns=("phase", "began, UTC", "took"),
+        rows=tuple(
+            (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
+            for phase in cleaned.phases
+        ),
+    )
+    spared = Table(
+        title="Left after all",
+        columns=("cluster", "what has come up"),
+        rows=tuple((one.name, one.stays) for one in cleaned.spared),
+    )
+    return Stack(
+        headline=f"Deleted: {_names(cleaned.deleted) or 'nothing'}",
+        tables=(phases, spared) if cleaned.spared else (phases,),
+    )
+
+
+def verified_sheet(check: CleanUpCheck | None) -> Stack:
+    """Show whether what was deleted is gone, and everything else still there."""
+    if check is None:
+        return Stack(headline="Nothing to verify: nothing was changed.")
+    rows = [("what was deleted is gone", not check.still_there, ", ".join(check.still_there) or "yes")]
+    rows.append(
+        (
+            f"the {check.kept} other clusters and all other backups are there",
+            not check.missing,
+            "\n".join(check.missing),
+        )
+    )
+    table = Table(
+        title="Looked at again",
+        columns=("what must be so", "", ""),
+        rows=tuple((name, "yes" if holds else "NO", text) for name, holds, text in rows),
+        marks={index: "good" if holds else "bad" for index, (_, holds, _) in enumerate(rows)},
+    )
+    return Stack(headline="Only what was planned is gone." if check.holds else "The check FAILED.", tables=(table,))
+
+
+def clean_up_result(
+    cleaned: CleanedUp, check: CleanUpCheck | None, spent: Mapping[str, Spent], *, approved_by: str = ""
+) -> Result:
+    """Sum the run up from what was done and seen afterwards."""
+    plan = cleaned.plan
+    left = tuple(f"{one.name} stays: {one.stays}." for one in (*cleaned.spared, *plan.left))
+    if not cleaned.done or check is None:
+        count = len(plan.delete)
+        approve = f'Approve it: run again with the same parameters and approve="{plan.id}".'
+        return Result(
+            notebook=_NOTEBOOK,
+            outcome="planned",
+            headline=f"{count} of {len(plan.found)} copies can go" if count else "Nothing to clean up",
+            plan_id=plan.id if count else "",
+            facts={"would go": _names(plan.delete), "stays": _names(plan.left)},
+            next=((approve,) if count else ()) + left,
+        )
+    deleted = len(cleaned.deleted)
+    lost = [f"Find out who deleted {thing}: the clean-up did not." for thing in check.missing]
+    return Result(
+        notebook=_NOTEBOOK,
+        outcome="succeeded" if check.holds else "check-failed",
+        headline=f"{deleted} of {len(plan.found)} copies are gone, {check.kept} other clusters are still there"
+        if check.holds
+        else "After the clean-up not everything is as it should be",
+        plan_id=cleaned.approved_id,
+        approved_by=approved_by,
+        changed=cleaned.changed,
+        facts={
+            "deleted": _names(cleaned.deleted),
+            "had cost": ", ".join(f"{one.name} {_cost_text(spent.get(one.name))}" for one in cleaned.deleted),
+            "stays": _names((*cleaned.spared, *plan.left)),
+        },
+        next=(*lost, *(f"{name} is still there: look at its events." for name in check.still_there), *left),
+    )
+
+
+def _cost_text(cost: Spent | None) -> str:
+    return _usd(cost.usd if cost else None)
+
+
+def _names(found: Sequence[Leftover]) -> str:
+    return ", ".join(one.name for one in found)

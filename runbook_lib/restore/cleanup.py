@@ -1,0 +1,126 @@
+"""The plan of a clean-up: which of what our runs left behind would be deleted, and by which calls.
+
+The only things ever named in a changing call are clusters that `leftovers` found to be ours with nothing against it,
+and their instances. Each is judged once more right before it is deleted. The deleted clusters' own automated backups
+go with them; snapshots that somebody took by hand stay, and so do all backups of other clusters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runbook_lib.aws import AwsSession
+from runbook_lib.backups import list_retained_backups, list_snapshots
+from runbook_lib.errors import NotFound
+from runbook_lib.restore.leftovers import MARK, Leftover, Region, leftovers, read_region
+from runbook_lib.restore.plan import PlannedCall
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backups:
+    """What must outlive a clean-up: manual snapshots and retained backups, by ARN or resource id."""
+
+    snapshots: frozenset[str]
+    retained: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanUpPlan:
+    """What would be deleted and what stays. Equal plans have equal ids, whenever they are made."""
+
+    region: str
+    found: tuple[Leftover, ...]
+    only: tuple[str, ...] = ()
+    also_unexpired: bool = False
+    source: str = ""
+    world: Region = field(repr=False)
+    backups: Backups = field(repr=False)
+    now: datetime = field(repr=False)
+
+    @property
+    def delete(self) -> tuple[Leftover, ...]:
+        """The clusters that would go."""
+        return tuple(one for one in self.found if not one.stays)
+
+    @property
+    def left(self) -> tuple[Leftover, ...]:
+        """The clusters with our tags that stay, each with its reason."""
+        return tuple(one for one in self.found if one.stays)
+
+    @property
+    def calls(self) -> tuple[PlannedCall, ...]:
+        """Every changing call, in order."""
+        steps = (marking, emptying, ending)
+        return tuple(call for step in steps for one in self.delete for call in step(one, self.id))
+
+    @property
+    def id(self) -> str:
+        """Give the plan's id: a hash of the clusters it would delete, each by its resource id, not of the clock."""
+        doomed = sorted([one.cluster.arn, one.cluster.resource_id] for one in self.delete)
+        return hashlib.sha256(json.dumps(["clean up", self.region, doomed]).encode()).hexdigest()[:12]
+
+
+def propose_clean_up(
+    session: AwsSession, *, now: datetime, source: str = "", only: str = "", also_unexpired: bool = False
+) -> CleanUpPlan:
+    """Read the region and decide what would be deleted. `only` names clusters, with commas between them.
+
+    Raises:
+        NotFound: no cluster with our tags has a name given in `only`.
+        AccessDenied: something could not be looked at, so nothing is taken for unused.
+    """
+    world, names = read_region(session), tuple(part.strip().lower() for part in only.split(",") if part.strip())
+    known = [cluster.identifier for cluster in world.tagged]
+    if unknown := [name for name in names if name not in known]:
+        raise NotFound(
+            f"No cluster with the runbooks' tags is called {', '.join(unknown)}.",
+            hint=f"Set `only` to some of: {', '.join(known)}." if known else "There is none: leave `only` empty.",
+        )
+    return CleanUpPlan(
+        region=session.region,
+        found=leftovers(world, now=now, source=source, also_unexpired=also_unexpired, only=names),
+        only=names,
+        also_unexpired=also_unexpired,
+        source=source,
+        world=world,
+        backups=read_backups(session),
+        now=now,
+    )
+
+
+def read_backups(session: AwsSession) -> Backups:
+    """Read what must outlive a clean-up. AWS's own daily snapshots come and go, so they are not counted."""
+    by_hand = [one.arn for one in list_snapshots(session) if one.kind != "automated"]
+    retained = [one.resource_id for one in list_retained_backups(session)]
+    return Backups(snapshots=frozenset(by_hand), retained=frozenset(retained))
+
+
+def marking(one: Leftover, plan_id: str) -> tuple[PlannedCall, ...]:
+    """Give the call that marks a cluster as approved to go, so that a second run can go on."""
+    tags = [{"Key": MARK, "Value": plan_id}]
+    request = {"ResourceName": one.cluster.arn, "Tags": tags}
+    return (PlannedCall(operation="AddTagsToResource", request=request, why=f"say that {one.name} is to go"),)
+
+
+def emptying(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
+    """Give the calls that delete a cluster's instances; those being deleted already are left out."""
+    return tuple(
+        PlannedCall(
+            operation="DeleteDBInstance",
+            request={"DBInstanceIdentifier": member.identifier, "SkipFinalSnapshot": True},
+            why=f"an instance of {one.name}: a cluster goes only without any",
+        )
+        for member in one.members
+        if member.status != "deleting"
+    )
+
+
+def ending(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
+    """Give the call that deletes a cluster and its automated backups, without a last snapshot."""
+    if one.cluster.status == "deleting":
+        return ()
+    request = {"DBClusterIdentifier": one.name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True}
+    return (PlannedCall(operation="DeleteDBCluster", request=request, why="with its own automated backups"),)
