@@ -25,7 +25,7 @@ from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.control import ControlPlane, Request, brisk
 from runbook_lib.rehearsal.source import make_source
-from runbook_lib.restore import CleanedUp, CleanUpPlan
+from runbook_lib.restore import Choices, CleanedUp, CleanUpPlan
 from runbook_lib.restore.leftovers import Leftover, Region, leftovers, not_ours
 from runbook_lib.restore.plan import target_name
 from runbook_lib.times import AskedTime, iso, utc_now
@@ -50,7 +50,7 @@ class World:
         """Make a copy by the calls and tags of a plan (`by_us`: through the library's own application of it)."""
         asked = AskedTime(text="", moment=None)
         source = find_cluster(self.session, SOURCE)
-        plan = restore.propose(self.session, source, asked=asked, now=utc_now(), target=target)
+        plan = restore.propose(self.session, source, asked=asked, now=utc_now(), choices=Choices(target=target))
         if by_us:
             restore.apply(self.session, plan, approve=plan.id, incident="INC-1")
             self.tag(plan.target, {"recovery:expires": expires})

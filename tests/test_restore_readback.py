@@ -17,9 +17,19 @@ from runbook_lib.display.restore import restore_result
 from runbook_lib.inventory import Inventory
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import make_source
-from runbook_lib.restore import Applied, RestorePlan, Verification, instance_settings, plan_restore, readback, settings
+from runbook_lib.restore import (
+    Applied,
+    Choices,
+    RestorePlan,
+    Verification,
+    instance_settings,
+    plan_restore,
+    readback,
+    settings,
+)
+from runbook_lib.restore.origins import from_time
 from runbook_lib.restore.readback import Compared, ReadBack
-from runbook_lib.times import AskedTime, utc_now
+from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 
 _RDS = botocore.session.get_session().get_service_model("rds")
@@ -56,13 +66,9 @@ WRITER = filled("DBInstance", DBInstanceIdentifier="staging-db-1", AutoMinorVers
 
 
 def plan_of(purpose: str = "cutover") -> RestorePlan:
-    return plan_restore(
-        cluster(**SOURCE),
-        instances=[instance(1, **WRITER)],
-        asked=asked(NOW.replace(hour=10)),
-        now=NOW,
-        purpose=purpose,
-    )
+    moment = asked(NOW.replace(hour=10))
+    origin = from_time(cluster(**SOURCE), instances=[instance(1, **WRITER)], asked=moment, now=NOW)
+    return plan_restore(origin, choices=Choices(purpose=purpose))
 
 
 def as_sent(plan: RestorePlan) -> dict[str, Any]:
@@ -244,12 +250,14 @@ def test_through_a_restore_every_setting_arrives_and_a_change_afterwards_is_seen
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="unusual-1", WaiterConfig={"Delay": 1})
     session = connect()
     source = find_cluster(session, "unusual")
-    plan = restore.propose(session, source, asked=AskedTime(text="", moment=None), now=utc_now(), purpose="cutover")
+    plan = restore.propose(
+        session, source, asked=AskedTime(text="", moment=None), now=utc_now(), choices=Choices(purpose="cutover")
+    )
     applied = restore.apply(session, plan, approve=plan.id)
     rows = readback.read_back(session, applied, source=source)
     assert rows is not None
     assert [row for row in rows.rows if row.verdict == "differs"] == []
-    lost = {name for name, value in HELD.items() if (not value and value is not False) or source.raw.get(name) != value}
+    lost = {name for name, value in HELD.items() if source.raw.get(name) != value}
     assert lost == set(), "the stand-in does not hold these: show them above"
     assert {row.name for row in rows.of("same")} >= set(HELD) | {"ServerlessV2ScalingConfiguration", "DBSubnetGroup"}
     rds.modify_db_cluster(DBClusterIdentifier=plan.target, DeletionProtection=False, ApplyImmediately=True)

@@ -158,7 +158,7 @@ def _cluster_rows(side: _Side) -> list[Compared]:
     rows = [_settled(side, *entry, name, restore) for name, entry in settings.SENT.items()]
     rows += [_settled(side, *entry, name, after) for name, entry in settings.AFTER.items()]
     rows += [_password(side, *entry, name) for name, entry in settings.PASSWORD.items()]
-    rows += [_plain(side, member) for member in CARRIED]
+    rows += [_plain(side, member, sent=restore.get(member)) for member in CARRIED]
     rows += [_by_hand(side, member, note) for member, note in settings.BY_HAND.items()]
     return rows
 
@@ -215,9 +215,12 @@ def _password(side: _Side, member: str, read: Reader, parameter: str) -> Compare
     return side.row(member, shown, "as planned", "the copy has a managed password of its own")
 
 
-def _plain(side: _Side, member: str) -> Compared:
+def _plain(side: _Side, member: str, *, sent: Any = None) -> Compared:
+    """Compare what no plan chooses; a snapshot may be of an older engine version than its cluster has now."""
     read = _same(member)
     same = _level(member, read(side.source)) == _level(member, read(side.copy))
+    if not same and sent is not None and sent == read(side.copy):
+        return side.row(member, read, "as planned", "as in the snapshot")
     return side.row(member, read, "same" if same else "differs", "" if same else "a restore should carry it")
 
 
