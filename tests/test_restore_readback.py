@@ -250,9 +250,8 @@ def test_through_a_restore_every_setting_arrives_and_a_change_afterwards_is_seen
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="unusual-1", WaiterConfig={"Delay": 1})
     session = connect()
     source = find_cluster(session, "unusual")
-    plan = restore.propose(
-        session, source, asked=AskedTime(text="", moment=None), now=utc_now(), choices=Choices(purpose="cutover")
-    )
+    chosen = Choices(purpose="cutover")
+    plan = restore.propose(session, source, asked=asked(None), now=utc_now(), choices=chosen)
     applied = restore.apply(session, plan, approve=plan.id)
     rows = readback.read_back(session, applied, source=source)
     assert rows is not None
