@@ -100,7 +100,10 @@ def _botocore_session() -> botocore.session.Session:
 def _utc_moment(value: str | int | float) -> datetime:
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
-    moment: datetime = parse_timestamp(value)
+    try:
+        moment = datetime.fromisoformat(value)  # what RDS writes, a hundred times as fast as botocore's own reading
+    except ValueError:
+        moment = parse_timestamp(value)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
