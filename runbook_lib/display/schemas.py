@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.schemas.audit import Audit
+from runbook_lib.schemas.audit import PROFILED, Audit
 from runbook_lib.schemas.cleanup import DropPlan
 from runbook_lib.schemas.dropping import Dropped, DropVerification
 from runbook_lib.schemas.facts import SchemaFacts, Survey
@@ -162,9 +162,9 @@ def profile_sheet(audit: Audit, *, zone: ZoneInfo) -> Stack:
     if not audit.profiles:
         return Stack(headline="There is no schema that nothing explains.")
     tables: list[Table] = []
-    for found in audit.profiles.values():
+    for found in list(audit.profiles.values())[:PROFILED]:
         tables += _profile_tables(found, zone)
-    return Stack(headline=f"Unexplained: {', '.join(audit.profiles)}", tables=tuple(tables))
+    return Stack(headline=f"Unexplained: {_few(list(audit.profiles), PROFILED)}", tables=tuple(tables))
 
 
 def _profile_tables(found: Profile, zone: ZoneInfo) -> list[Table]:

@@ -16,11 +16,14 @@ from runbook_lib.schemas.likeness import Likeness, artefact_of, compare_schemas,
 from runbook_lib.schemas.manifest import DbtManifest, read_manifest
 from runbook_lib.schemas.names import MalformedName, malformed, same_but_for_case
 from runbook_lib.schemas.past import Past, own_reads_taken_off, past_from, remembered
-from runbook_lib.schemas.profile import Profile, profile
+from runbook_lib.schemas.profile import Profile, profile, profile_by_names
 from runbook_lib.schemas.survey import columns_of, reads_of, survey
 from runbook_lib.schemas.verdicts import SchemaVerdict, judge
 
 log = logging.getLogger(__name__)
+
+PROFILED = 10
+"""So many unexplained schemas, those with most filled tables, are looked into; the others are known by their names."""
 
 _read_here: dict[str, Past] = {}
 """What this process has read of each server: who plans, reads and approves in one kernel has no record yet."""
@@ -90,8 +93,12 @@ def _audit(
     database: Database, wanted: Contract, manifest: DbtManifest | None, *, now: datetime, past: Past | None
 ) -> Audit:
     found = own_reads_taken_off(survey(database), _newest(past, _read_here.get(str(database.endpoint))))
-    unexplained = {name for name in found.schemas if _is_unexplained(name, found, wanted)}
-    columns = columns_of(database, _with_columns(found, wanted, manifest) | unexplained)
+    unexplained = sorted(
+        (name for name in found.schemas if _is_unexplained(name, found, wanted)),
+        key=lambda name: (-len(found.schemas[name].filled), name),
+    )
+    looked_into = unexplained[:PROFILED]
+    columns = columns_of(database, _with_columns(found, wanted, manifest) | set(looked_into))
     measured = measure(database, found, wanted)
     differences = against_contract(found, wanted, measured=measured, now=now, columns=columns)
     if manifest:
@@ -103,7 +110,9 @@ def _audit(
     }
     profiles = {
         name: profile(database, found.schemas[name], columns=columns.get(name, {}), manifest=manifest)
-        for name in sorted(unexplained)
+        if name in looked_into
+        else profile_by_names(found.schemas[name], manifest=manifest)
+        for name in unexplained
     }
     after = reads_of(database) if found.counts_usage else {}
     _read_here[str(database.endpoint)] = past_from(remembered(found, reads_now=after), run_id="")

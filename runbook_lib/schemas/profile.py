@@ -71,13 +71,28 @@ def profile(
     return Profile(
         schema=facts.name,
         patterns=patterns,
-        samples=tuple(_sample(database, facts.name, name) for name in facts.filled[:_SAMPLED_TABLES]),
+        samples=tuple(
+            _sample(database, facts.name, name, columns.get(name, ())) for name in facts.filled[:_SAMPLED_TABLES]
+        ),
         oldest_made=min(made, default=None),
         newest_made=max(made, default=None),
         last_written=max(written, default=None),
         origin=origin,
         ask=ask,
     )
+
+
+def profile_by_names(facts: SchemaFacts, *, manifest: DbtManifest | None) -> Profile:
+    """Describe a schema from what the survey knows of it already, without asking the server anything more."""
+    patterns = _patterns(facts, {})
+    names = [table.name for table in facts.base_tables]
+    origin, ask = likely_origin(names, patterns, schema=facts.name, manifest=manifest)
+    made = [table.created for table in facts.base_tables if table.created]
+    written = [table.written for table in facts.base_tables if table.written]
+    return Profile(
+        schema=facts.name, patterns=patterns, samples=(), oldest_made=min(made, default=None),
+        newest_made=max(made, default=None), last_written=max(written, default=None), origin=origin, ask=ask,
+    )  # fmt: skip
 
 
 def likely_origin(
@@ -143,20 +158,14 @@ def _newest_values(database: Database, facts: SchemaFacts) -> list[datetime]:
     return found
 
 
-def _sample(database: Database, schema: str, table: str) -> Sample:
+def _sample(database: Database, schema: str, table: str, columns: tuple[str, ...]) -> Sample:
     try:
-        # pymysql gives no column names through `rows`; information_schema has them in order
-        names = database.rows(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
-            "ORDER BY ordinal_position",
-            (schema, table),
-        )
         rows = database.rows(f"SELECT * FROM {quoted(schema, table)} LIMIT {_SAMPLED_ROWS}")  # noqa: S608  # quoted
     except RunbookError as error:
         return Sample(table=table, columns=("",), rows=((error.message,),))
     return Sample(
         table=table,
-        columns=tuple(str(name) for (name,) in names),
+        columns=columns,
         rows=tuple(tuple(shape(value) for value in row) for row in rows),
     )
 
