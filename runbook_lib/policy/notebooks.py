@@ -1,0 +1,78 @@
+"""Which notebook makes which AWS calls. A test runs every notebook and holds this to the requests it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runbook_lib.aws import AwsCall, declared
+from runbook_lib.errors import InputRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uses:
+    """The calls of one notebook as `service:Operation`: in every full run, and in some (a parameter, a refusal)."""
+
+    always: tuple[str, ...]
+    sometimes: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Give both."""
+        return (*self.always, *self.sometimes)
+
+
+_FIND = ("rds:DescribeDBClusters",)
+_SECRET = ("secretsmanager:GetSecretValue",)
+
+NOTEBOOKS = {
+    "inspect_backups": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusterAutomatedBackups", "backup:ListRecoveryPointsByResource", "rds:DescribeEvents",
+            "cloudwatch:GetMetricData", "glue:GetJobRuns", *_SECRET,
+        ),
+        sometimes=("glue:ListJobs",),
+    ),
+    "restore_to_timestamp": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBInstances", *_SECRET,
+            # the checks
+            "iam:SimulatePrincipalPolicy", "rds:DescribeAccountAttributes", "rds:DescribeDBClusterParameterGroups",
+            "rds:DescribeDBParameterGroups", "rds:DescribeDBSubnetGroups", "rds:DescribeDBClusterParameters",
+            "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions", "ec2:DescribeSecurityGroups",
+            "kms:DescribeKey", "glue:GetTriggers",
+            # the restore
+            "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance",
+        ),
+        sometimes=("iam:GetRole",),
+    ),
+    "audit_schemas": Uses(always=(*_FIND, *_SECRET)),
+    "cost_analysis": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",
+            "pricing:GetProducts",
+        ),
+        sometimes=(
+            "ce:GetCostAndUsage", "rds:DescribeDBClusterSnapshotAttributes", "rds:DeleteDBClusterSnapshot",
+            "rds:DescribeDBClusterAutomatedBackups",
+        ),
+    ),
+}  # fmt: skip
+
+
+def calls_of(notebooks: Iterable[str] = ()) -> tuple[AwsCall, ...]:
+    """Give the declarations of the notebooks' calls, of every notebook when none is named.
+
+    The modules that declare them must have been imported.
+
+    Raises:
+        InputRefused: there is no such notebook.
+    """
+    names = tuple(notebooks) or tuple(NOTEBOOKS)
+    for name in names:
+        if name not in NOTEBOOKS:
+            raise InputRefused(f'No calls are known of "{name}".', hint=f"Name one of: {', '.join(NOTEBOOKS)}.")
+    wanted = {use for name in names for use in NOTEBOOKS[name].all}
+    known = {f"{call.service}:{call.operation}": call for call in declared()}
+    return tuple(known[use] for use in sorted(wanted))
