@@ -14,7 +14,7 @@ from runbook_lib.restore import CleanedUp, CleanUpCheck, CleanUpPlan, Leftover
 from runbook_lib.times import duration_text, utc_text
 
 _NOTEBOOK = "clean_up_restores"
-_COLUMNS = ("cluster", "copy of", "made, UTC", "age", "expires, UTC", "instances", "so far, USD", "a day, USD", "")
+_COLUMNS = ("cluster", "", "made, UTC", "expires, UTC", "instances", "cost, USD")
 
 
 def alive(plan: CleanUpPlan) -> tuple[Alive, ...]:
@@ -42,25 +42,19 @@ def found_table(plan: CleanUpPlan, spent: Mapping[str, Spent]) -> Table:
 
 
 def _found_row(one: Leftover, cost: Spent | None, *, now: datetime) -> tuple[object, ...]:
+    instances = "\n".join(f"{part.identifier} ({part.instance_class}, {part.status})" for part in one.members)
     return (
-        one.name,
-        one.source or "—",
-        utc_text(one.cluster.created),
-        _age(one.age(now)),
-        utc_text(one.expires) if one.expires else "never",
-        "\n".join(f"{part.identifier} ({part.instance_class}, {part.status})" for part in one.members) or "none",
-        _usd(cost.usd if cost else None),
-        _usd(cost.usd_a_day if cost else None),
+        f"{one.name}\ncopy of {one.source or 'nothing it names'}",
         f"stays: {one.stays}" if one.stays else "WOULD GO",
+        f"{utc_text(one.cluster.created)}\n{_age(one.age(now))} ago",
+        utc_text(one.expires) if one.expires else "never",
+        instances or "none",
+        _cost_text(cost) if cost else "not known",
     )
 
 
 def _age(age: timedelta) -> str:
     return duration_text(timedelta(seconds=max(0, round(age.total_seconds()))))
-
-
-def _usd(amount: float | None) -> str:
-    return "not known" if amount is None else usd_text(amount)
 
 
 def _unknown(spent: Mapping[str, Spent]) -> str:
@@ -87,9 +81,10 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -
     count = len(plan.delete)
     days = [cost.usd_a_day for one in plan.delete if (cost := spent.get(one.name))]
     saved = sum(day for day in days if day is not None)
-    unknown = " at least" if None in days or len(days) < count else ""
+    at_least = "at least " if None in days or len(days) < count else ""
+    saves = f", which saves {at_least}{usd_text(saved)} a day" if saved else ""
     return Stack(
-        headline=f"Plan {plan.id}: delete {count} of {len(plan.found)} copies, saving{unknown} {usd_text(saved)} a day"
+        headline=f"Plan {plan.id}: delete {count} of {len(plan.found)} copies{saves}"
         if count
         else "Nothing to clean up",
         tables=((calls,) if count else ()) + ((left,) if plan.left else ()),
@@ -142,7 +137,7 @@ def verified_sheet(check: CleanUpCheck | None) -> Stack:
     """Show whether what was deleted is gone, and everything else still there."""
     if check is None:
         return Stack(headline="Nothing to verify: nothing was changed.")
-    rows = [("what was deleted is gone", not check.still_there, ", ".join(check.still_there) or "yes")]
+    rows = [("what was deleted is gone", not check.still_there, "\n".join(check.still_there))]
     rows.append(
         (
             f"the {check.kept} other clusters and all other backups are there",
@@ -189,7 +184,7 @@ def clean_up_result(
         changed=cleaned.changed,
         facts={
             "deleted": _names(cleaned.deleted),
-            "had cost": ", ".join(f"{one.name} {_cost_text(spent.get(one.name))}" for one in cleaned.deleted),
+            "had cost": "; ".join(f"{one.name}: {_cost_text(spent.get(one.name))}" for one in cleaned.deleted),
             "stays": _names((*cleaned.spared, *plan.left)),
         },
         next=(*lost, *(f"{name} is still there: look at its events." for name in check.still_there), *left),
@@ -197,7 +192,12 @@ def clean_up_result(
 
 
 def _cost_text(cost: Spent | None) -> str:
-    return _usd(cost.usd if cost else None)
+    """Say what a cluster has cost so far and costs a day, or which part of that is known."""
+    if cost is None or cost.instances_usd is None:
+        return "not known"
+    if cost.usd is None or cost.usd_a_day is None:
+        return f"{usd_text(cost.instances_usd)} so far, and its storage (not known)"
+    return f"{usd_text(cost.usd)} so far, {usd_text(cost.usd_a_day)} a day"
 
 
 def _names(found: Sequence[Leftover]) -> str:
