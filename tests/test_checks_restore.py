@@ -43,7 +43,7 @@ def session(stand: Stand) -> AwsSession:
 
 def plan_of(session: AwsSession, **more: Any) -> tuple[RestorePlan, Cluster]:
     source = find_cluster(session, "prod")
-    return propose(session, source, asked=LATEST, now=utc_now(), **more), source
+    return propose(session, source, asked=LATEST, now=utc_now(), choices=Choices(**more)), source
 
 
 def checks_of(session: AwsSession, **more: Any) -> dict[str, Check]:
@@ -55,7 +55,8 @@ def checks_of(session: AwsSession, **more: Any) -> dict[str, Check]:
 
 
 def planned(**members: Any) -> RestorePlan:
-    return plan_restore(builders.cluster(**members), instances=[builders.instance()], asked=LATEST, now=builders.NOW)
+    origin = from_time(builders.cluster(**members), instances=[builders.instance()], asked=LATEST, now=builders.NOW)
+    return plan_restore(origin)
 
 
 def test_a_sound_restore_passes_every_check_and_nothing_is_changed(stand: Stand, session: AwsSession) -> None:

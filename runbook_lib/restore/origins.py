@@ -100,7 +100,7 @@ def from_snapshot(snapshot: ClusterSnapshot, *, cluster: Cluster | None, instanc
 
 
 def _of_snapshot(snapshot: ClusterSnapshot) -> dict[str, Any]:
-    kept = ("Port", "KmsKeyId", "IAMDatabaseAuthenticationEnabled", "StorageType", "TagList")
+    kept = ("Port", "KmsKeyId", "IAMDatabaseAuthenticationEnabled", "StorageType", "TagList", "MasterUsername")
     return {name: snapshot.raw[name] for name in kept if name in snapshot.raw}
 
 
@@ -116,7 +116,10 @@ def from_retained(backup: RetainedBackup, *, asked: AskedTime, now: datetime) ->
             hint="Choose another way back in inspect_backups.",
         )
     moment = backup.window.resolve(asked, now=now)
-    kept = ("Port", "KmsKeyId", "IAMDatabaseAuthenticationEnabled", "StorageType", "BackupRetentionPeriod")
+    kept = (
+        *("Port", "KmsKeyId", "IAMDatabaseAuthenticationEnabled", "StorageType", "BackupRetentionPeriod"),
+        *("EngineVersion", "MasterUsername"),
+    )
     return Origin(
         operation=RESTORE_TO_TIME,
         request={

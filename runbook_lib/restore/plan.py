@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import ENGINE, TAG_PREFIX, Cluster
+from runbook_lib.clusters import ENGINE, TAG_PREFIX, Cluster, cluster_from
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.instance_settings import instance_request
 from runbook_lib.restore.origins import Origin, origin_text, read_origin
@@ -68,6 +68,7 @@ class RestorePlan:
     settings: tuple[Setting, ...]
     expires_after: timedelta | None
     fingerprint: str = field(repr=False)
+    described: Mapping[str, Any] = field(repr=False)
     origin: str = ""
     note: str = ""
 
@@ -79,6 +80,22 @@ class RestorePlan:
             "source": [self.source_arn, self.source_resource_id, self.fingerprint],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=_plain).encode()).hexdigest()[:12]
+
+    @property
+    def is_of_a_living_cluster(self) -> bool:
+        """Tell whether it restores a second of a cluster that is there, not a snapshot or a deleted cluster."""
+        return "SourceDBClusterIdentifier" in self.calls[0].request
+
+    def described_source(self) -> Cluster:
+        """Give the source as far as it is known, for a plan whose source is gone."""
+        known = {
+            "DBClusterIdentifier": self.source,
+            "DBClusterArn": self.source_arn,
+            "DbClusterResourceId": self.source_resource_id,
+            "Engine": ENGINE,
+            "EngineVersion": self.calls[0].request.get("EngineVersion", ""),
+        }
+        return cluster_from({**known, **self.described})
 
     def calls_of(self, operation: str) -> tuple[PlannedCall, ...]:
         """Give the calls of one AWS operation, in order."""
@@ -158,6 +175,7 @@ def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePl
         settings=settings_table(described, sent=sent, after=after | password, throw_away=throw_away),
         expires_after=timedelta(days=7) if throw_away else None,
         fingerprint=fingerprint(described),
+        described=described,
     )
 
 

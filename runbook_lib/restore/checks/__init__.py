@@ -20,7 +20,7 @@ __all__ = ["Check", "State", "check_restore", "require"]
 def check_restore(
     session: AwsSession,
     plan: RestorePlan,
-    source: Cluster,
+    source: Cluster | None,
     *,
     identity: Identity,
     now: datetime,
@@ -30,18 +30,20 @@ def check_restore(
 ) -> tuple[Check, ...]:
     """Make every check of a plan; none changes anything, and none keeps another from being made.
 
+    `source` is None where the cluster is gone; then what its backup tells of it is checked.
     `account` is the one that is expected, empty for any; `glue_jobs` names jobs, separated by commas.
 
     Raises:
         CredentialsRefused: the caller is not known any more; nothing else can be looked at then.
     """
+    source = source or plan.described_source()
     key = key_of(session, source)
     needs = needs_of_plan(plan, source, key=customers_own(key), secret=secret)
     jobs = [name for part in glue_jobs.split(",") if (name := part.strip())]
     return (
         check_account(identity, source, account=account),
         check_permissions(session, identity, needs, source=source),
-        check_window(plan, source, now=now),
+        *([check_window(plan, source, now=now)] if plan.is_of_a_living_cluster else []),
         check_names(session, plan),
         check_quotas(session, plan),
         check_groups(session, plan),
