@@ -8,7 +8,7 @@ from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.restore.readback import Compared, ReadBack
 
-_SIGNS = {"same": "same", "as planned": "as planned", "differs": "✘ DIFFERS"}
+_SIGNS = {"as planned": "as planned", "differs": "✘ DIFFERS"}
 _MARKS = {"as planned": "warn", "differs": "bad"}
 _COLUMNS = ("", "of", "setting", "source now", "copy now", "why")
 
@@ -23,7 +23,14 @@ def readback_sheet(found: ReadBack | None) -> Stack:
     # a setting that neither side has would only hide the others
     set_ = [row for row in same if row.source != "—"]
     note = f"{len(same) - len(set_)} more are set on neither side." if len(same) > len(set_) else ""
-    tables.append(_table("The same on both sides", set_, note=note))
+    tables.append(
+        Table(
+            title=f"The same on both sides: {len(set_)}",
+            columns=("of", "setting", "source now", "copy now"),
+            rows=tuple((row.what, row.name, row.source, row.copy) for row in set_),
+            note=note,
+        )
+    )
     return Stack(
         headline=f"{found.copy} beside {found.source}: {len(same)} settings are the same, "
         f"{len(planned)} differ as planned, {len(red)} differ",
@@ -32,13 +39,12 @@ def readback_sheet(found: ReadBack | None) -> Stack:
     )
 
 
-def _table(title: str, rows: Sequence[Compared], *, note: str = "") -> Table:
+def _table(title: str, rows: Sequence[Compared]) -> Table:
     return Table(
         title=f"{title}: {len(rows)}",
         columns=_COLUMNS,
         rows=tuple((_SIGNS[row.verdict], row.what, row.name, row.source, row.copy, row.why) for row in rows),
-        marks={index: _MARKS[row.verdict] for index, row in enumerate(rows) if row.verdict in _MARKS},
-        note=note,
+        marks={index: _MARKS[row.verdict] for index, row in enumerate(rows)},
     )
 
 
