@@ -14,12 +14,13 @@ from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display.checks import checks_table
 from runbook_lib.errors import CheckFailed
 from runbook_lib.looking import Seen
-from runbook_lib.restore import Check, RestorePlan, check_restore, plan_restore, propose, require
+from runbook_lib.restore import Check, Choices, RestorePlan, check_restore, plan_restore, propose, require
 from runbook_lib.restore.checks.aftermath import check_events, check_jobs, check_password, judge_events, judge_jobs
 from runbook_lib.restore.checks.caller import check_account, judge_permissions, principal_of
 from runbook_lib.restore.checks.place import check_key, judge_groups, judge_security_groups, key_of
 from runbook_lib.restore.checks.room import judge_classes, judge_quotas, judge_version
 from runbook_lib.restore.checks.target import check_names, check_window, judge_names
+from runbook_lib.restore.origins import from_time
 from runbook_lib.times import AskedTime, utc_now
 from tests import builders
 from tests.control_support import Stand, add_instance, gone, plain_cluster, production, stand_in

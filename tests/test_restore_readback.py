@@ -29,7 +29,7 @@ from runbook_lib.restore import (
 )
 from runbook_lib.restore.origins import from_time
 from runbook_lib.restore.readback import Compared, ReadBack
-from runbook_lib.times import AskedTime, utc_now
+from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 
 _RDS = botocore.session.get_session().get_service_model("rds")
