@@ -169,7 +169,7 @@ def test_every_notebook_runs_with_exactly_its_policy_and_makes_the_calls_that_ar
         allow(iam, policy_for(calls_of([name]), Scope(sources=(arn,))))
         mark = len(plane.requests)
         ran = run_notebook(name, timestamp=moment, cluster=source)
-        if name == "restore_to_timestamp":
+        if name == "restore_to_timestamp":  # the copy it makes is then what clean_up_restores finds
             run_notebook(name, timestamp=moment, cluster=source, approve=ran["plan"].id)
         asked = {str(one) for one in list(plane.requests)[mark:] if one.access_key == key} - {"sts:GetCallerIdentity"}
         assert asked - {*uses.all} == set(), name

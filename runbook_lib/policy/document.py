@@ -124,7 +124,7 @@ def _statements(actions: set[str], scope: Scope) -> Iterable[Statement]:
     on_making = [*scope.made("cluster", "db"), *scope.arns("rds", "pg:*", "og:*", "subgrp:*")]
     allow("CreateInstancesInThem", _CREATE, on_making, _REQUEST_TAG)
     allow("TagWhatIsMade", _TAG, scope.made("cluster", "db"), _REQUEST_TAG)
-    allow("ChangeOnlyWhatIsOurs", _OURS, scope.made("cluster", "db"), _RESOURCE_TAG)
+    allow("ChangeOnlyWhatIsOurs", (*_OURS, *_TAG), scope.made("cluster", "db"), _RESOURCE_TAG)
     allow("DeleteBackupsOfDeletedCopies", _BACKUP, backups)
     allow("DeleteSnapshotsOfAnApprovedPlan", _SNAPSHOT, snapshots)
     allow("ReadDatabaseAccounts", [_SECRET], secrets)

@@ -45,7 +45,21 @@ NOTEBOOKS = {
             # the restore
             "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance",
         ),
-        sometimes=("iam:GetRole",),
+        # another origin than the cluster's own past; a role with a path
+        sometimes=(
+            "iam:GetRole", "rds:RestoreDBClusterFromSnapshot", "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusterAutomatedBackups",
+        ),
+    ),
+    "clean_up_restores": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusterAutomatedBackups",
+        ),
+        sometimes=(
+            "cloudwatch:GetMetricData", "pricing:GetProducts", "rds:AddTagsToResource", "rds:DeleteDBInstance",
+            "rds:DeleteDBCluster",
+        ),
     ),
     "audit_schemas": Uses(always=(*_FIND, *_SECRET)),
     "cost_analysis": Uses(
