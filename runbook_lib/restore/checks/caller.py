@@ -79,7 +79,7 @@ _LOOK_UPS = {
     "DescribeDBClusters", "DescribeDBInstances", "DescribeAccountAttributes", "DescribeDBClusterParameterGroups",
     "DescribeDBParameterGroups", "DescribeDBSubnetGroups", "DescribeDBClusterParameters", "DescribeDBEngineVersions",
     "DescribeOrderableDBInstanceOptions", "DescribeSecurityGroups", "DescribeKey", "SimulatePrincipalPolicy",
-    "GetRole", "GetTriggers",
+    "GetRole", "GetTriggers", "DescribeDBClusterSnapshots", "DescribeDBClusterAutomatedBackups",
 }  # fmt: skip
 
 
