@@ -110,11 +110,16 @@ class Metering:
         first, sums, counts = self._points.get((metric, cluster), (start.date(), (), ()))
         epoch = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp())
         begin = max(0, (start.date() - first).days)
-        return [
-            (epoch + index * _DAY, _statistic(statistic, total, counts[index] if counts else 1))
-            for index, total in enumerate(sums[begin : (end.date() - first).days], start=begin)
-            if total is not None
-        ]
+        part = sums[begin : (end.date() - first).days]
+        if statistic == "Average" and counts:
+            part = [None if total is None else total / counts[index] for index, total in enumerate(part, start=begin)]
+        elif statistic == "SampleCount":
+            part = [None if total is None else float(counts[index] if counts else 1)
+                    for index, total in enumerate(part, start=begin)]  # fmt: skip
+        elif statistic not in ("Sum", "Average"):
+            raise ValidationError(f"This stand-in knows Sum, Average and SampleCount, not {statistic}.")
+        stamp = epoch + begin * _DAY
+        return [(stamp + index * _DAY, value) for index, value in enumerate(part) if value is not None]
 
     def _bill(self, response: CostExplorerResponse) -> tuple[int, dict[str, Any], str]:
         request = json.loads(response.body)
@@ -189,7 +194,3 @@ def _span(request: dict[str, Any]) -> tuple[datetime, datetime]:
         for moment in (request["StartTime"], request["EndTime"])
     )
     return start, end
-
-
-def _statistic(name: str, total: float, count: int) -> float:
-    return {"Sum": total, "Average": total / count, "SampleCount": float(count)}[name]
