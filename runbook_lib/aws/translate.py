@@ -57,6 +57,7 @@ _CAPACITY = {
     "InsufficientDBInstanceCapacity",
     "InsufficientStorageClusterCapacity",
 }
+_NO_OBJECT = {"NoSuchKey", "NoSuchBucket"}  # S3's words for it
 _KMS = {"KMSKeyNotAccessibleFault", "KMSKeyNotAccessible"}
 _SIGN_IN = "Sign in again (for example `aws sso login`), or set AWS_PROFILE or the access key variables, and run again."
 
@@ -108,7 +109,7 @@ def _of_code(error: ClientError, service: str, operation: str) -> RunbookError:
         return AccessDenied(said, hint="Give this caller and RDS the use of the KMS key, and run again.", **facts)
     if "QuotaExceeded" in code or "LimitExceeded" in code:
         return StepFailed(said, hint="Delete what is no longer needed, or ask AWS to raise the quota.", **facts)
-    if code.endswith(("NotFound", "NotFoundFault", "NotFoundException")):
+    if code in _NO_OBJECT or code.endswith(("NotFound", "NotFoundFault", "NotFoundException")):
         return NotFound(said, hint="Check the name, the account and the region.", **facts)
     if code.endswith(("AlreadyExists", "AlreadyExistsFault")):
         return InputRefused(said, hint="Choose another name, or resume the run that made it.", **facts)

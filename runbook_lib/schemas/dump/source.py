@@ -144,5 +144,5 @@ def packed_writer(path: Path) -> Iterator[IO[bytes]]:
         with zstd.ZstdFile(path, mode="wb") as zipped:
             yield cast(IO[bytes], zipped)
     else:
-        with path.open("wb", buffering=0) as plain:
-            yield cast(IO[bytes], io.BufferedWriter(plain, 1 << 16))
+        with path.open("wb", buffering=1 << 16) as plain:
+            yield plain

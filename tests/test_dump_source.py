@@ -1,0 +1,127 @@
+"""A dump is read from where it lies, packed as it is, and the exit code says whether it may be loaded."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.cli import main
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.schemas.dump.check import check_dump
+from runbook_lib.schemas.dump.source import open_dump, packed_writer, zstd
+
+GOOD = b"-- MySQL dump 10.13\nCREATE TABLE `a` (x INT);\nINSERT INTO `a` VALUES (1),(2);\n-- Dump completed\n"
+BAD = b"CREATE DATABASE basis;\nUSE basis;\n" + GOOD
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["dump", *arguments])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress], ids=["plain", "gzip", "zstd"])
+def test_it_reads_every_packing_and_writes_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "dump").write_bytes(pack(BAD))
+    for name in ("out.sql", "out.sql.gz", "out.sql.zst"):
+        code, _, _ = run(capsys, "clean", str(tmp_path / "dump"), "--schema", "staging", "-o", str(tmp_path / name))
+        assert code == 0
+        with open_dump(str(tmp_path / name)) as source:
+            report = check_dump(source, schema="staging")
+        assert report.safe
+        assert [table.row_bytes for table in report.tables] == [len(b"(1),(2)")]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
+def test_a_packing_that_ends_too_early_is_told_and_leaves_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "dump").write_bytes(pack(GOOD)[:-6])
+    code, said, _ = run(capsys, "check", str(tmp_path / "dump"), "--schema", "staging", "--json")
+    assert code == 3
+    assert "truncated" in {finding["topic"] for finding in json.loads(said)["findings"]}
+    code, _, said = run(capsys, "clean", str(tmp_path / "dump"), "--schema", "staging", "-o", str(tmp_path / "out"))
+    assert (code, sorted(path.name for path in tmp_path.iterdir())) == (3, ["dump"])
+    assert "cut short" in said
+
+
+def test_the_exit_code_says_whether_it_may_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, expected in ((GOOD, 0), (BAD, 3)):
+        (tmp_path / "dump").write_bytes(text)
+        code, said, _ = run(capsys, "check", str(tmp_path / "dump"), "--schema", "staging")
+        assert code == expected
+    assert "It creates a schema of its own" in said
+    assert run(capsys, "check", str(tmp_path / "none"), "--schema", "staging")[0] == 2
+
+
+def test_the_tables_are_compared_with_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dump").write_bytes(GOOD)
+    (tmp_path / "c.yml").write_text("version: 1\nschemas: {staging: {purpose: p, tables: [a, b]}}")
+    arguments = (
+        "check",
+        str(tmp_path / "dump"),
+        "--schema",
+        "staging",
+        "--contract",
+        str(tmp_path / "c.yml"),
+        "--json",
+    )
+    code, said, _ = run(capsys, *arguments, str(tmp_path / "c.yml"))
+    found = {finding["topic"]: finding["examples"] for finding in json.loads(said)["findings"]}
+    assert (code, found["missing"]) == (3, ["b"])
+
+
+def test_text_in_utf_16_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dump").write_text("CREATE TABLE a (x INT);", encoding="utf-16")
+    with pytest.raises(InputRefused, match="UTF-16"), open_dump(str(tmp_path / "dump")):
+        pass
+
+
+def test_a_dump_is_never_cleaned_onto_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dump").write_bytes(GOOD)
+    path = str(tmp_path / "dump")
+    assert run(capsys, "clean", path, "--schema", "staging", "-o", path)[0] == 2
+    assert (tmp_path / "dump").read_bytes() == GOOD
+
+
+def test_a_dump_in_s3_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    from runbook_lib.aws import connect
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in (
+            ("AWS_ENDPOINT_URL", f"http://{host}:{port}"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"),
+        ):  # fmt: skip
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="vendor")
+        client.put_object(Bucket="vendor", Key="night/dump.sql.gz", Body=gzip.compress(BAD))
+        session = connect(region="us-east-1")
+        with open_dump("s3://vendor/night/dump.sql.gz", session=session) as source:
+            report = check_dump(source, schema="staging")
+        assert (report.packing, report.unpacked_bytes, report.safe) == ("gzip", len(BAD), False)
+        with pytest.raises(NotFound), open_dump("s3://vendor/night/none.sql", session=session):
+            pass
+        with pytest.raises(InputRefused), open_dump("s3://vendor", session=session):
+            pass
+    finally:
+        server.stop()
+
+
+def test_a_writer_packs_as_the_name_says(tmp_path: Path) -> None:
+    with packed_writer(tmp_path / "a.sql.gz") as out:
+        out.write(b"x")
+    assert gzip.decompress((tmp_path / "a.sql.gz").read_bytes()) == b"x"
