@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,20 @@ def test_without_any_one_action_the_checks_name_it_before_anything_is_changed(
         changing = action.startswith("rds:") and not action.startswith("rds:Describe")
         assert not changing or found.state == "bad", action
         assert changes_of(stand, mark) == []
+
+
+def test_without_the_snapshot_restore_the_checks_of_a_snapshot_plan_name_it(stand: Stand, session: AwsSession) -> None:
+    """It should name the one action that only a plan from a snapshot needs."""
+    name = stand.plane.history.manual_snapshot("prod", "before-the-upgrade", at=utc_now() - timedelta(days=3))
+    source = find_cluster(session, "prod")
+    chosen = restore.Choices(restore_from=name)
+    plan = restore.propose(session, source, asked=LATEST, now=utc_now(), choices=chosen)
+    needs = needs_of_plan(plan, source, key=customers_own(key_of(session, source)))
+    for policy, state in ((RESTORE, "ok"), (without("rds:RestoreDBClusterFromSnapshot"), "bad")):
+        allow(stand.client("iam"), policy)
+        found = check_permissions(session, session.identity(), needs, source=source)
+        assert found.state == state, found.sentence
+    assert "rds:RestoreDBClusterFromSnapshot" in found.sentence
 
 
 def test_an_approved_plan_that_lacks_one_permission_is_stopped_before_its_first_call(
