@@ -65,16 +65,8 @@ def test_the_exit_code_says_whether_it_may_be_loaded(tmp_path: Path, capsys: pyt
 def test_the_tables_are_compared_with_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "dump").write_bytes(GOOD)
     (tmp_path / "c.yml").write_text("version: 1\nschemas: {staging: {purpose: p, tables: [a, b]}}")
-    arguments = (
-        "check",
-        str(tmp_path / "dump"),
-        "--schema",
-        "staging",
-        "--contract",
-        str(tmp_path / "c.yml"),
-        "--json",
-    )
-    code, said, _ = run(capsys, *arguments, str(tmp_path / "c.yml"))
+    contract = ("--contract", str(tmp_path / "c.yml"))
+    code, said, _ = run(capsys, "check", str(tmp_path / "dump"), "--schema", "staging", "--json", *contract)
     found = {finding["topic"]: finding["examples"] for finding in json.loads(said)["findings"]}
     assert (code, found["missing"]) == (3, ["b"])
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[0-9A-Za-z$_\u0080-\uffff]+")  # MySQL manual, "Schema Object Names": allowed without quotes
+_ORDINARY = re.compile(r"[A-Za-z_$][0-9A-Za-z_$]*")
 _INVISIBLE = {"Cf", "Cc", "Zl", "Zp"}  # format and control characters, line and paragraph separators
 
 
@@ -36,6 +37,8 @@ def malformed(name: str) -> MalformedName | None:
 
     A name outside ASCII is no fault in itself (a Japanese estate has Japanese columns); one that mixes scripts is.
     """
+    if _ORDINARY.fullmatch(name):
+        return None  # nearly every name there is
     faults = []
     if "." in name:
         faults.append("a dot in the name")

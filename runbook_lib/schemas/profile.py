@@ -84,13 +84,12 @@ def profile(
 
 def profile_by_names(facts: SchemaFacts, *, manifest: DbtManifest | None) -> Profile:
     """Describe a schema from what the survey knows of it already, without asking the server anything more."""
-    patterns = _patterns(facts, {})
     names = [table.name for table in facts.base_tables]
-    origin, ask = likely_origin(names, patterns, schema=facts.name, manifest=manifest)
+    origin, ask = likely_origin(names, (), schema=facts.name, manifest=manifest)
     made = [table.created for table in facts.base_tables if table.created]
     written = [table.written for table in facts.base_tables if table.written]
     return Profile(
-        schema=facts.name, patterns=patterns, samples=(), oldest_made=min(made, default=None),
+        schema=facts.name, patterns=(), samples=(), oldest_made=min(made, default=None),
         newest_made=max(made, default=None), last_written=max(written, default=None), origin=origin, ask=ask,
     )  # fmt: skip
 
