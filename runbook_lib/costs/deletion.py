@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from runbook_lib.events import announce
 
 SNAPSHOT_ATTRIBUTES = declare("rds", "DescribeDBClusterSnapshotAttributes")
 DELETE_SNAPSHOT = declare("rds", "DeleteDBClusterSnapshot", mutates=True)
+_AT_ONCE = 4  # reads only; deletions are made one after the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,10 @@ def propose_cleanup(
         unknown = [candidate for candidate in plan.delete if candidate.arn not in known]
         if not unknown:
             return plan
-        known |= {candidate.arn: shared_with(session, candidate.name) for candidate in unknown}
+        session.client("rds")  # made before the threads need it
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            shared = pool.map(lambda candidate: shared_with(session, candidate.name), unknown)
+            known |= {candidate.arn: accounts for candidate, accounts in zip(unknown, shared, strict=True)}
 
 
 def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:

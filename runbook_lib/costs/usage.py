@@ -7,6 +7,7 @@ would be one snapshot's size. Source: Aurora User Guide, "Understanding Amazon A
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ _GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResul
 QUERIES_A_REQUEST = 500
 POINTS_A_PAGE = 100_800
 USD_A_METRIC = 0.01 / 1000  # CloudWatch's price of one metric asked for
+_AT_ONCE = 4  # far below CloudWatch's 50 requests a second: one answer is read while AWS writes the next
 DAYS_UNSETTLED = 2  # today and yesterday: their points may still be missing or grow
 
 _METRICS = {
@@ -96,12 +98,17 @@ def read_usage(session: AwsSession, clusters: Sequence[str], *, first: date, las
     grids = {name: np.full((len(names), days), np.nan) for name in _METRICS}
     queries = [_query(name, row, cluster) for row, cluster in enumerate(names) for name in _METRICS]
     epoch = midnight(first)
-    for start in range(0, len(queries), QUERIES_A_REQUEST):
-        asked = queries[start : start + QUERIES_A_REQUEST]
+
+    def read_part(asked: list[dict[str, Any]]) -> None:
         for result in _results(session, asked, start=epoch, end=midnight(last + timedelta(days=1))):
             name, _, row = result["Id"].rpartition("_")
             columns = [(at - epoch).days for at in result["Timestamps"]]
             grids[name][int(row), columns] = np.asarray(result["Values"], dtype=np.float64) / GIB
+
+    parts = [queries[start : start + QUERIES_A_REQUEST] for start in range(0, len(queries), QUERIES_A_REQUEST)]
+    session.client("cloudwatch")  # made before the threads need it: making one is not safe among them, using it is
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        list(pool.map(read_part, parts))
     return Usage(
         clusters=names,
         first=first,
