@@ -121,6 +121,7 @@ def test_without_any_one_action_the_checks_name_it_before_anything_is_changed(
 
 def test_without_the_snapshot_restore_the_checks_of_a_snapshot_plan_name_it(stand: Stand, session: AwsSession) -> None:
     """It should name the one action that only a plan from a snapshot needs."""
+    allow(stand.client("iam"), RESTORE)
     name = stand.plane.history.manual_snapshot("prod", "before-the-upgrade", at=utc_now() - timedelta(days=3))
     source = find_cluster(session, "prod")
     chosen = restore.Choices(restore_from=name)
