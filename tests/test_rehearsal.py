@@ -62,6 +62,7 @@ def test_the_whole_incident_headless(told: Told, tmp_path: Path) -> None:
         notebooks=NOTEBOOKS,
         store=Store(tmp_path),
         clock=Clock(lambda text: marks.append(len(requests))),
+        target="the-whole-incident",
     )
     assert done.proved, done.left[:5]
     assert [record.outcome for record in done.records] == ["succeeded", "planned", "succeeded"]

@@ -14,7 +14,7 @@ import pytest
 
 from runbook_lib import restore
 from runbook_lib.aws import connect
-from runbook_lib.clusters import find_cluster
+from runbook_lib.clusters import find_cluster, list_clusters
 from runbook_lib.costs import Alive
 from runbook_lib.costs.alive import spent
 from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
@@ -65,7 +65,9 @@ class World:
 
     def ready(self, name: str) -> None:
         """Wait until a cluster is available."""
-        while find_cluster(self.session, name).status != "available":
+        end = time.monotonic() + 60
+        while {one.identifier: one.status for one in list_clusters(self.session)}.get(name) != "available":
+            assert time.monotonic() < end, f"{name} does not become available"
             time.sleep(0.01)
 
     def other(self, name: str, tags: dict[str, str] | None = None, **settings: Any) -> str:

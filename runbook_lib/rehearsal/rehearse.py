@@ -91,14 +91,16 @@ def rehearse(stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say
 
 
 def bring_back(
-    stand_in: StandIn, story: Story, *, notebooks: Path, store: Store, clock: Clock, at: str = "before-the-wipe"
+    stand_in: StandIn, story: Story, *, notebooks: Path, store: Store, clock: Clock, target: str = ""
 ) -> Rehearsal:
-    """Bring the data of one of the story's moments back with the notebooks, headless, and hold it to its proof.
+    """Bring the data from before the wipe back with the notebooks, headless, and hold it to the story's proof.
+
+    `target` names the new cluster; empty leaves it to the plan.
 
     Raises:
         CheckFailed: a notebook did not end as it should; its record says why.
     """
-    moment = iso(story.moments[at])
+    moment = iso(story.restore_point)
     common = {"timestamp": moment, "region": stand_in.control.region, "timezone": "Asia/Tokyo"}
 
     def run(name: str, expected: str, **parameters: Any) -> RunRecord:
@@ -120,12 +122,13 @@ def bring_back(
     with clock.phase("inspect_backups"):
         inspected = run("inspect_backups", "succeeded")
     with clock.phase("restore_to_timestamp: plan"):
-        planned = run("restore_to_timestamp", "planned")
+        planned = run("restore_to_timestamp", "planned", target=target)
     with clock.phase("restore_to_timestamp: restore"):
-        restored = run("restore_to_timestamp", "succeeded", approve=_result(planned)["plan_id"])
+        approve = _result(planned)["plan_id"]
+        restored = run("restore_to_timestamp", "succeeded", target=target, approve=approve)
     with clock.phase("proof against the story"):
         found = _proof_of_copy(stand_in, _result(restored)["changed"][0])
-    expected = story.proofs[story.moments[at]]
+    expected = story.proofs[story.restore_point]
     return Rehearsal(
         engine=f"{stand_in.engine.family} {stand_in.engine.version}",
         story=story,
