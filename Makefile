@@ -15,7 +15,7 @@ rehearse: ## the whole incident on this machine: wipe, restore, proof (ENGINE=my
 	@$(SETUP) --engine runbook rehearse $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 test: ## every test, on every database engine found (ARGS="-k words" picks some)
-	@$(SETUP) --engine pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(SETUP) --engine pytest -n 3 --dist loadgroup $(ARGS)
 
 lab: ## JupyterLab on the notebooks
 	@$(SETUP) jupyter lab notebooks/inspect_backups.ipynb $(ARGS)

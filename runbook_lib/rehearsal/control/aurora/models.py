@@ -115,7 +115,8 @@ class Cluster(DBCluster):
         now = self.backend.now()
         earliest = max(self.backups_since, oldest_kept(now, retention_days=self.backup_retention_period))
         latest = whole_milliseconds(now - self.backend.pace.lag)
-        return (whole_milliseconds(earliest), latest) if earliest <= latest else None
+        earliest = earliest.replace(microsecond=0)  # a restore goes to a whole second, the first one included
+        return (earliest, latest) if earliest <= latest else None
 
     @property  # type: ignore[override]  # absent while restoring
     def earliest_restorable_time(self) -> datetime | None:
