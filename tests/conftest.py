@@ -94,6 +94,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests that share a told story in one process, so that it is told once an engine."""
     if isinstance(item, pytest.Function) and {"told", "engine"} <= set(item.fixturenames):
         item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))
+    elif isinstance(item, pytest.Function) and "reader_plane" in item.fixturenames:
+        # these follow each other on one server: the first makes the accounts that the others use
+        item.add_marker(pytest.mark.xdist_group(f"reader-{item.callspec.params['engine']}"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
