@@ -13,8 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from runbook_lib.errors import InputRefused
+
 Statement = Mapping[str, Any]
 Context = Mapping[str, Sequence[str]]
+
+
+class UnknownOperator(InputRefused, NotImplementedError):
+    """A policy's condition uses an operator that this evaluator does not know: better no answer than a wrong one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +84,7 @@ def _matches(operator: str, pattern: str, value: str) -> bool:
         return _like(pattern, value)
     if kind in ("StringEquals", "Bool", "StringEqualsIgnoreCase"):
         return pattern.lower() == value.lower() if kind != "StringEquals" else pattern == value
-    raise NotImplementedError(f"The rehearsal's IAM does not know the condition operator {operator}.")
+    raise UnknownOperator(f"The condition operator {operator} is not known here.", hint="Check that statement by hand.")
 
 
 def _like(pattern: str, value: str, *, folded: bool = False) -> bool:
