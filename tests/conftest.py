@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,8 +101,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let xdist keep the order below; it would begin with the largest group."""
+    """Let xdist keep the order below (it would begin with the largest group), and let Ctrl-C mean Ctrl-C."""
     config.option.loadscopereorder = False
+    # A shell that puts the tests into the background has them ignore Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -85,13 +85,13 @@ def pieces(blocks: Iterator[bytes]) -> Iterator[Piece]:
 
 class _Lexer:
     def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
         self._window = b""
         self._at = 0  # offset of the window's first byte
         self._place = 0  # where we stand in the window
         self._final = False
         self._session = Session()
         self._scanner = RowScanner()
+        self._blocks = self._scanner.marked_ahead(blocks)
         self._known_head = b"\n"  # never the start of a statement
 
     def run(self) -> Iterator[Piece]:

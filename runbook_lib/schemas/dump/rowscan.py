@@ -11,22 +11,20 @@ the carries between words made whole-array operations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Words = npt.NDArray[np.uint64]
+from runbook_lib.schemas.dump.marks import STEP, Marker, Marks, Words
+from runbook_lib.schemas.dump.pipeline import ahead
 
 _WORD = np.uint64
 _ONE, _TOP, _NONE = _WORD(1), _WORD(63), _WORD(0)
 _ALL = ~_NONE
 _EVEN = _WORD(0x5555_5555_5555_5555)
 _DOUBLING = tuple(_WORD(step) for step in (1, 2, 4, 8, 16, 32))
-_STEP = 1 << 19  # bytes a turn: fewer and longer numpy calls win over the second-level cache up to here
-
-# What can end row data or change what a quote means there: end, "strings", `names`, # comments, /* comments.
-_SPECIAL = b';"`#*'
+_AHEAD = 2  # blocks marked ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,21 @@ class RowScanner:
 
     def __init__(self) -> None:
         self._last: _Turn | None = None
-        self._bytes = np.empty(_STEP, np.uint8)
-        self._padded = np.zeros(_STEP, np.uint8)
-        self._zeros = np.empty(_STEP, np.uint8)
+        self._marker = Marker()
+        self._block = b""
+        self._marks: tuple[Marks, ...] = ()  # of the block above, one a turn
+
+    def marked_ahead(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Give the same blocks; those of a long dump have then been marked in a thread of their own."""
+        first = next(blocks, b"")
+        if len(first) < STEP:
+            yield first
+            yield from blocks
+            return
+        self._block, self._marks = first, ()
+        yield first
+        for self._block, self._marks in ahead(_marked(blocks), depth=_AHEAD):
+            yield self._block
 
     def stop(self, data: bytes, start: int, *, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
         """Give the place of the first byte at or after `start` that ends row data or needs the slow lexer.
@@ -57,7 +67,6 @@ class RowScanner:
         `inside`: a string is open at `start`; `escaped`: the byte at `start` follows a backslash that escapes it.
         Gives (place, inside, escaped); the place is len(data) when all of it is row data, with the state there.
         """
-        view = np.frombuffer(data, np.uint8)
         turn = self._last
         known = turn is not None and turn.data is data and turn.start < start < turn.end
         if turn and known and not inside and not escaped and data[start - 1] != 0x5C:
@@ -66,29 +75,20 @@ class RowScanner:
                 return turn.start + found, False, False
             start = turn.end
         while start < len(data):
-            end = min(start + _STEP, len(data))
-            block = view[start:end]
-            if size := len(block) % 64:
-                whole = len(block) + 64 - size
-                self._padded[: len(block)] = block
-                self._padded[len(block) : whole] = 0
-                block = self._padded[:whole]
-            found, inside, escaped = self._turn(data, start, end, block, inside, escaped)
+            found, inside, escaped = self._turn(data, start, inside, escaped)
             if found >= 0:
                 return start + found, False, False
-            start = end
+            start += STEP
         return len(data), inside, escaped
 
-    def _turn(
-        self, data: bytes, start: int, end: int, block: npt.NDArray[np.uint8], inside: bool, escaped: bool
-    ) -> tuple[int, bool, bool]:
-        quotes = self._where(block, 0x27)
-        backslashes = None
-        if escaped or data.find(b"\\", start, end) >= 0:
-            backslashes = self._where(block, 0x5C)
+    def _turn(self, data: bytes, start: int, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
+        end, marks = min(start + STEP, len(data)), self._marks_of(data, start)
+        quotes, backslashes, special = marks.quotes, marks.backslashes, marks.special
+        if backslashes is None and escaped:
+            backslashes = np.zeros_like(quotes)
+        if backslashes is not None:
             skipped, escaped = _escaped(backslashes, escaped, last=end - start - 1)
-            quotes &= ~skipped
-        special = self._specials(data, start, end, block)
+            quotes = quotes & ~skipped
         if special is None and backslashes is None:
             odd = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
             return -1, inside ^ bool(odd), escaped
@@ -97,28 +97,17 @@ class RowScanner:
         found = _first(_stops(special, backslashes, strings))
         return (found, False, False) if found >= 0 else (-1, bool(int(strings[-1]) >> 63), escaped)
 
-    def _where(self, block: npt.NDArray[np.uint8], byte: int) -> Words:
-        """Give a bit a byte, set where the byte is found. An exclusive or and a pack are cheaper than a comparison."""
-        scratch = self._bytes[: len(block)]
-        np.bitwise_xor(block, np.uint8(byte), out=scratch)
-        return ~np.packbits(scratch, bitorder="little").view(_WORD)
+    def _marks_of(self, data: bytes, start: int) -> Marks:
+        turn, rest = divmod(start, STEP)
+        if data is self._block and not rest and turn < len(self._marks):
+            return self._marks[turn]
+        return self._marker.mark(data, start)
 
-    def _specials(self, data: bytes, start: int, end: int, block: npt.NDArray[np.uint8]) -> Words | None:
-        """Give the bits of every byte that may end row data or begin another kind of quote; None if there is none.
 
-        A pair of dashes is marked at its second dash; one at the block's first byte counts, as it may follow another.
-        """
-        scratch, zeros = self._bytes[: len(block)], self._zeros[: len(block)]
-        np.bitwise_xor(block, np.uint8(0x2D), out=scratch)
-        np.bitwise_or(scratch[1:], scratch[:-1], out=zeros[1:])
-        zeros[0] = scratch[0]
-        found = not zeros.view(np.bool_).all()
-        for byte in _SPECIAL:
-            if data.find(byte, start, end) >= 0:
-                np.bitwise_xor(block, np.uint8(byte), out=scratch)
-                np.minimum(zeros, scratch, out=zeros)
-                found = True
-        return ~np.packbits(zeros, bitorder="little").view(_WORD) if found else None
+def _marked(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, tuple[Marks, ...]]]:
+    marker = Marker()
+    for block in blocks:
+        yield block, tuple(marker.mark(block, start) for start in range(0, len(block), STEP))
 
 
 def _stops(special: Words | None, backslashes: Words | None, strings: Words) -> Words:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
-import queue
 import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 from runbook_lib.errors import InputRefused, StepFailed
+from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,6 +24,7 @@ else:
 BLOCK = 1 << 20  # bytes; row data is scanned a block at a time
 _DEPTH = 4  # blocks read ahead
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -40,14 +41,16 @@ class DumpSource:
 
     def blocks(self) -> Iterator[bytes]:
         """Give the unpacked dump in blocks, reading ahead in a thread of its own."""
-        for block in _ahead(self._stream, self._note_cut):
-            self.bytes_read += len(block)
-            yield block
-
-    def _note_cut(self, error: Exception) -> None:
-        if self.packing == "plain":
-            raise error
-        self.cut_short = f"the {self.packing} packing ends too early or is damaged ({error})"
+        try:
+            for block in ahead(iter(partial(self._stream.read, BLOCK), b""), depth=_DEPTH):
+                self.bytes_read += len(block)
+                yield block
+        except _BROKEN as error:
+            if self.packing == "plain":
+                raise
+            self.cut_short = f"the {self.packing} packing ends too early or is damaged ({error})"
+        except OSError as error:
+            raise StepFailed(f"The dump cannot be read on: {error}.", hint="Check the disk or network.") from error
 
 
 @contextmanager
@@ -95,54 +98,16 @@ def _unpacked(stream: IO[bytes], packing: str) -> IO[bytes]:
     return stream
 
 
-_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
-
-
-def _ahead(stream: IO[bytes], broken: Any) -> Iterator[bytes]:
-    """Read in a thread: unpacking and the disk then cost no time of the lexer's."""
-    filled: queue.Queue[bytes | Exception] = queue.Queue(_DEPTH)
-    stop = threading.Event()
-
-    def read() -> None:
-        block: bytes | Exception = b""
-        while not stop.is_set():
-            try:
-                block = stream.read(BLOCK)
-            except (*_BROKEN, OSError) as error:
-                block = error
-            filled.put(block)
-            if not block or isinstance(block, Exception):
-                return
-
-    reader = threading.Thread(target=read, name="dump-reader", daemon=True)
-    reader.start()
-    try:
-        while block := filled.get():
-            if isinstance(block, _BROKEN):
-                broken(block)
-                return
-            if isinstance(block, Exception):
-                raise StepFailed(f"The dump cannot be read on: {block}.", hint="Check the disk or network.") from block
-            yield block
-    finally:
-        stop.set()
-        while reader.is_alive():
-            try:
-                filled.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        reader.join()
-
-
 @contextmanager
-def packed_writer(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, packed as its name says (.gz, .zst, else plain)."""
+def packed_writer(path: Path) -> Iterator[WriteBehind]:
+    """Open a file to write, packed as its name says (.gz, .zst, else plain). Packing and the disk have a thread."""
+    with _packing(path) as out, WriteBehind(out.write, depth=_DEPTH) as behind:
+        yield behind
+
+
+def _packing(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
-        with gzip.open(path, "wb", compresslevel=6) as packed:
-            yield cast(IO[bytes], packed)
-    elif path.suffix == ".zst":
-        with zstd.ZstdFile(path, mode="wb") as zipped:
-            yield cast(IO[bytes], zipped)
-    else:
-        with path.open("wb", buffering=1 << 16) as plain:
-            yield plain
+        return cast(IO[bytes], gzip.GzipFile(path, "wb", compresslevel=6))
+    if path.suffix == ".zst":
+        return cast(IO[bytes], zstd.ZstdFile(path, mode="wb"))
+    return path.open("wb", buffering=1 << 16)

@@ -1,0 +1,102 @@
+"""Let the stages of reading and writing a dump run side by side, in threads, a few blocks apart.
+
+It pays because the heavy calls (reading, unpacking, numpy on a whole block, writing) let go of the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Data = bytes | memoryview
+
+_WAIT_S = 0.05  # how long an end waits between two looks at whether the other side has gone
+
+
+class _End:
+    """What ends a queue: nothing more is coming, because of `error` if there was one."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def ahead(items: Iterator[Item], *, depth: int) -> Iterator[Item]:
+    """Give the items of an iterator that is run in a thread of its own, at most `depth` items ahead.
+
+    An error of the iterator is raised here, after the items before it. When the reader stops early, so does the thread.
+    """
+    filled: queue.Queue[Item | _End] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def run() -> None:
+        end = _End()
+        try:
+            for item in items:
+                if not _put(filled, item, stop):
+                    return
+        except BaseException as error:  # noqa: BLE001  # handed over, raised below
+            end = _End(error)
+        _put(filled, end, stop)
+
+    worker = threading.Thread(target=run, name="dump-ahead", daemon=True)
+    worker.start()
+    try:
+        while not isinstance(item := filled.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()
+        worker.join()
+
+
+def _put(filled: queue.Queue[Item | _End], item: Item | _End, stop: threading.Event) -> bool:
+    """Put an item, unless nobody is going to take it any more."""
+    while not stop.is_set():
+        try:
+            filled.put(item, timeout=_WAIT_S)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+class WriteBehind:
+    """Writes in a thread what is handed to it, in order. Leave it as a context manager: then everything is written.
+
+    An error of writing is raised by the next `write`, or on leaving.
+    """
+
+    def __init__(self, write: Callable[[Data], object], *, depth: int) -> None:
+        self._write = write
+        self._waiting: queue.Queue[Data | None] = queue.Queue(depth)
+        self._error: Exception | None = None
+        self._worker = threading.Thread(target=self._run, name="dump-writer", daemon=True)
+
+    def write(self, data: Data) -> None:
+        """Hand data over. It must not be changed afterwards."""
+        if self._error:
+            raise self._error
+        self._waiting.put(data)
+
+    def _run(self) -> None:
+        while (data := self._waiting.get()) is not None:
+            if self._error is None:
+                try:
+                    self._write(data)
+                except Exception as error:  # noqa: BLE001  # handed over, raised by the next write
+                    self._error = error
+
+    def __enter__(self) -> WriteBehind:
+        self._worker.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._waiting.put(None)
+        self._worker.join()
+        if error is None and self._error:
+            raise self._error

@@ -1,0 +1,65 @@
+"""The stages of a dump run side by side, and neither an error nor an early end is lost between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead
+
+
+def test_everything_arrives_in_order() -> None:
+    assert list(ahead(iter(range(1000)), depth=3)) == list(range(1000))
+
+
+def test_an_error_is_raised_after_what_came_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    found: list[int] = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        found.extend(ahead(items(), depth=3))
+    assert found == [1]
+
+
+def test_a_reader_that_stops_early_ends_the_thread() -> None:
+    before = threading.active_count()
+    reading = ahead(iter(range(1000)), depth=2)
+    assert next(reading) == 0
+    assert threading.active_count() == before + 1
+    reading.close()
+    assert threading.active_count() == before
+
+
+def test_what_is_handed_over_is_written_in_order_before_it_is_left() -> None:
+    written: list[bytes] = []
+    with WriteBehind(lambda data: written.append(bytes(data)), depth=2) as behind:
+        for number in range(100):
+            behind.write(b"%d" % number)
+    assert written == [b"%d" % number for number in range(100)]
+
+
+def test_a_full_disk_is_told_and_nothing_is_written_after_it() -> None:
+    written: list[bytes] = []
+
+    def write(data: bytes | memoryview) -> None:
+        if data == b"3":
+            raise OSError(28, "No space left on device")
+        written.append(bytes(data))
+
+    def write_all() -> None:
+        with WriteBehind(write, depth=1) as behind:
+            for number in range(1000):
+                behind.write(b"%d" % number)
+
+    with pytest.raises(OSError, match="No space left"):
+        write_all()
+    assert written == [b"0", b"1", b"2"]
+
+
+def test_an_error_of_the_one_who_writes_is_not_hidden() -> None:
+    with pytest.raises(ValueError, match="mine"), WriteBehind(lambda data: None, depth=1):
+        raise ValueError("mine")
