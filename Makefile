@@ -6,7 +6,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test lab lint format setup pictures constraints clean
+.PHONY: help rehearse test test-thorough lab lint format setup pictures constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -14,8 +14,11 @@ help: ## show this list
 rehearse: ## the whole incident on this machine: wipe, restore, proof (ENGINE=mysql or mariadb picks the server)
 	@$(SETUP) --engine runbook rehearse $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-test: ## every test, on every database engine found (ARGS="-k words" picks some)
+test: ## the tests, on every database engine found (ARGS="-k words" picks some)
 	@$(SETUP) --engine pytest -n 3 --dist loadgroup $(ARGS)
+
+test-thorough: ## the rest of the matrices whose quickest members are in `test`: every kill, every second, every answer lost
+	@$(SETUP) --engine pytest -n 3 --dist loadgroup -m thorough $(ARGS)
 
 lab: ## JupyterLab on the notebooks
 	@$(SETUP) jupyter lab notebooks/inspect_backups.ipynb $(ARGS)

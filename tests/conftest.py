@@ -92,12 +92,19 @@ def told_story(told: Told) -> ToldStory:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests that share a told story in one process, so that it is told once an engine."""
-    if isinstance(item, pytest.Function) and {"told", "engine"} <= set(item.fixturenames):
-        item.add_marker(pytest.mark.xdist_group(f"story-{item.callspec.params['engine']}"))
-    elif isinstance(item, pytest.Function) and "reader_plane" in item.fixturenames:
-        # these follow each other on one server: the first makes the accounts that the others use
-        item.add_marker(pytest.mark.xdist_group(f"reader-{item.callspec.params['engine']}"))
+    """Keep tests that share something costly in one process: a told story, or what a module sets up for itself."""
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
+        return
+    on = f"-{item.callspec.params['engine']}" if "engine" in item.fixturenames else ""
+    if "told" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group(f"story{on}"))
+    elif any(definition.scope == "module" for definition in _fixtures_of(item)):
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{on}"))
+
+
+def _fixtures_of(item: pytest.Function) -> list[pytest.FixtureDef[object]]:
+    found = item._fixtureinfo.name2fixturedefs  # pytest has no public way to a fixture's scope
+    return [definitions[-1] for definitions in found.values()]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,9 +115,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the told story last: it stays open to the end, and a process can hold only one rehearsal's AWS."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the told story last: it stays open to the end, and a process can hold only one rehearsal's AWS.
+
+    What is marked `one_engine` does not depend on the database server and runs on the first that is found.
+    """
+    twice = [item for item in items if item.get_closest_marker("one_engine") and not _on_first_engine(item)]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [item for item in items if item not in twice]
     items.sort(key=lambda item: "told" in getattr(item, "fixturenames", ()))
+
+
+def _on_first_engine(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return item.callspec.params["engine"] == _families()[-1]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,6 +19,7 @@ from runbook_lib.mysql import Credentials, Endpoint
 from runbook_lib.mysql import connect as connect_database
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
+from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,8 +49,8 @@ def run(aws: ControlPlane, *arguments: str, **environment: str) -> subprocess.Co
     ("arguments", "environment", "says"),
     [
         (["-p", "cluster", "no-such"], {}, f'"{CLUSTER}"'),
-        (["-p", "timestamp", "05/11/2026"], {}, "day/month"),
-        (["-p", "timestampp", "latest"], {}, "timestamp"),
+        thorough(["-p", "timestamp", "05/11/2026"], {}, "day/month"),
+        thorough(["-p", "timestampp", "latest"], {}, "timestamp"),
         ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "credentials"),
     ],
 )

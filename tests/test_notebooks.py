@@ -93,6 +93,7 @@ def test_every_code_cell_but_the_parameters_follows_words(path: Path) -> None:
             assert before["cell_type"] == "markdown", cell["id"]
 
 
+@pytest.mark.one_engine
 def test_nbval_runs_them_as_they_stand(told: Told, tmp_path: Path) -> None:
     """It should run each notebook with its defaults: the only Aurora MySQL cluster there is, read-only or planned."""
     names = [str(path) for path in NOTEBOOKS]

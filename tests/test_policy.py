@@ -169,6 +169,7 @@ def test_with_the_printed_policy_a_restore_is_done_and_nothing_beside_it_can_be(
             refused()
 
 
+@pytest.mark.one_engine
 def test_every_notebook_runs_with_exactly_its_policy_and_makes_the_calls_that_are_declared_of_it(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from runbook_lib.rehearsal.story import EstateProof, differences, take_proof
 from runbook_lib.restore import RestorePlan
 from runbook_lib.times import AskedTime, iso, parse_timestamp, utc_now
 from tests.conftest import Told
+from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -78,7 +79,7 @@ def test_the_whole_incident_headless(told: Told, tmp_path: Path) -> None:
     assert steady(source_of(told)) == steady(source)
 
 
-@pytest.mark.parametrize("at", ["inside-a-load", "just-after-the-load", "after-the-wipe"])
+@pytest.mark.parametrize("at", [thorough("inside-a-load"), "just-after-the-load", thorough("after-the-wipe")])
 def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) -> None:
     plan = plan_for(told, at)
     applied = restore.apply(told.session, plan, approve=plan.id)
@@ -88,6 +89,7 @@ def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) ->
     assert differences(told.story.proofs[told.story.restore_point], found), "another second's proof must not fit"
 
 
+@pytest.mark.one_engine
 def test_a_snapshot_is_restored_through_the_same_plan_and_approval(told: Told) -> None:
     """It should give what the data was at the snapshot, under the settings of the source."""
     newest = list_snapshots(told.session, source_of(told))[-1]
@@ -116,6 +118,7 @@ def test_what_is_verified_is_what_the_copy_holds(told: Told) -> None:
         assert database.value("SELECT COUNT(*) FROM staging.rooms") > 0
 
 
+@pytest.mark.one_engine
 def test_a_second_run_of_an_applied_plan_makes_nothing_twice(told: Told) -> None:
     plan = plan_for(told, "after-the-wipe", target="applied-twice")
     restore.apply(told.session, plan, approve=plan.id)
@@ -128,6 +131,7 @@ def test_a_second_run_of_an_applied_plan_makes_nothing_twice(told: Told) -> None
     }
 
 
+@pytest.mark.one_engine
 def test_a_name_that_something_else_has_is_refused(told: Told) -> None:
     plan = plan_for(told, "before-the-wipe", target=f"{told.stand_in.cluster}-taken")
     told.session.client("rds").create_db_cluster(
@@ -138,6 +142,7 @@ def test_a_name_that_something_else_has_is_refused(told: Told) -> None:
     told.session.client("rds").delete_db_cluster(DBClusterIdentifier=plan.target, SkipFinalSnapshot=True)
 
 
+@pytest.mark.one_engine
 def test_a_stale_approval_is_refused_and_changes_nothing(told: Told) -> None:
     old = plan_for(told, "before-the-wipe")
     new = plan_for(told, "before-the-wipe", purpose="cutover")
@@ -148,6 +153,7 @@ def test_a_stale_approval_is_refused_and_changes_nothing(told: Told) -> None:
     assert since(told, mark) == []
 
 
+@pytest.mark.one_engine
 def test_a_cutover_has_every_instance_and_setting_of_the_source(told: Told) -> None:
     plan = plan_for(told, "just-after-the-load", purpose="cutover", target="taking-over")
     restore.apply(told.session, plan, approve=plan.id)
@@ -167,6 +173,7 @@ def test_a_cutover_has_every_instance_and_setting_of_the_source(told: Told) -> N
     assert groups[0] == groups[1]
 
 
+@pytest.mark.one_engine
 def test_a_moment_outside_the_window_is_refused_with_the_nearest(told: Told) -> None:
     asked = parse_timestamp("30 days ago", now=utc_now())
     with pytest.raises(InputRefused, match="before the earliest restorable time") as refused:
@@ -174,6 +181,7 @@ def test_a_moment_outside_the_window_is_refused_with_the_nearest(told: Told) -> 
     assert iso(refused.value.facts["nearest"]) in refused.value.hint
 
 
+@pytest.mark.one_engine
 def test_plain_papermill_runs_the_notebooks_from_the_parameter_file(told: Told, tmp_path: Path) -> None:
     out = tmp_path / "inspected.ipynb"
     moment = iso(told.story.restore_point)

@@ -25,6 +25,7 @@ from runbook_lib.restore import Applied, RestorePlan
 from runbook_lib.restore.patience import Patience
 from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.applying import plan_of
+from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 MUTATING_CALLS_OF_A_CUTOVER = 5  # restore, settings, writer, reader, password
@@ -72,7 +73,10 @@ def run(aws: ControlPlane, moment: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("killed_after", range(1, MUTATING_CALLS_OF_A_CUTOVER + 1))
+@pytest.mark.parametrize(
+    "killed_after",
+    [after if after in (1, 3) else thorough(after) for after in range(1, MUTATING_CALLS_OF_A_CUTOVER + 1)],
+)
 def test_killed_after_any_change_the_next_run_makes_the_same_one_copy(
     aws: ControlPlane, moment: str, killed_after: int
 ) -> None:
@@ -139,8 +143,17 @@ def test_thirty_percent_throttled_is_only_slower(aws: ControlPlane, moment: str)
     assert steady(session) == before
 
 
-@pytest.mark.parametrize("operation", ["RestoreDBClusterToPointInTime", "ModifyDBCluster", "CreateDBInstance"])
-@pytest.mark.parametrize("sent", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("operation", "sent"),
+    [
+        ("RestoreDBClusterToPointInTime", 0.5),
+        ("CreateDBInstance", 0.5),
+        thorough("ModifyDBCluster", 0.5),
+        thorough("RestoreDBClusterToPointInTime", 0.0),
+        thorough("CreateDBInstance", 0.0),
+        thorough("ModifyDBCluster", 0.0),
+    ],
+)
 def test_an_answer_cut_off_makes_nothing_twice(
     aws: ControlPlane, moment: str, operation: str, sent: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ from runbook_lib.restore.plan import target_name
 from runbook_lib.times import AskedTime, iso, utc_now
 from tests.builders import NOW
 from tests.builders import cluster as cluster_of
+from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "orders-prod"
@@ -259,7 +260,7 @@ def test_what_is_protected_after_the_plan_is_spared(world: World) -> None:
     assert world.names == {SOURCE, "spared"}
 
 
-@pytest.mark.parametrize("made", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("made", [thorough(1), 2, thorough(3), 4, thorough(5)])
 def test_a_run_stopped_after_any_call_is_taken_up_with_the_same_approval(world: World, made: int) -> None:
     """It should go on with what was approved, and with nothing that has expired since."""
     for name in ("one", "two"):

@@ -15,9 +15,16 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.rehearsal.story import differences, failing_start, take_proof, tell
 from runbook_lib.rehearsal.story.staging import TABLES
+from tests.matrix import thorough
 from tests.storytelling import ToldStory
 
-MOMENTS = ("inside-a-load", "just-after-the-load", "before-the-wipe", "after-the-wipe", "now")
+MOMENTS = (
+    "inside-a-load",
+    thorough("just-after-the-load"),
+    "before-the-wipe",
+    thorough("after-the-wipe"),
+    thorough("now"),
+)
 NOW = datetime(2026, 2, 5, 1, 48, 33, tzinfo=UTC)
 
 

@@ -53,6 +53,7 @@ def test_exactly_the_storys_second_is_proposed(told: Told, facts: Timeline) -> N
     assert any("FAILED" in line for line in proposal.chosen.evidence)
 
 
+@pytest.mark.one_engine
 def test_it_is_the_same_whichever_moment_near_it_is_asked_about(told: Told) -> None:
     for moment in (told.story.restore_point, told.story.wiped_until + timedelta(minutes=5)):
         assert propose_second(read(told, moment=moment)).second == told.story.restore_point
@@ -73,6 +74,7 @@ def test_without_access_to_the_database_the_second_before_the_runs_start_is_prop
     assert any("permission secretsmanager:GetSecretValue" in line for line in proposal.known)
 
 
+@pytest.mark.one_engine
 def test_with_neither_nothing_is_proposed(refusing: Told) -> None:
     refusing.stand_in.control.faults.deny("glue:*", "secretsmanager:GetSecretValue")
     proposal = propose_second(read(refusing))

@@ -1,0 +1,12 @@
+"""Which members of a matrix wait for the thorough run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def thorough(*values: Any) -> Any:
+    """Give a parameter set that only `make test-thorough` and CI run; quicker members of its matrix show the same."""
+    return pytest.param(*values, marks=pytest.mark.thorough)
