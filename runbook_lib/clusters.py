@@ -17,7 +17,8 @@ DESCRIBE_INSTANCES = declare("rds", "DescribeDBInstances", items="DBInstances")
 
 ENGINE = "aurora-mysql"
 TAG_PREFIX = "recovery:"
-"""Everything the runbooks make carries tags of this prefix: run, incident, plan, source, expires."""
+"""Everything the runbooks make carries tags of this prefix: run, incident, plan, source, expires; and everything that a
+cut-over renames: cutover, was, becomes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,13 @@ class Cluster:
     def is_ours(self) -> bool:
         """Tell whether a runbook made this cluster."""
         return any(name.startswith(TAG_PREFIX) for name in self.tags)
+
+    @property
+    def stands_for_itself(self) -> bool:
+        """Tell whether applications may mean this cluster: not a copy, unless it has taken its source's name by a
+        cut-over; nor a source that a cut-over has set aside."""
+        of, was = self.tags.get(f"{TAG_PREFIX}source", ""), self.tags.get(f"{TAG_PREFIX}was", "")
+        return not self.is_ours or of == self.identifier or (not of and was == self.identifier)
 
 
 def utc(moment: datetime | None) -> datetime | None:
@@ -127,7 +135,7 @@ def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
             if cluster.identifier == identifier.lower():
                 return cluster
         raise NotFound(f'There is no Aurora MySQL cluster "{identifier}" in {session.region}.', hint=_choices(clusters))
-    candidates = [cluster for cluster in clusters if not cluster.is_ours]
+    candidates = [cluster for cluster in clusters if cluster.stands_for_itself]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:

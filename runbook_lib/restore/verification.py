@@ -76,7 +76,7 @@ def verify(session: AwsSession, applied: Applied, *, source: Cluster | None, sec
     cluster = describe_cluster(session, applied.plan.target)
     account = secret or (source.secret_arn if source else "")
     of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else account)
-    version = _first_answer(cluster, of_copy)
+    version = first_answer(cluster, of_copy)
     copy = take_inventory(lambda: open_database(cluster, of_copy))
     found, trouble = _read_source(session, source, secret)
     return Verification(
@@ -100,7 +100,8 @@ def _read_source(session: AwsSession, source: Cluster | None, secret: str) -> tu
         return None, error.message
 
 
-def _first_answer(cluster: Cluster, credentials: Credentials) -> str:
+def first_answer(cluster: Cluster, credentials: Credentials) -> str:
+    """Wait until a new endpoint answers, and give the server's version. Raises as `open_database`."""
     began = time.monotonic()
     while True:
         try:

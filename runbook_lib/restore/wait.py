@@ -38,7 +38,7 @@ INSTANCE_DEAD_ENDS = {
     "deleting": "Somebody is deleting the instance; find out who, and start again.",
 }
 
-_SHORTEST_S, _LONGEST_S = 0.5, 30.0
+_SHORTEST_S, _LONGEST_S = 0.2, 30.0
 _HEARTBEAT_S = 15.0
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.restore.plan import RestorePlan
 
 State = Literal["ok", "warn", "bad", "unknown"]
 
@@ -46,7 +45,15 @@ def unknown(subject: str, why_not: str) -> Check:
     return Check(subject=subject, state="unknown", sentence=f"{why_not}.", hint=hint)
 
 
-def require(checks: Iterable[Check], plan: RestorePlan, *, approve: str) -> None:
+class Planned(Protocol):
+    """A plan of any kind, by its id."""
+
+    @property
+    def id(self) -> str:
+        """A hash of what would be done to what."""
+
+
+def require(checks: Iterable[Check], plan: Planned, *, approve: str) -> None:
     """Stop an approved plan that a check speaks against. A plan that is only looked at is never stopped.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ class AuroraBackend(RDSBackend):
     def __init__(self, region_name: str, account_id: str, *, world: World) -> None:
         self.world = world
         super().__init__(region_name, account_id)
+        # the part of every endpoint that AWS gives an account in a region: what makes an endpoint follow a name
+        self.url_identifier = secrets.token_hex(6)
         self.custom_endpoints: dict[str, dict[str, Any]] = {}
         self.retained_backups: dict[str, RetainedBackup] = {}
         self.backtracks: list[dict[str, Any]] = []

@@ -124,26 +124,41 @@ def delete_instance(backend: AuroraBackend, name: str) -> Instance:
 
 
 def modify_instance(backend: AuroraBackend, asked: Mapping[str, Any]) -> Instance:
-    """Change an instance's own settings."""
+    """Change an instance's own settings, or its name, which restarts it and moves its endpoint."""
     instance = backend.instance(str(asked["db_instance_identifier"]))
     if instance.status != "available":
         raise RDSClientError(
             "InvalidDBInstanceState", f"Instance {instance.db_instance_identifier} is in {instance.status} state."
         )
     world = backend.world
+    new_name = str(asked.get("new_db_instance_identifier") or "").lower()
+    if new_name:
+        backend._validate_db_identifier(new_name)
+        if new_name in backend.databases:
+            raise RDSClientError("DBInstanceAlreadyExists", "DB instance already exists")
     renamed = {"enable_performance_insights": "performance_insights_enabled"}
     for parameter, value in asked.items():
         if parameter not in ("db_instance_identifier", "apply_immediately", "new_db_instance_identifier"):
             setattr(instance, renamed.get(parameter, parameter), value)
-    instance.status = "modifying"
-    new_name = asked.get("new_db_instance_identifier")
+    # Without ApplyImmediately a new name waits for the maintenance window. (API reference)
+    now = bool(asked.get("apply_immediately", False))
+    if new_name and not now:
+        instance.pending_modified_values = {
+            **(instance.pending_modified_values or {}),
+            "DBInstanceIdentifier": new_name,
+        }
+    instance.status = "renaming" if new_name and now else "modifying"
 
     def done() -> None:
         with world.lock:
-            if new_name:
-                del backend.databases[instance.db_instance_identifier]
-                instance.db_instance_identifier = str(new_name)
-                backend.databases[str(new_name).lower()] = instance
+            if new_name and now:
+                old = instance.db_instance_identifier
+                del backend.databases[old]
+                instance.db_instance_identifier = new_name
+                backend.databases[new_name] = instance
+                for endpoint in backend.custom_endpoints.values():
+                    for members in (endpoint["StaticMembers"], endpoint["ExcludedMembers"]):
+                        members[:] = [new_name if member == old else member for member in members]
             instance.status = "available"
 
     world.steps.begin(f"modify instance {instance.db_instance_identifier}", takes=world.pace.modify, done=done)

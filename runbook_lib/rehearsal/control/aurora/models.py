@@ -74,6 +74,7 @@ class Cluster(DBCluster):
         ours = ("manage_master_user_password", "storage_type")
         kept = {key: value for key, value in settings.items() if key not in ours}
         super().__init__(backend, **{"master_user_password": secrets.token_hex(12), **kept})
+        self.url_identifier = backend.url_identifier
         self.clone_group_id = settings.get("clone_group_id") or str(uuid.uuid4())
         self.kms_key_id: str | None = settings.get("kms_key_id")  # type: ignore[assignment]  # absent when not encrypted
         # "The storage type isn't returned when you set it to aurora." (API reference, CreateDBCluster)
@@ -199,6 +200,7 @@ class Instance(DBInstanceClustered):
         self.database_insights_mode = settings.get("database_insights_mode", "standard")
         self.ca_certificate_identifier = settings.get("ca_certificate_identifier", "rds-ca-rsa2048-g1")
         self.network_type = "IPV4"
+        self.pending_modified_values: dict[str, Any] | None = None
 
     def default_db_parameter_group_details(self) -> tuple[str, str]:
         """Name Aurora's family and default group: moto takes the whole version for the family."""

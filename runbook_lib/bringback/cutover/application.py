@@ -1,0 +1,249 @@
+"""Apply an approved cut-over or its undo. A run that is stopped at any moment is finished by running it again.
+
+Nothing is remembered outside AWS: every step finds what it is about by the marks, whatever it is called by then, does
+what is left of it, and waits for the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from runbook_lib.aws import AwsCall, AwsSession, declare
+from runbook_lib.bringback.cutover.names import WAS, Rename
+from runbook_lib.bringback.cutover.pairing import CUTOVER
+from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, tags_of
+from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound, StepFailed, TryLater
+from runbook_lib.events import announce
+from runbook_lib.restore.application import Phase
+from runbook_lib.restore.cleaning import ADD_TAGS
+from runbook_lib.restore.making import CREATE_INSTANCE, MODIFY_CLUSTER
+from runbook_lib.restore.patience import Patience
+from runbook_lib.restore.plan import PlannedCall
+from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS
+from runbook_lib.times import utc_now
+
+log = logging.getLogger(__name__)
+
+MODIFY_INSTANCE = declare("rds", "ModifyDBInstance", mutates=True)
+REMOVE_TAGS = declare("rds", "RemoveTagsFromResource", mutates=True)
+_CALLS = {call.operation: call for call in (ADD_TAGS, REMOVE_TAGS, MODIFY_CLUSTER, MODIFY_INSTANCE, CREATE_INSTANCE)}
+
+LONGEST_WAIT = timedelta(hours=2)  # AWS's guide speaks of about ten minutes a rename; a burdened cluster takes longer
+FREED, GIVEN = "take the name off", "give the name"
+"""The two phases between whose beginning and end no cluster answers under the name."""
+
+_TAKEN = ("DBClusterAlreadyExistsFault", "DBInstanceAlreadyExists")
+_NOT_NOW = ("InvalidDBClusterStateFault", "InvalidDBInstanceState")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOver:
+    """What was done of a plan: nothing at all (`approved_id` empty), or everything.
+
+    `changed` are the names that everything renamed or made has now.
+    """
+
+    plan: CutOverPlan
+    approved_id: str = ""
+    phases: tuple[Phase, ...] = ()
+    changed: tuple[str, ...] = ()
+    began: datetime | None = None
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the plan was applied."""
+        return bool(self.approved_id)
+
+    @property
+    def without_name(self) -> timedelta | None:
+        """Give how long this run saw no cluster under the name; None where another run did that part."""
+        parts = {phase.name: phase.seconds for phase in self.phases}
+        return timedelta(seconds=parts[FREED] + parts[GIVEN]) if {FREED, GIVEN} <= {*parts} else None
+
+
+def apply_cut_over(
+    session: AwsSession, plan: CutOverPlan, *, approve: str, deadline: timedelta = LONGEST_WAIT
+) -> CutOver:
+    """Apply a cut-over, or the undo of one, if `approve` is its id; without an approval do nothing and say so.
+
+    Raises:
+        ApprovalRefused: the approval is of another plan, or the clusters have changed since.
+        StepFailed: AWS ended a step in a state that leads nowhere, or one of the two clusters is gone.
+        TimedOut: the deadline has passed; run again with the same approval to go on.
+    """
+    given = approve.strip()
+    if not given:
+        return CutOver(plan=plan)
+    if given != plan.id:
+        raise ApprovalRefused(
+            f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
+            hint=f'The parameters or the clusters have changed since; read the plan above and approve "{plan.id}".',
+            plan_id=plan.id,
+        )
+    return _Exchange(session, plan, Patience(session, deadline=deadline)).run()
+
+
+class _Exchange:
+    def __init__(self, session: AwsSession, plan: CutOverPlan, patience: Patience) -> None:
+        self._session, self._plan, self._patience = session, plan, patience
+        self._mark = plan.pairing.approved or plan.id  # an undo finds things by the mark of its cut-over
+        self._phases: list[Phase] = []
+
+    def run(self) -> CutOver:
+        plan, began = self._plan, utc_now()
+        members = [[one for one in side if one.kind == "instance"] for side in (plan.aside, plan.into)]
+        clusters = [[one for one in side if one.kind == "cluster"] for side in (plan.aside, plan.into)]
+        if plan.marks:
+            with self._phase("mark what is renamed"):
+                self._each(plan.marks)
+        if plan.settings:
+            with self._phase("set the copy as the source is"):
+                self._each(plan.settings)
+                self._wait_for_cluster(plan.settings[0].request["DBClusterIdentifier"])
+        if plan.made:
+            with self._phase("make the missing instances"):
+                self._each(plan.made)
+                for call in plan.made:
+                    self._wait_for_instance(call.request["DBInstanceIdentifier"])
+        for name, renames in zip(("take the instance names off", "give the instance names"), members, strict=True):
+            self._rename(name, renames)
+        for name, renames in zip((FREED, GIVEN), clusters, strict=True):
+            self._rename(name, renames)
+        if plan.unmarks:
+            with self._phase("take the marks off"):
+                self._each(plan.unmarks)
+        return CutOver(
+            plan=plan,
+            approved_id=plan.id,
+            phases=tuple(self._phases),
+            changed=tuple(one.becomes for one in reversed(plan.renames)),
+            began=began,
+        )
+
+    def _rename(self, name: str, renames: list[Rename]) -> None:
+        left = [one for one in renames if not self._is_done(one)]
+        if not left:
+            return
+        with self._phase(name):
+            for one in left:
+                self._wait(one, self._readiness, f"{one.kind} {one.was}")
+                what = f"rename {one.kind} {one.was} to {one.becomes}"
+                self._patience.do(partial(self._ask_for, one), what=what)
+            for one in left:
+                self._wait(one, self._status, f"{one.kind} {one.becomes}")
+
+    def _wait(self, rename: Rename, status: Callable[[Rename], str], what: str) -> None:
+        dead_ends = CLUSTER_DEAD_ENDS if rename.kind == "cluster" else INSTANCE_DEAD_ENDS
+        self._patience.wait(partial(status, rename), what=what, dead_ends=dead_ends)
+
+    def _readiness(self, rename: Rename) -> str:
+        """Say "available" once it can be or is being renamed: a run that was stopped may have left it changing."""
+        status = _status_of(rename, self._found(rename))
+        return "available" if status == "renaming" else status
+
+    def _ask_for(self, rename: Rename) -> None:
+        name, status = _name(rename, found := self._found(rename)), _status_of(rename, found)
+        if name == rename.becomes or status == "renaming":
+            return
+        call = rename_call(rename)
+        announce(call.operation, target=rename.was, becomes=rename.becomes, plan=self._plan.id)
+        log.info("%s: %s → %s", call.operation, rename.was, rename.becomes)
+        try:
+            _CALLS[call.operation](self._session, **call.request)
+        except NotFound as error:
+            if self._found(rename) is None:
+                raise
+            raise TryLater(f"{rename.was} has just been renamed.", hint="Another run does the same.") from error
+        except InputRefused as error:
+            if error.facts.get("code") not in _TAKEN or not self._is_ours(rename.kind, rename.becomes):
+                raise
+            raise TryLater(f"{rename.becomes} is not free yet.", hint="Wait.") from error
+        except StepFailed as error:
+            if error.facts.get("code") not in _NOT_NOW:
+                raise
+            raise TryLater(error.message, hint=error.hint, **error.facts) from error
+
+    def _is_done(self, rename: Rename) -> bool:
+        found = self._patience.do(partial(self._found, rename), what=f"look for {rename.origin}")
+        if found is None:
+            raise StepFailed(
+                f"The {rename.kind} that was called {rename.origin} is not there any more.",
+                hint="Somebody deleted it. Look at its events; undo gives the other names back.",
+            )
+        return _name(rename, found) == rename.becomes and _status_of(rename, found) == "available"
+
+    def _status(self, rename: Rename) -> str:
+        found = self._found(rename)
+        return _status_of(rename, found) if _name(rename, found) == rename.becomes else "renaming"
+
+    def _found(self, rename: Rename) -> Mapping[str, Any] | None:
+        """Read what was called `origin` before the cut-over, by its mark."""
+        describe = DESCRIBE_CLUSTERS if rename.kind == "cluster" else DESCRIBE_INSTANCES
+        for entry in describe.pages(self._session):
+            tags = tags_of(entry)
+            if tags.get(CUTOVER) == self._mark and tags.get(WAS) == rename.origin:
+                return entry
+        return None
+
+    def _is_ours(self, kind: str, name: str) -> bool:
+        member = "DBClusterIdentifier" if kind == "cluster" else "DBInstanceIdentifier"
+        describe = DESCRIBE_CLUSTERS if kind == "cluster" else DESCRIBE_INSTANCES
+        holders = [entry for entry in describe.pages(self._session) if entry[member] == name]
+        return all(tags_of(entry).get(CUTOVER) == self._mark for entry in holders)
+
+    def _each(self, calls: tuple[PlannedCall, ...]) -> None:
+        for call in calls:
+            target = next(iter(call.request.values()))
+            announce(call.operation, target=target, plan=self._plan.id)
+            log.info("%s %s", call.operation, target)
+            self._patience.do(partial(self._once, _CALLS[call.operation], call), what=f"{call.operation} {target}")
+
+    def _once(self, operation: AwsCall, call: PlannedCall) -> None:
+        try:
+            operation(self._session, **call.request)
+        except InputRefused as error:
+            if error.facts.get("code") not in _TAKEN:  # an earlier run has made this instance
+                raise
+        except StepFailed as error:
+            if error.facts.get("code") not in _NOT_NOW:
+                raise
+            raise TryLater(error.message, hint=error.hint, **error.facts) from error
+
+    def _wait_for_cluster(self, name: str) -> None:
+        def status() -> str:
+            return str(DESCRIBE_CLUSTERS(self._session, DBClusterIdentifier=name)["DBClusters"][0]["Status"])
+
+        self._patience.wait(status, what=f"cluster {name}", dead_ends=CLUSTER_DEAD_ENDS)
+
+    def _wait_for_instance(self, name: str) -> None:
+        def status() -> str:
+            found = DESCRIBE_INSTANCES(self._session, DBInstanceIdentifier=name)["DBInstances"][0]
+            return str(found["DBInstanceStatus"])
+
+        self._patience.wait(status, what=f"instance {name}", dead_ends=INSTANCE_DEAD_ENDS)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        announce("phase", name=name, target=self._plan.name)
+        log.info("%s …", name)
+        began, clock = utc_now(), time.monotonic()
+        yield
+        self._phases.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))
+
+
+def _name(rename: Rename, found: Mapping[str, Any] | None) -> str:
+    member = "DBClusterIdentifier" if rename.kind == "cluster" else "DBInstanceIdentifier"
+    return str((found or {}).get(member, ""))
+
+
+def _status_of(rename: Rename, found: Mapping[str, Any] | None) -> str:
+    member = "Status" if rename.kind == "cluster" else "DBInstanceStatus"
+    return str((found or {}).get(member, "not there"))

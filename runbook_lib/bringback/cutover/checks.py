@@ -1,0 +1,240 @@
+"""Checks before a cut-over: everything that makes it impossible, dangerous or incomplete, before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from runbook_lib.aws import AwsSession, Identity
+from runbook_lib.bringback.cutover import judged_around
+from runbook_lib.bringback.cutover.duty import differences, other_classes
+from runbook_lib.bringback.cutover.names import LONGEST
+from runbook_lib.bringback.cutover.plan import CutOverPlan
+from runbook_lib.bringback.cutover.surroundings import look_around
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance
+from runbook_lib.looking import Seen, look
+from runbook_lib.policy.needs import Need, needs_of_call, place_of
+from runbook_lib.restore.checks import Check
+from runbook_lib.restore.checks.aftermath import check_jobs
+from runbook_lib.restore.checks.caller import check_account, check_permissions
+from runbook_lib.restore.checks.check import bad, ok, unknown, warn
+from runbook_lib.restore.leftovers import not_ours
+
+_NO_SETTINGS = ("DBClusterIdentifier", "ApplyImmediately")
+
+
+class _Verdict(Protocol):
+    @property
+    def extra(self) -> int: ...
+    @property
+    def table(self) -> object: ...
+
+
+class Compared(Protocol):
+    """What a proof of the copy (what is right) against the source gives."""
+
+    @property
+    def tables(self) -> Sequence[_Verdict]:
+        """Every table, with the rows that only the source has."""
+
+
+def check_cut_over(
+    session: AwsSession,
+    plan: CutOverPlan,
+    *,
+    identity: Identity,
+    named: str,
+    glue_jobs: str = "",
+    proof: Compared | None = None,
+) -> tuple[Check, ...]:
+    """Make every check of a cut-over; none changes anything. Those of an undo are fewer.
+
+    `named` is what the person wrote as the cluster: a source is changed only by whoever names it. `glue_jobs` names
+    jobs, separated by commas. `proof` compares the copy (what is right) with the source.
+
+    Raises:
+        CredentialsRefused: the caller is not known any more; nothing else can be looked at then.
+    """
+    pairing = plan.pairing
+    always = (
+        check_account(identity, pairing.source, account=""),
+        check_permissions(session, identity, needs_of_cut_over(plan), source=pairing.source),
+        check_named(plan, named),
+        check_states(plan),
+    )
+    if plan.direction == "undo":
+        return always
+    jobs = [name for part in glue_jobs.split(",") if (name := part.strip())]
+    around = look_around(session, pairing)
+    return (
+        *always,
+        check_lineage(plan),
+        judge_names(plan, look(lambda: _names_in_use(session))),
+        *check_settings(plan),
+        check_secret(plan),
+        check_proof(proof),
+        *judged_around.judge(around, pairing, region=session.region),
+        check_jobs(session, jobs),
+    )
+
+
+def needs_of_cut_over(plan: CutOverPlan) -> tuple[Need, ...]:
+    """Give every permission that the calls ahead need, each on what it is asked for under its name at that time."""
+    pairing = plan.pairing
+    held = {one.arn: one.tags for one in (pairing.source, pairing.copy)}
+    place = place_of(pairing.source.arn, tags={}, held=held)
+    found: list[Need] = []
+    for call in plan.calls:
+        if "ResourceName" in call.request:
+            context = {"aws:TagKeys": tuple(tag["Key"] for tag in call.request.get("Tags") or ())}
+            found.append(
+                Need(action=f"rds:{call.operation}", resource=str(call.request["ResourceName"]), context=context)
+            )
+        else:
+            found += needs_of_call(call.operation, call.request, place=place)
+    return tuple(found)
+
+
+def check_named(plan: CutOverPlan, named: str) -> Check:
+    """Tell whether somebody wrote the cluster's name: what is found by itself is not changed."""
+    subject = "cluster named"
+    if named.strip().lower() == plan.name:
+        return ok(subject, f"{plan.name} was named: this plan renames it.")
+    return bad(subject, "No cluster was named.", f'Set cluster="{plan.name}" if that is the one to be renamed.')
+
+
+def check_states(plan: CutOverPlan) -> Check:
+    """Tell whether both clusters and all their instances can be changed now."""
+    subject, pairing = "states", plan.pairing
+    members: tuple[Instance, ...] = (*pairing.source_instances, *pairing.copy_instances)
+    if plan.begun:
+        return ok(subject, "It has begun: whatever is being changed is waited for.")
+    busy = [f"{one.identifier} is {one.status}" for one in (pairing.source, pairing.copy) if one.status != "available"]
+    busy += [f"{one.identifier} is {one.status}" for one in members if one.status != "available"]
+    if not pairing.copy_instances:
+        busy.append(f"{pairing.copy.identifier} has no instance")
+    if busy:
+        return bad(subject, f"Not ready: {', '.join(busy)}.", "Wait until all are available, or mend what is not.")
+    raws = {one.identifier: one.raw for one in (pairing.source, pairing.copy)} | {m.identifier: m.raw for m in members}
+    waiting = [name for name, raw in raws.items() if raw.get("PendingModifiedValues")]
+    if waiting:
+        return warn(
+            subject,
+            f"Changes wait for the maintenance window of {', '.join(waiting)}.",
+            "A rename with ApplyImmediately applies them too: look at them first (PendingModifiedValues).",
+        )
+    return ok(subject, f"Both clusters and all {len(members)} instances are available, nothing is pending.")
+
+
+def check_lineage(plan: CutOverPlan) -> Check:
+    """Tell whether the copy was restored from this very cluster by a run of ours."""
+    subject, copy, source = "the copy", plan.pairing.copy, plan.pairing.source
+    if plan.begun:
+        return ok(subject, f"{copy.identifier} was checked before the cut-over began.")
+    if copy.tags.get(f"{TAG_PREFIX}source") != source.identifier:
+        of = copy.tags.get(f"{TAG_PREFIX}source") or "nothing that its tags name"
+        return bad(subject, f"{copy.identifier} is a copy of {of}.", "Set `copy` to a restore of this cluster.")
+    if reason := not_ours(copy):
+        return bad(subject, f"{copy.identifier}: {reason}.", "Set `copy` to a restore that restore_to_timestamp made.")
+    return ok(subject, f"{copy.identifier} holds {source.identifier} of {copy.tags[f'{TAG_PREFIX}moment']}.")
+
+
+def _names_in_use(session: AwsSession) -> Iterator[tuple[str, str]]:
+    yield from (("cluster", str(one["DBClusterIdentifier"])) for one in DESCRIBE_CLUSTERS.pages(session))
+    yield from (("instance", str(one["DBInstanceIdentifier"])) for one in DESCRIBE_INSTANCES.pages(session))
+
+
+def judge_names(plan: CutOverPlan, taken: Seen[tuple[str, str]]) -> Check:
+    """Tell whether every new name is one AWS takes, and free by the time it is asked for."""
+    subject = "new names"
+    if taken.why_not:
+        return unknown(subject, f"Whether the names are free {taken.why_not}")
+    own = {(one.kind, name) for one in plan.renames for name in (one.was, one.becomes if plan.begun else one.was)}
+    foreign = [one.becomes for one in plan.renames if (one.kind, one.becomes) in {*taken} - own]
+    if foreign:
+        return bad(subject, f"{', '.join(foreign)} exists already.", "Rename or delete that one, if nobody needs it.")
+    if long := [one.becomes for one in plan.renames if len(one.becomes) > LONGEST or one.becomes.endswith("-")]:
+        return bad(subject, f"AWS takes no name such as {long[0]}.", "Shorten the cluster's name first.")
+    return ok(subject, f"{plan.damaged} and its instances' names are free.")
+
+
+def check_settings(plan: CutOverPlan) -> tuple[Check, ...]:
+    """Tell how the copy would serve: what the plan sets, what stays otherwise, and its instances."""
+    pairing = plan.pairing
+    source, copy = pairing.source, pairing.copy
+    left = differences(source.raw, copy.raw)
+    sent = [
+        name
+        for call in plan.settings
+        for name in call.request
+        if name not in ("DBClusterIdentifier", "ApplyImmediately")
+    ]
+    will = f"The plan sets {', '.join(sent)}. " if sent else ""
+    port = [one for one in left if one.member in ("Port", "DBSubnetGroup")]
+    if port:
+        said = "; ".join(f"{one.member} is {one.copy} instead of {one.source}: {one.why}" for one in port)
+        settings = bad("settings", f"{said}.", "Restore anew with purpose cutover, which sends the source's.")
+    elif left:
+        said = "; ".join(f"{one.member} is {one.copy} instead of {one.source} ({one.why})" for one in left)
+        settings = warn(
+            "settings", f"{will}What stays otherwise: {said}.", "Set it on the copy before, where it can be."
+        )
+    else:
+        settings = ok("settings", f"{will}The copy is set as the source is.")
+    return settings, _check_instances(plan)
+
+
+def _check_instances(plan: CutOverPlan) -> Check:
+    subject, pairing = "instances", plan.pairing
+    others = [
+        f"{there.identifier} is {there.instance_class}, {here.identifier} is {here.instance_class}"
+        for here, there in other_classes(pairing)
+    ]
+    have, want = len(pairing.copy_instances), len(pairing.source_instances)
+    will = f"The plan makes {len(plan.made)} more. " if plan.made else ""
+    extra = f" {have - want} keep their own names." if have > want else ""
+    if others:
+        return warn(
+            subject,
+            f"{will}Other classes: {'; '.join(others)}.{extra}",
+            "aws rds modify-db-instance --db-instance-class … --apply-immediately on the copy, before you approve.",
+        )
+    return ok(subject, f"{will}{max(have, want)} as at the source, of the same classes.{extra}")
+
+
+def check_secret(plan: CutOverPlan) -> Check:
+    """Tell who must read another secret: the copy's master password is not the source's (aws/aws-cdk#21730)."""
+    subject, source, copy = "master password", plan.pairing.source, plan.pairing.copy
+    if copy.secret_arn and copy.secret_arn != source.secret_arn:
+        return warn(
+            subject,
+            f"Whatever signs in as {copy.raw.get('MasterUsername')} must read {copy.secret_arn} from now on.",
+            "Change the ARN where the source's secret is configured; other accounts have the password of that second.",
+        )
+    return warn(
+        subject,
+        "The copy has the passwords of the second it was restored to.",
+        "A password changed since then is the old one again: set it anew on the copy before you approve.",
+    )
+
+
+def check_proof(proof: Compared | None) -> Check:
+    """Tell what the damaged cluster has that the copy has not: it would be out of service after the cut-over."""
+    subject = "what would be lost"
+    if proof is None:
+        return unknown(subject, "The copy was not compared with the source")
+    newer = _newer(proof)
+    if newer:
+        listed = ", ".join(f"{name} ({rows:,})" for name, rows in newer[:5]) + (" …" if len(newer) > 5 else "")
+        total = sum(rows for _, rows in newer)
+        return warn(
+            subject,
+            f"{total:,} rows of {len(newer)} tables are only in the source: {listed}.",
+            "They stay in the damaged cluster, out of service. To keep them in service, copy back instead.",
+        )
+    return ok(subject, "The source has no row that the copy has not.")
+
+
+def _newer(proof: Compared) -> Sequence[tuple[str, int]]:
+    found = [(str(one.table), one.extra) for one in proof.tables if one.extra]
+    return sorted(found, key=lambda one: -one[1])

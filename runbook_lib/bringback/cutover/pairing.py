@@ -1,0 +1,167 @@
+"""The two clusters of a cut-over, found by what AWS says of them now, under whatever names they have by now.
+
+A cut-over marks both clusters and all their instances with tags before it renames anything (the source's mark is the
+last). Tags stay with a resource whatever it is called (Aurora User Guide, renaming), so a run that finds the marks
+knows what the others were called and goes on, even in the minutes when nothing has the source's name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from runbook_lib.aws import AwsSession
+from runbook_lib.bringback.cutover.names import BECOMES, WAS
+from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, find_cluster, instances_of, list_clusters, tags_of
+from runbook_lib.errors import InputRefused, NotFound, TryLater
+
+CUTOVER, UNDO = f"{TAG_PREFIX}cutover", f"{TAG_PREFIX}cutover-undo"
+_TRIES, _PAUSE_S = 20, 0.5
+State = Literal["apart", "cutting over", "cut over", "undoing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """The damaged cluster (`source`) and the copy restored from it; `name` is the one that applications connect to.
+
+    They are called source and copy by where they came from, also after a cut-over, when the copy has `name`.
+    """
+
+    name: str
+    source: Cluster
+    source_instances: tuple[Instance, ...]
+    copy: Cluster
+    copy_instances: tuple[Instance, ...]
+
+    @property
+    def approved(self) -> str:
+        """The id of the cut-over that has begun, until it is undone to the end; empty while there is none."""
+        mark = self.source.tags.get(CUTOVER, "")
+        return mark if self.undo or mark == self.copy.tags.get(CUTOVER, "") else ""
+
+    @property
+    def undo(self) -> str:
+        """The id of the undo that has begun; empty while none has."""
+        return self.source.tags.get(UNDO, "")
+
+    @property
+    def state(self) -> State:
+        """How far it is, from the names as they are."""
+        if self.undo:
+            return "undoing"
+        if not self.approved:
+            return "apart"
+        marked = [(name, tags) for name, tags in self._all() if tags.get(CUTOVER) == self.approved]
+        return "cut over" if all(name == tags.get(BECOMES) for name, tags in marked) else "cutting over"
+
+    @property
+    def serving(self) -> Cluster | None:
+        """The one that has the name now; None in the minutes when neither has it."""
+        return next((one for one in (self.copy, self.source) if one.identifier == self.name), None)
+
+    def origin(self, identifier: str, tags: Mapping[str, str]) -> str:
+        """Give what something was called before the cut-over that has begun."""
+        return tags.get(WAS, identifier) if self._is_marked(tags) else identifier
+
+    def destined(self, tags: Mapping[str, str]) -> str:
+        """Give the name that something is to have by the cut-over that has begun; empty where it is to keep its own."""
+        return tags.get(BECOMES, "") if self._is_marked(tags) else ""
+
+    def _is_marked(self, tags: Mapping[str, str]) -> bool:
+        return bool(self.approved) and tags.get(CUTOVER) == self.approved
+
+    def _all(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        yield from ((one.identifier, one.tags) for one in (self.source, self.copy))
+        yield from ((one.identifier, tags_of(one.raw)) for one in (*self.source_instances, *self.copy_instances))
+
+
+def find_pairing(session: AwsSession, *, cluster: str = "", copy: str = "") -> Pairing:
+    """Find the cluster that applications know as `cluster`, and the copy of it.
+
+    Without a name: the only cluster there is, or the one whose cut-over has begun. Without a copy: the one that is
+    taking over or has; else the newest that a run of ours restored from it.
+
+    Raises:
+        NotFound: there is no such cluster or no copy of it.
+        InputRefused: several clusters and no name; the copy is of another cluster; another copy is taking over.
+    """
+    clusters, instances = _read_steadily(session)
+    found = _begun(clusters, cluster.lower(), copy.lower())
+    if found is None:
+        named = find_cluster(session, cluster)
+        source = next((one for one in clusters if one.resource_id == named.resource_id), named)
+        found = source, _copy_of(source, clusters, copy.lower(), session.region)
+    source, restored = found
+    pairing = Pairing(
+        name=source.identifier,
+        source=source,
+        source_instances=instances[source.identifier],
+        copy=restored,
+        copy_instances=instances[restored.identifier],
+    )
+    return replace(pairing, name=pairing.origin(source.identifier, source.tags))
+
+
+def _read_steadily(session: AwsSession) -> tuple[tuple[Cluster, ...], Mapping[str, tuple[Instance, ...]]]:
+    """Read clusters and their instances as of one moment: a name may change between two questions."""
+    for _ in range(_TRIES):
+        clusters = list_clusters(session)
+        members = {one.identifier: instances_of(session, one) for one in clusters}
+        if all([*one.writer_first] == [part.identifier for part in members[one.identifier]] for one in clusters):
+            return clusters, members
+        time.sleep(_PAUSE_S)
+    raise TryLater("Names are being changed at this moment.", hint="Run again with the same parameters.")
+
+
+def _begun(clusters: Sequence[Cluster], name: str, copy: str) -> tuple[Cluster, Cluster] | None:
+    """Find the two of a cut-over that has begun or is done, by their marks."""
+    pairs = [
+        (source, other)
+        for source in clusters
+        for other in clusters
+        if source is not other
+        and source.tags.get(CUTOVER)
+        and source.tags.get(CUTOVER) == other.tags.get(CUTOVER)
+        and source.tags.get(WAS) == other.tags.get(BECOMES)
+        and (not name or source.tags.get(WAS) == name)
+    ]
+    if len(pairs) > 1:
+        names = ", ".join(f'"{source.tags[WAS]}"' for source, _ in pairs)
+        raise InputRefused("Several clusters have been cut over.", hint=f"Set `cluster` to one of: {names}.")
+    if not pairs:
+        return None
+    source, other = pairs[0]
+    if copy and copy not in (other.identifier, other.tags.get(WAS)):
+        if other.identifier == source.tags.get(WAS):  # that one is done: the cluster may be damaged once more
+            return None
+        raise InputRefused(
+            f"A cut-over to {other.tags.get(WAS)} has begun, and `copy` names {copy}.",
+            hint=f'Set `copy` to "{other.tags.get(WAS)}": finish that cut-over, or undo it, before another one.',
+        )
+    return source, other
+
+
+def _copy_of(source: Cluster, clusters: Sequence[Cluster], name: str, region: str) -> Cluster:
+    copies = [
+        one
+        for one in clusters
+        if one.tags.get(f"{TAG_PREFIX}source") == source.identifier != one.identifier
+        and one.tags.get(WAS, one.identifier) == one.identifier  # what an earlier cut-over set aside is none
+    ]
+    listed = ", ".join(f'"{one.identifier}"' for one in copies)
+    if name:
+        named = next((one for one in clusters if one.identifier == name), None)
+        if named is None:
+            hint = f"Set `copy` to one of: {listed}." if copies else "Make one with restore_to_timestamp."
+            raise NotFound(f'There is no Aurora MySQL cluster "{name}" in {region}.', hint=hint)
+        if named.identifier == source.identifier:
+            raise InputRefused(f'"{name}" is the source itself.', hint="Name the restored cluster in `copy`.")
+        return named
+    if not copies:
+        raise NotFound(
+            f"No restored copy of {source.identifier} is in {region}.",
+            hint="Make one first: restore_to_timestamp, to the last good second.",
+        )
+    return max(copies, key=lambda one: one.created)
