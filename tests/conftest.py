@@ -12,11 +12,13 @@ import pytest
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.errors import InputRefused
+from runbook_lib.mysql import Credentials
 from runbook_lib.rehearsal.control import Pace
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.rehearsal.story import Story
+from tests.proving import TwoServers
 from tests.storytelling import ToldStory
 
 
@@ -51,6 +53,16 @@ def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
     yield shared_plane
     for resource_id in shared_plane.resource_ids:
         shared_plane.delete(resource_id, keep_backup=False)
+
+
+@pytest.fixture(scope="session")
+def two_servers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoServers]:
+    """Give two servers to hold against each other, once per engine; each test begins with its own tables."""
+    with DataPlane(engine, tmp_path_factory.mktemp("two")) as plane:
+        for name in ("expected", "found"):
+            plane.create(name, master=Credentials(user="admin", password="two-servers-7"))
+        with plane.admin("expected") as expected, plane.admin("found") as found:
+            yield TwoServers(engine=engine, plane=plane, expected=expected, found=found)
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     on = f"-{item.callspec.params['engine']}" if "engine" in item.fixturenames else ""
     if "told" in item.fixturenames:
         item.add_marker(pytest.mark.xdist_group(f"story{on}"))
+    elif "two_servers" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group(f"two-servers{on}"))
     elif any(definition.scope == "module" for definition in _fixtures_of(item)):
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{on}"))
 

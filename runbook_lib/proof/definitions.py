@@ -1,0 +1,53 @@
+"""Compare the definitions of two tables as their servers describe them, apart from what only counts or decorates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database
+
+_COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
+_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)\(\d+\)")
+_OWN_NAME = re.compile(r"^CREATE TABLE `(?:[^`]|``)+`")
+_NAME = r"`(?:[^`]|``)+`"
+_ITEM = re.compile(rf"^\s*({_NAME}|PRIMARY KEY|(?:UNIQUE |FULLTEXT |SPATIAL )?KEY {_NAME}|CONSTRAINT {_NAME})")
+MOST = 20
+
+
+def read_definition(database: Database, table: TableName) -> str:
+    """Give a table's definition in one form: without its name, its counter, and widths that only pad."""
+    shown = str(database.rows(f"SHOW CREATE TABLE {table.sql}")[0][1])
+    lines = _OWN_NAME.sub("CREATE TABLE", shown).splitlines()
+    lines[-1] = _COUNTER.sub("", lines[-1])
+    return "\n".join(_WIDTH.sub(r"\1", line) if "zerofill" not in line.lower() else line for line in lines)
+
+
+def differing(expected: str, found: str) -> tuple[str, ...]:
+    """Say what differs between two definitions, item by item; nothing if they are equal."""
+    here, there = _items(expected), _items(found)
+    lines = list(_item_lines(here, there))
+    if not lines and list(here) != list(there):
+        lines.append("the columns or keys are in another order")
+    return (*lines[:MOST], *([f"and {len(lines) - MOST} more"] if len(lines) > MOST else []))
+
+
+def _items(definition: str) -> dict[str, str]:
+    items: dict[str, str] = {}
+    for line in definition.splitlines()[1:]:
+        found = _ITEM.match(line)
+        name = found[1] if found else "options" if line.startswith(")") else line.strip()
+        items[name] = line.strip().rstrip(",").removeprefix(") ")
+    return items
+
+
+def _item_lines(here: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
+    for name, line in here.items():
+        if name not in there:
+            yield f"{name} is not there: {line}"
+        elif there[name] != line:
+            yield f"{name}: {line} expected, {there[name]} found"
+    for name, line in there.items():
+        if name not in here:
+            yield f"{name} is not expected: {line}"

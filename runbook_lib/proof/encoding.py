@@ -1,0 +1,160 @@
+"""Write a row so that no two different rows look alike, and hash it on the server.
+
+A value of a number or a moment cannot hold the separator `#`, so it stands as it is and NULL is the empty text. A text
+or bytes stand behind their length in bytes, and NULL is the length -1. So `a` and `b` moved between columns, empty
+texts, NULLs and separators within the data all tell.
+
+The rest is about values that a server may write in another way than they are:
+
+- FLOAT and DOUBLE are widened to DOUBLE without a display width, which the server writes exactly; MySQL writes −0 as
+  "-0" (MariaDB stores no −0: it makes it 0).
+- BIT and ZEROFILL numbers stand as numbers, TIMESTAMP in the session's zone, which is UTC.
+- Texts stand as their stored bytes; where the declared character sets of the two sides differ, as utf8mb4. A value
+  that does not come back from that unchanged (invalid bytes) stands as its bytes, with a sign of its own.
+- ENUM and SET stand as their texts; where '' is one of them, with their number, to tell it from the invalid value.
+- A value that may be larger than the server can concatenate (`max_allowed_packet`) stands as its own SHA-256.
+- A virtual generated column holds no data and is compared by its definition.
+
+Each row's SHA-256 is cut to its first 64 bits, and these are added up, not XORed: two rows that swapped a value, or
+that are there twice, do not cancel out. The sum is exact (DECIMAL) and goes with the exact number of rows; two
+different sets of rows have the same with a chance of one in 2^64, unless somebody looked for such rows on purpose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from runbook_lib.mysql import quoted
+from runbook_lib.proof.facts import Column, TableFacts
+
+NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"})
+MOMENTS = frozenset({"date", "datetime", "timestamp", "time"})
+TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+_UNBOUNDED = frozenset({"json", "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
+                        "multipolygon", "geomcollection", "geometrycollection", "vector"})  # fmt: skip
+# the bytes of these are the same in UTF-8
+_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+_PLAIN = _UTF8 | {"latin1"}
+_MARGIN = 1 << 16
+_HAS_EMPTY = re.compile(r"[(,]''[,)]")
+
+Ways = Mapping[str, str]
+
+
+def ways_of(expected: TableFacts, found: TableFacts, *, packet: int) -> dict[str, str]:
+    """Choose for each column of both tables the way in which both sides write it. Virtual columns are left out.
+
+    `packet` is the smaller of the two servers' `max_allowed_packet`, in bytes.
+    """
+    shared = [
+        (column, found.columns[name])
+        for name, column in expected.columns.items()
+        if name in found.columns and not column.is_virtual and not found.columns[name].is_virtual
+    ]
+    ways = {one.name: _way(one, other) for one, other in shared}
+    octets = {one.name: max(_octets(one), _octets(other)) for one, other in shared}
+    # the largest columns stand as hashes until the rest surely fits into a packet
+    for name in sorted(octets, key=lambda name: -octets[name]):
+        if sum(octets.values()) + _MARGIN < packet:
+            break
+        if ways[name].split(":")[0] in ("bytes", "text"):
+            ways[name] = f"hashed {ways[name]}"
+            octets[name] = 64
+    return ways
+
+
+def _octets(column: Column) -> int:
+    return (1 << 32) if column.kind in _UNBOUNDED else max(column.octets, 64)
+
+
+def _way(one: Column, other: Column) -> str:
+    kinds = (_kind(one), _kind(other))
+    if kinds[0] != kinds[1]:
+        # whatever it is on the other side, its text with its length can be compared
+        return "text"
+    if kinds[0] == "text" and one.charset != other.charset and not {one.charset, other.charset} <= _UTF8:
+        return "text:utf8mb4"
+    if kinds[0] == "choice":
+        empty = any(_HAS_EMPTY.search(column.type) for column in (one, other))
+        converted = one.charset != other.charset and not {one.charset, other.charset} <= _UTF8
+        return "choice:number" if empty else "text:utf8mb4" if converted else "text"
+    return kinds[0]
+
+
+def _kind(column: Column) -> str:
+    if column.kind in ("enum", "set"):
+        return "choice"
+    if column.kind in NUMBERS:
+        return "number"
+    if column.kind == "bit":
+        return "bits"
+    if column.kind in ("float", "double"):
+        return "real"
+    if column.kind in MOMENTS:
+        return "moment"
+    return "text" if column.kind in TEXTS or column.kind == "json" else "bytes"
+
+
+def packed(facts: TableFacts, ways: Ways) -> str:
+    """Give the SQL expression that writes a row of this table in these ways."""
+    return f"CONCAT_WS('#', {', '.join(items(facts, ways))})"
+
+
+def items(facts: TableFacts, ways: Ways) -> list[str]:
+    """Give the SQL expressions of a row's values, in the order of the ways."""
+    casting = _needs_casts(facts.columns[name] for name in ways)
+    return [_item(facts.columns[name], way, casting=casting) for name, way in ways.items()]
+
+
+def row_hash(facts: TableFacts, ways: Ways) -> str:
+    """Give the SQL expression of a row's SHA-256 in hexadecimal."""
+    return f"SHA2({packed(facts, ways)}, 256)"
+
+
+def summed(facts: TableFacts, ways: Ways) -> str:
+    """Give the SQL expression that adds up the first 64 bits of each row's hash."""
+    return f"SUM(CAST(CONV(LEFT({row_hash(facts, ways)}, 16), 16, 10) AS UNSIGNED))"
+
+
+def _needs_casts(columns: Iterable[Column]) -> bool:
+    """Tell whether the server would convert texts while it concatenates them: then each is cast to its bytes."""
+    charsets = {column.charset for column in columns if column.charset}
+    return len(charsets) > 1 or not charsets <= _PLAIN
+
+
+def _item(column: Column, way: str, *, casting: bool) -> str:
+    name = quoted(column.name)
+    family = way.removeprefix("hashed ")
+    if family == "number":
+        return _signed(f"{name} + 0" if "zerofill" in column.type else name, column)
+    if family == "bits":
+        return _signed(f"{name} + 0", column)
+    if family == "real":
+        return _signed(f"CAST({name} AS DOUBLE)", column)
+    if family == "moment":
+        return _signed(name, column)
+    if family == "choice:number":
+        value = f"CAST(CONCAT({name} + 0, ':', {name}) AS BINARY)"
+    elif family == "text:utf8mb4":
+        value = _converted(name, column)
+    else:
+        value = f"CAST({name} AS BINARY)" if casting and family == "text" and column.charset else name
+    return _prefixed(f"SHA2({value}, 256)" if family != way else value, column)
+
+
+def _signed(value: str, column: Column) -> str:
+    return f"IFNULL({value}, '')" if column.nullable else value
+
+
+def _prefixed(value: str, column: Column) -> str:
+    return f"IFNULL(LENGTH({value}), -1), {value}" if column.nullable else f"LENGTH({value}), {value}"
+
+
+def _converted(name: str, column: Column) -> str:
+    if column.charset in _UTF8 or not column.charset:
+        return f"CAST(CONCAT('u', {name}) AS BINARY)"
+    text = f"CONVERT({name} USING utf8mb4)"
+    back = f"CAST(CONVERT({text} USING {column.charset}) AS BINARY)"
+    same = f"{back} <=> CAST({name} AS BINARY)"
+    return f"CAST(IF({same}, CONCAT('u', {text}), CONCAT('b', HEX({name}))) AS BINARY)"

@@ -1,0 +1,90 @@
+"""Compare ranges of a key: hash many small ones in one statement, and go into the unequal ones down to the rows.
+
+One statement holds several small ranges, each with its own count and sum. So the statement is long enough that what
+lies between two of them does not matter, and a difference is known to be in few rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from runbook_lib.mysql.connection import Row
+from runbook_lib.proof.asking import Both
+from runbook_lib.proof.encoding import summed
+from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.keys import Edge, Key
+from runbook_lib.proof.rows import Range, compare_rows, from_index, sample_rows
+from runbook_lib.proof.tally import Counts, Findings, Work
+
+FEW = 128
+"""Rows of which the single hashes are fetched; more are first split."""
+_ARMS = 32
+
+
+def hash_ranges(work: Work, both: Both, ranges: Sequence[Range]) -> list[Counts]:
+    """Count and hash ranges, on both sides at the same time."""
+    assert work.key is not None
+    here, there = both.rows(
+        _statement(work, work.expected, work.key, work.key.expected_index, ranges),
+        _statement(work, work.found, work.key, work.key.found_index, ranges) if work.found_has_rows else "",
+    )
+    counted = [Counts(expected_rows=int(row[1]), expected_total=int(row[2])) for row in _ordered(here)]
+    for counts, row in zip(counted, _ordered(there), strict=False):
+        counts.found_rows, counts.found_total = int(row[1]), int(row[2])
+    return counted
+
+
+def _statement(work: Work, side: TableFacts, key: Key, index: str, ranges: Sequence[Range]) -> str:
+    total = summed(side, work.ways)
+    source = from_index(side, index)
+    return " UNION ALL ".join(
+        f"SELECT {number}, COUNT(*), IFNULL({total}, 0) {source} WHERE {key.within(one.low, one.high)}"
+        for number, one in enumerate(ranges)
+    )
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: int(row[0]))
+
+
+def dig(work: Work, part: Findings, both: Both, one: Range, known: Counts) -> None:
+    """Find the rows that differ in an unequal range, and add them to the findings."""
+    if not known.expected_rows or not known.found_rows:
+        part.counts.add(Counts(missing=known.expected_rows, extra=known.found_rows))
+        sample_rows(work, part, both, one)
+    elif max(known.expected_rows, known.found_rows) <= FEW:
+        compare_rows(work, part, both, one)
+    else:
+        smaller = split(work, both, one, known)
+        for each, counts in zip(smaller, hash_ranges(work, both, smaller), strict=True):
+            if not counts.same:
+                dig(work, part, both, each, counts)
+
+
+def split(work: Work, both: Both, one: Range, known: Counts) -> list[Range]:
+    """Split a range into about equal parts, by the side that has more rows."""
+    rows = max(known.expected_rows, known.found_rows)
+    step = max(FEW // 2, -(-rows // _ARMS))
+    on_expected = known.expected_rows >= known.found_rows
+    edges = edges_after(work, both, one, step=step, most=_ARMS, on_expected=on_expected)
+    cuts = [one.low, *edges, one.high]
+    return [Range(low=low, high=high) for low, high in pairwise(cuts)]
+
+
+def edges_after(work: Work, both: Both, one: Range, *, step: int, most: int, on_expected: bool) -> list[Edge]:
+    """Give the key values that follow each `step` rows of a range, at most some, from one side's index."""
+    key = work.key
+    assert key is not None
+    side, index = (work.expected, key.expected_index) if on_expected else (work.found, key.found_index)
+    listed = key.listed
+    names = [f"k{number}" for number in range(len(key.columns))]
+    values = ", ".join(f"{value} AS {name}" for value, name in zip(key.values, names, strict=True))
+    inner = (
+        f"SELECT {listed} {from_index(side, index)} WHERE {key.within(one.low, one.high)}"  # quoted
+        f" ORDER BY {listed} LIMIT {step * most + 1}"
+    )
+    numbered = f"SELECT {values}, ROW_NUMBER() OVER (ORDER BY {listed}) AS rn FROM ({inner}) AS q"  # noqa: S608
+    sql = f"SELECT {', '.join(names)} FROM ({numbered}) AS r WHERE rn > 1 AND rn % {step} = 1 ORDER BY rn"  # noqa: S608
+    here, there = both.rows(sql if on_expected else "", "" if on_expected else sql)
+    return [key.edge(row) for row in here or there]

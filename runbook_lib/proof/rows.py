@@ -1,0 +1,201 @@
+"""Compare the single rows of a small range: missing, extra, changed, and which columns changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runbook_lib.mysql import quoted
+from runbook_lib.mysql.connection import Row
+from runbook_lib.proof.asking import Both
+from runbook_lib.proof.encoding import items, row_hash
+from runbook_lib.proof.facts import Column, TableFacts
+from runbook_lib.proof.keys import Edge, Key
+from runbook_lib.proof.tally import Counts, Findings, Work
+from runbook_lib.proof.values import HIDDEN, RowDifference
+
+_AT_ONCE = 50
+_SHOWN_CHARS, _SHOWN_COLUMNS = 60, 8
+_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit"})
+Values = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A range of the key's values, with its low end and without its high one."""
+
+    low: Edge
+    high: Edge
+
+
+def from_index(side: TableFacts, index: str) -> str:
+    """Give the FROM clause that reads a table by one index."""
+    return f"FROM {side.table.sql} FORCE INDEX ({quoted(index)})"
+
+
+def hash_of_row(side: TableFacts, work: Work) -> str:
+    """Give the expression for the first 128 bits of a row's hash, as text."""
+    return f"LEFT({row_hash(side, work.ways)}, 32)"
+
+
+def compare_rows(work: Work, part: Findings, both: Both, one: Range) -> None:
+    """Hold the rows of a range against each other one by one, and add what differs to the findings."""
+    key = work.key
+    assert key is not None
+    here, there = (_by_key(found) for found in both.rows(*_statements(work, key, one)))
+    missing, extra = [value for value in here if value not in there], [value for value in there if value not in here]
+    changed = [value for value, hashed in here.items() if value in there and there[value] != hashed]
+    part.counts.add(Counts(missing=len(missing), extra=len(extra), changed=len(changed)))
+    _examine(work, part, both, key, changed)
+    _sample(work, part, both, key, missing=missing, extra=extra, changed=changed)
+
+
+def sample_rows(work: Work, part: Findings, both: Both, one: Range) -> None:
+    """Take samples from a range that has rows on one side only."""
+    key = work.key
+    assert key is not None
+    most = max(work.wants("missing", part), work.wants("extra", part))
+    if most:
+        here, there = (_by_key(found) for found in both.rows(*_statements(work, key, one, most=most)))
+        _sample(work, part, both, key, missing=list(here), extra=list(there), changed=[])
+
+
+def _statements(work: Work, key: Key, one: Range, *, most: int = 0) -> tuple[str, str]:
+    limit = f" ORDER BY {key.listed} LIMIT {most}" if most else ""
+    here, there = (
+        f"SELECT {', '.join(key.values)}, {hash_of_row(side, work)} {from_index(side, index)}"  # quoted
+        f" WHERE {key.within(one.low, one.high)}{limit}"
+        for side, index in ((work.expected, key.expected_index), (work.found, key.found_index))
+    )
+    return here, there if work.found_has_rows else ""
+
+
+def _by_key(rows: Iterable[Row]) -> dict[Values, str]:
+    return {tuple(row[:-1]): row[-1] for row in rows}
+
+
+def _examine(work: Work, part: Findings, both: Both, key: Key, changed: Sequence[Values]) -> None:
+    """Find the columns in which changed rows differ, for so many rows as are examined of a table."""
+    changed = changed[: work.to_examine(part)]
+    part.examined += len(changed)
+    names = list(work.ways)
+    for start in range(0, len(changed), _AT_ONCE):
+        asked = changed[start : start + _AT_ONCE]
+        here, there = _ask(
+            work, both, key, asked, _column_hashes(work.expected, work), _column_hashes(work.found, work)
+        )
+        for value in asked:
+            if value in here and value in there:
+                part.columns.update(_differing(names, here[value], there[value]))
+
+
+def _column_hashes(side: TableFacts, work: Work) -> list[str]:
+    return [f"SHA2(CONCAT_WS('#', {item}), 256)" for item in items(side, work.ways)]
+
+
+def _differing(names: Sequence[str], here: Row, there: Row) -> list[str]:
+    return [name for name, one, other in zip(names, here, there, strict=True) if one != other]
+
+
+def _ask(
+    work: Work, both: Both, key: Key, values: Sequence[Values], expected: Sequence[str], found: Sequence[str]
+) -> tuple[Mapping[Values, Row], Mapping[Values, Row]]:
+    """Ask for some expressions of single rows on each side; a side without expressions is not asked."""
+    where = " OR ".join(f"({key.equals(key.edge(value))})" for value in values)
+    sql = [
+        f"SELECT {', '.join([*key.values, *wanted])} {from_index(side, index)} WHERE {where}" if wanted else ""
+        for wanted, side, index in (
+            (expected, work.expected, key.expected_index),
+            (found, work.found, key.found_index),
+        )
+    ]
+    width = len(key.columns)
+    here, there = ({tuple(row[:width]): row[width:] for row in rows} for rows in both.rows(sql[0], sql[1]))
+    return here, there
+
+
+def _sample(
+    work: Work,
+    part: Findings,
+    both: Both,
+    key: Key,
+    *,
+    missing: Sequence[Values],
+    extra: Sequence[Values],
+    changed: Sequence[Values],
+) -> None:
+    for kind, values in (("missing", missing), ("extra", extra), ("changed", changed)):
+        if wanted := values[: work.wants(kind, part)]:
+            part.samples += _samples(work, both, key, kind, wanted)
+
+
+def _samples(work: Work, both: Both, key: Key, kind: str, values: Sequence[Values]) -> list[RowDifference]:
+    names = [name for name in work.ways if kind == "changed" or name not in key.names]
+    on_expected = [shown(work.expected.columns[name], work) for name in names] if kind != "extra" else []
+    on_found = [shown(work.found.columns[name], work) for name in names] if kind != "missing" else []
+    if kind == "changed":
+        on_expected += _column_hashes(work.expected, work)
+        on_found += _column_hashes(work.found, work)
+    here, there = _ask(work, both, key, values, on_expected or ["1"], on_found or ["1"])
+    samples = []
+    for value in values:
+        one, other = here.get(value, ()), there.get(value, ())
+        if kind == "changed" and one and other:
+            hashes = len(names)
+            columns = _differing(names, one[hashes:], other[hashes:])
+        else:
+            columns = names[:_SHOWN_COLUMNS]
+        places = [names.index(column) for column in columns]
+        samples.append(
+            RowDifference(
+                kind=kind,  # type: ignore[arg-type]  # one of the three
+                key=tuple(
+                    (column.name, HIDDEN if column.name in work.personal else readable(part, column))
+                    for column, part in zip(key.columns, value, strict=True)
+                ),
+                columns=tuple(columns),
+                expected=_texts(one, places, names, work.expected) if kind != "extra" and one else (),
+                found=_texts(other, places, names, work.found) if kind != "missing" and other else (),
+            )
+        )
+    return samples
+
+
+def _texts(row: Row, places: Sequence[int], names: Sequence[str], side: TableFacts) -> tuple[str, ...]:
+    return tuple(readable(row[place], side.columns[names[place]]) for place in places)
+
+
+def shown(column: Column, work: Work) -> str:
+    """Give the expression for a value as people may see it: cut, bytes in hexadecimal, personal ones never read."""
+    name = quoted(column.name)
+    if column.name in work.personal:
+        return f"IF({name} IS NULL, NULL, {_text(HIDDEN)})"
+    if column.charset or column.kind == "json":
+        return f"CAST(LEFT(CONVERT({name} USING utf8mb4), {_SHOWN_CHARS}) AS BINARY)"
+    if column.kind in ("float", "double"):
+        return f"CAST(CAST({name} AS DOUBLE) AS BINARY)"
+    value = f"CAST({name} AS BINARY)"
+    return value if _is_plain(column) else f"CAST(HEX(LEFT({value}, {_SHOWN_CHARS // 2})) AS BINARY)"
+
+
+def _text(text: str) -> str:
+    return f"X'{text.encode().hex()}'"
+
+
+def _is_plain(column: Column) -> bool:
+    return column.kind not in _BINARY and not column.kind.endswith(("geometry", "point", "string", "polygon", "vector"))
+
+
+def readable(value: object, column: Column) -> str:
+    """Write a value that `shown`, or a key, gave as text."""
+    if value is None:
+        return "NULL"
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"
+    if column.kind in _BINARY and not text.isprintable():
+        return f"0x{value.hex()}"
+    return text

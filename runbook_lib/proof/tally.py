@@ -1,0 +1,104 @@
+"""What a proof has come to know of one pair of tables so far. Workers add to it, one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from runbook_lib.proof.encoding import Ways
+from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.keys import Key
+from runbook_lib.proof.values import Pair, RowDifference
+
+EXAMINED = 2_000
+"""Of how many changed rows per table the columns are compared; the counts are exact whatever this is."""
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """Rows and the sums of their hashes on both sides, and the rows that differ. They can be added up."""
+
+    expected_rows: int = 0
+    found_rows: int = 0
+    expected_total: int = 0
+    found_total: int = 0
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another's counts to these."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    @property
+    def same(self) -> bool:
+        """Tell whether both sides have the same rows, by their number and sum."""
+        return (self.expected_rows, self.expected_total) == (self.found_rows, self.found_total)
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What was found in a part of a table, or in all of it. One worker at a time adds to it."""
+
+    counts: Counts = field(default_factory=Counts)
+    samples: list[RowDifference] = field(default_factory=list)
+    columns: Counter[str] = field(default_factory=Counter)
+    examined: int = 0
+
+    def of(self, kind: str) -> int:
+        """Count the samples of a kind."""
+        return sum(sample.kind == kind for sample in self.samples)
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One pair of tables being proved: the facts and choices, and what was found."""
+
+    pair: Pair
+    expected: TableFacts
+    found: TableFacts
+    found_has_rows: bool
+    ways: Ways
+    key: Key | None
+    personal: frozenset[str]
+    most_samples: int
+    finished: Callable[[Work], None]
+    known: Findings = field(default_factory=Findings)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    _open: int = 0
+
+    def begin(self) -> None:
+        """Note that one more piece of work on this table was put on the board."""
+        with self.lock:
+            self._open += 1
+
+    def end(self) -> None:
+        """Note that one piece is done; the last one finishes the table."""
+        with self.lock:
+            self._open -= 1
+            last = self._open == 0
+        if last:
+            self.finished(self)
+
+    def wants(self, kind: str, part: Findings) -> int:
+        """Give how many more sample rows of a kind are wanted, beyond those a part has."""
+        with self.lock:
+            return max(0, self.most_samples - self.known.of(kind) - part.of(kind))
+
+    def to_examine(self, part: Findings) -> int:
+        """Give of how many more changed rows the columns are compared."""
+        with self.lock:
+            return max(0, EXAMINED - self.known.examined - part.examined)
+
+    def take(self, part: Findings) -> None:
+        """Add what was found in a part."""
+        with self.lock:
+            self.known.counts.add(part.counts)
+            self.known.columns.update(part.columns)
+            self.known.examined += part.examined
+            for sample in part.samples:
+                if self.known.of(sample.kind) < self.most_samples:
+                    self.known.samples.append(sample)

@@ -1,0 +1,121 @@
+"""Compare tables that no common key walks: as bags of rows, by the rows' hashes, duplicates counted.
+
+Such a table is read whole, by one statement on each side. If it is unequal, the rows are counted again by the first
+twelve bits of their hash, and only of the unequal ones among those 4,096 heaps the hashes are fetched, in their
+order, and merged as they come: nothing is held, whatever the table's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from runbook_lib.mysql import Database
+from runbook_lib.mysql.connection import Row
+from runbook_lib.proof.asking import Both
+from runbook_lib.proof.encoding import summed
+from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.rows import hash_of_row, readable, shown
+from runbook_lib.proof.tally import Counts, Findings, Work
+from runbook_lib.proof.values import RowDifference
+
+_SHOWN_COLUMNS, _HEAPS = 8, 16**3
+
+
+def compare_bags(work: Work, part: Findings, both: Both) -> None:
+    """Compare two whole tables without a common key, and add what is found to the findings."""
+    counts = _hash_all(work, both)
+    part.counts.add(counts)
+    if counts.same:
+        return
+    if not counts.expected_rows or not counts.found_rows:
+        part.counts.add(Counts(missing=counts.expected_rows, extra=counts.found_rows))
+        for kind, side, database in _sides(work, both):
+            part.samples += _some(work, kind, side, database, where="", most=work.most_samples)
+        return
+    heaps = _unequal_heaps(work, both)
+    wanted: dict[str, list[str]] = {"missing": [], "extra": []}
+    here = both.expected.stream(_bag(work, work.expected, heaps))
+    there = both.found.stream(_bag(work, work.found, heaps))
+    for hashed, expected, found in _merged(here, there):
+        kind = "missing" if expected > found else "extra"
+        part.counts.add(Counts(missing=max(0, expected - found), extra=max(0, found - expected)))
+        if expected != found and len(wanted[kind]) < work.most_samples:
+            wanted[kind].append(hashed)
+    for kind, side, database in _sides(work, both):
+        if hashes := wanted[kind]:
+            listed = ", ".join(f"'{hashed}'" for hashed in hashes)
+            where = f" WHERE {hash_of_row(side, work)} IN ({listed})"
+            part.samples += _some(work, kind, side, database, where=where, most=len(hashes))
+
+
+def _sides(work: Work, both: Both) -> Iterator[tuple[str, TableFacts, Database]]:
+    yield "missing", work.expected, both.expected
+    if work.found_has_rows:
+        yield "extra", work.found, both.found
+
+
+def _hash_all(work: Work, both: Both) -> Counts:
+    def statement(side: TableFacts) -> str:
+        return f"SELECT COUNT(*), IFNULL({summed(side, work.ways)}, 0) FROM {side.table.sql}"  # noqa: S608  # quoted
+
+    here, there = both.rows(statement(work.expected), statement(work.found) if work.found_has_rows else "")
+    counts = Counts(expected_rows=int(here[0][0]), expected_total=int(here[0][1]))
+    if there:
+        counts.found_rows, counts.found_total = int(there[0][0]), int(there[0][1])
+    return counts
+
+
+def _unequal_heaps(work: Work, both: Both) -> list[str]:
+    def statement(side: TableFacts) -> str:
+        return (
+            f"SELECT LEFT(h, 3), COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))"  # noqa: S608  # quoted
+            f" FROM (SELECT {hash_of_row(side, work)} AS h FROM {side.table.sql}) AS q GROUP BY 1"
+        )
+
+    here, there = (
+        {row[0]: row[1:] for row in rows} for rows in both.rows(*map(statement, (work.expected, work.found)))
+    )
+    return sorted(heap for heap in {*here, *there} if here.get(heap) != there.get(heap))
+
+
+def _bag(work: Work, side: TableFacts, heaps: list[str]) -> str:
+    listed = ", ".join(f"'{heap}'" for heap in heaps)
+    chosen = f" WHERE LEFT(h, 3) IN ({listed})" if len(heaps) < _HEAPS // 2 else ""
+    return (
+        f"SELECT h, COUNT(*) FROM (SELECT {hash_of_row(side, work)} AS h FROM {side.table.sql}) AS q"  # noqa: S608
+        f"{chosen} GROUP BY h ORDER BY CAST(h AS BINARY)"
+    )
+
+
+def _merged(here: Iterator[Row], there: Iterator[Row]) -> Iterator[tuple[str, int, int]]:
+    """Give each hash with how often either side has it, from two streams in the order of hashes."""
+    one, other = next(here, None), next(there, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one[0] < other[0]):
+            assert one is not None
+            yield one[0], int(one[1]), 0
+            one = next(here, None)
+        elif one is None or other[0] < one[0]:
+            yield other[0], 0, int(other[1])
+            other = next(there, None)
+        else:
+            yield one[0], int(one[1]), int(other[1])
+            one, other = next(here, None), next(there, None)
+
+
+def _some(work: Work, kind: str, side: TableFacts, database: Database, *, where: str, most: int) -> list[RowDifference]:
+    names = list(islice(work.ways, _SHOWN_COLUMNS))
+    if not names or not most:
+        return []
+    values = ", ".join(shown(side.columns[name], work) for name in names)
+    found = database.rows(f"SELECT {values} FROM {side.table.sql}{where} LIMIT {most}")  # noqa: S608  # quoted
+    texts = [
+        tuple(readable(value, side.columns[name]) for name, value in zip(names, row, strict=True)) for row in found
+    ]
+    return [
+        RowDifference(kind="missing", key=(), columns=tuple(names), expected=text)
+        if kind == "missing"
+        else RowDifference(kind="extra", key=(), columns=tuple(names), found=text)
+        for text in texts
+    ]
