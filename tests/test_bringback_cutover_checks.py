@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,8 @@ from runbook_lib.bringback.cutover import check_cut_over, plan_cut_over, propose
 from runbook_lib.bringback.cutover.pairing import Pairing
 from runbook_lib.clusters import describe_cluster, find_cluster
 from runbook_lib.errors import CheckFailed
+from runbook_lib.inventory import TableName
+from runbook_lib.proof import Pair, Proof, TableVerdict
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.restore import Check
@@ -113,26 +114,22 @@ def test_a_taken_name_and_a_busy_cluster_stop_it(aws: ControlPlane) -> None:
         assert checked(session)["states"].state == "bad"
 
 
-@dataclass(frozen=True)
-class Table:
-    table: str
-    extra: int
-
-
-@dataclass(frozen=True)
-class Proved:
-    tables: tuple[Table, ...]
+def newer(name: str, extra: int, changed: int = 0) -> TableVerdict:
+    table = TableName(schema="staging", name=name)
+    return TableVerdict(pair=Pair(expected=table, found=table), verdict="damaged", extra=extra, changed=changed)
 
 
 def test_rows_that_only_the_source_has_are_counted_as_lost(aws: ControlPlane) -> None:
     session = connect()
     plan = propose_cut_over(session, source=CLUSTER, now=utc_now())
-    proof = Proved((Table("staging.inquiries", 6), Table("staging.rooms", 0), Table("staging.access_logs", 4)))
+    tables = (newer("inquiries", 6), newer("rooms", 0), newer("access_logs", 4), newer("apartments", 0, changed=2))
+    proof = Proof(expected="copy", found="source", tables=tables)
     checks = check_cut_over(session, plan, identity=session.identity(), named=CLUSTER, proof=proof)
     lost = next(one for one in checks if one.subject == "what would be lost")
     assert (lost.state, lost.sentence) == (
         "warn",
-        "10 rows of 2 tables are only in the source: staging.inquiries (6), staging.access_logs (4).",
+        "10 rows of 2 tables are only in the source: staging.inquiries (6), staging.access_logs (4). "
+        "2 rows have other values there.",
     )
 
 

@@ -226,9 +226,16 @@ def inspect_result(
             "proposed second": _second_text(proposal),
             "reaches": f"{utc_text(best.reaches)} ({ago(best.reaches, now=now)})",
             "from": best.source,
+            **_damage_facts(proposal),
         },
         next=(*proposed, step if best.name == "point-in-time restore" else f"Restore from {best.source} instead."),
     )
+
+
+def _damage_facts(proposal: Proposal | None) -> dict[str, str]:
+    """Say when the damage began, only where its first second is known: the recovery is measured from it."""
+    chosen = proposal.chosen if proposal else None
+    return {"damage began": iso(chosen.began)} if chosen and chosen.exact else {}
 
 
 def _second_text(proposal: Proposal | None) -> str:

@@ -223,6 +223,8 @@ def restore_result(
             "asked": iso(asked or plan.moment),
             "recovery_point": iso(plan.moment),
             "recovery_seconds": round(took.total_seconds(), 1),
+            "began": iso(applied.began),
+            "finished": iso(verified.finished),
             "phases": {phase.name: round(phase.seconds, 1) for phase in applied.phases},
         },
         facts={

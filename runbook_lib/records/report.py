@@ -18,6 +18,7 @@ from runbook_lib import times
 from runbook_lib.records.imports import without_unused
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import CellState, Outcome
+from runbook_lib.records.recovery import recovery_lines
 
 TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {
@@ -90,8 +91,11 @@ def seconds_text(seconds: float) -> str:
 
 def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Give the recovery point and time that were reached, where there was a restore; its phases go elsewhere."""
+    said = manifest.recovery or {}
+    if "steps" in said:  # measured over the whole incident
+        return recovery_lines(said)
     found = []
-    for name, value in (manifest.recovery or {}).items():
+    for name, value in said.items():
         if name.endswith("_seconds") and isinstance(value, int | float):
             found.append((f"{name.removesuffix('_seconds').replace('_', ' ')} time", seconds_text(value)))
         elif not isinstance(value, dict | list):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator
 
 from runbook_lib.aws import AwsSession, Identity
 from runbook_lib.bringback.cutover import judged_around
@@ -14,6 +13,7 @@ from runbook_lib.bringback.cutover.surroundings import look_around
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance
 from runbook_lib.looking import Seen, look
 from runbook_lib.policy.needs import Need, needs_of_call, place_of
+from runbook_lib.proof import Proof
 from runbook_lib.restore.checks import Check
 from runbook_lib.restore.checks.aftermath import check_jobs
 from runbook_lib.restore.checks.caller import check_account, check_permissions
@@ -23,21 +23,6 @@ from runbook_lib.restore.leftovers import not_ours
 _NO_SETTINGS = ("DBClusterIdentifier", "ApplyImmediately")
 
 
-class _Verdict(Protocol):
-    @property
-    def extra(self) -> int: ...
-    @property
-    def table(self) -> object: ...
-
-
-class Compared(Protocol):
-    """What a proof of the copy (what is right) against the source gives."""
-
-    @property
-    def tables(self) -> Sequence[_Verdict]:
-        """Every table, with the rows that only the source has."""
-
-
 def check_cut_over(
     session: AwsSession,
     plan: CutOverPlan,
@@ -45,7 +30,7 @@ def check_cut_over(
     identity: Identity,
     named: str,
     glue_jobs: str = "",
-    proof: Compared | None = None,
+    proof: Proof | None = None,
 ) -> tuple[Check, ...]:
     """Make every check of a cut-over; none changes anything. Those of an undo are fewer.
 
@@ -218,23 +203,19 @@ def check_secret(plan: CutOverPlan) -> Check:
     )
 
 
-def check_proof(proof: Compared | None) -> Check:
+def check_proof(proof: Proof | None) -> Check:
     """Tell what the damaged cluster has that the copy has not: it would be out of service after the cut-over."""
     subject = "what would be lost"
     if proof is None:
         return unknown(subject, "The copy was not compared with the source")
-    newer = _newer(proof)
-    if newer:
-        listed = ", ".join(f"{name} ({rows:,})" for name, rows in newer[:5]) + (" …" if len(newer) > 5 else "")
-        total = sum(rows for _, rows in newer)
-        return warn(
-            subject,
-            f"{total:,} rows of {len(newer)} tables are only in the source: {listed}.",
-            "They stay in the damaged cluster, out of service. To keep them in service, copy back instead.",
-        )
-    return ok(subject, "The source has no row that the copy has not.")
-
-
-def _newer(proof: Compared) -> Sequence[tuple[str, int]]:
-    found = [(str(one.table), one.extra) for one in proof.tables if one.extra]
-    return sorted(found, key=lambda one: -one[1])
+    newer = sorted(((one.extra, str(one.pair.found)) for one in proof.tables if one.extra), reverse=True)
+    changed = sum(one.changed for one in proof.tables)
+    if not newer and not changed:
+        return ok(subject, "The source has no row that the copy has not.")
+    listed = ", ".join(f"{name} ({rows:,})" for rows, name in newer[:5]) + (" …" if len(newer) > 5 else "")
+    others = f" {changed:,} rows have other values there." if changed else ""
+    return warn(
+        subject,
+        f"{sum(rows for rows, _ in newer):,} rows of {len(newer)} tables are only in the source: {listed}.{others}",
+        "They stay in the damaged cluster, out of service. To keep them in service, copy back instead.",
+    )

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from runbook_lib.cli._options import records_option
+from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.publishing import published_to
+from runbook_lib.records.recovery import recovery_lines, recovery_of_incident
 from runbook_lib.records.register import find
 from runbook_lib.records.report import facts, seconds_text
 from runbook_lib.records.store import Store
@@ -36,6 +38,8 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
     table.add_column(overflow="fold")
     for name, value in facts(entry.manifest):
         table.add_row(name, value)
+    for name, value in _of_the_incident(entry.manifest, store):
+        table.add_row(name, value)
     for name, value in entry.manifest.parameters.items():
         table.add_row(f"-p {name}", json.dumps(value, ensure_ascii=False))
     for cell in entry.manifest.cells:
@@ -44,3 +48,12 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
     table.add_row("folder", str(entry.folder))
     table.add_row("published to", published_to(store, entry.folder) or "nowhere")
     console.print(table)
+
+
+def _of_the_incident(manifest: Manifest, store: Store) -> list[tuple[str, str]]:
+    """Measure the whole recovery where the run had a part in one, and does not tell of it itself."""
+    said = manifest.recovery or {}
+    if not said or "steps" in said or not manifest.incident:
+        return []
+    measured = recovery_of_incident(manifest.incident, cluster=manifest.cluster, store=store)
+    return [(f"incident: {name}", value) for name, value in recovery_lines(measured.as_json())]
