@@ -7,14 +7,20 @@ from typing import NoReturn
 
 import click
 
-from runbook_lib import __version__
+import runbook_lib
 from runbook_lib.cli._lazy import group_of
 from runbook_lib.cli._logging import log_to_stderr
 from runbook_lib.errors import Aborted, RunbookError
 
 
+def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"runbook, version {runbook_lib.__version__}")
+        context.exit()
+
+
 @click.group(cls=group_of(__name__), context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="runbook")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
 def cli() -> None:
     """Bring an Aurora MySQL database back, prove it, and keep the record."""
 
