@@ -18,7 +18,7 @@ from runbook_lib.records.outcomes import CellState, Outcome
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Phase(_Part):

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 
-_PART = r"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[\w$\u0080-\uffff]+)"
+# A name without quotes: letters, digits, $, _ and everything beyond ASCII, written as what it is not, because a range
+# that wide under IGNORECASE takes the regular expressions a fifth of a second to compile.
+_BARE = r"[^\x00-\x23\x25-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]+"
+_PART = rf"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|{_BARE})"
 _NAME = rf"({_PART})(?:\s*\.\s*({_PART}))?"
 _COMMENT = re.compile(r"/\*(?!!).*?\*/|(?:--[ \t]|#)[^\n]*(?:\n|$)", re.DOTALL)
 _VERSIONED = re.compile(r"/\*!\d*|\*/")  # /*!40000 … */ is run by the server, so it is read
