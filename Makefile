@@ -21,7 +21,7 @@ test-thorough: ## the rest of the matrices whose quickest members are in `test`:
 	@$(SETUP) --engine pytest -n 3 --dist loadgroup -m thorough $(ARGS)
 
 lab: ## JupyterLab on the notebooks
-	@$(SETUP) jupyter lab notebooks/inspect_backups.ipynb $(ARGS)
+	@$(SETUP) $(if $(findstring --rehearsal,$(ARGS)),--engine) runbook lab $(ARGS)
 
 lint: ## style, types, import layers, and that the notebooks hold no output
 	@$(SETUP) scripts/lint

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,9 @@ EVENTS_VARIABLE = "RUNBOOK_EVENTS"
 RUN_ID_VARIABLE = "RUNBOOK_RUN_ID"
 INCIDENT_VARIABLE = "RUNBOOK_INCIDENT"
 _TAIL = 1 << 16
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+_listeners: list[Listener] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,13 @@ def announce(event: str, **facts: Any) -> None:
             append(Path(path), event, by="notebook", facts=facts)
         except OSError as error:
             log.warning("The event %s is not in the record: %s", event, error.strerror)
+    for listener in _listeners:
+        listener(event, facts)
+
+
+def listen(listener: Listener) -> None:
+    """Have a function of this process told each event once it is written: how a page follows what goes on."""
+    _listeners.append(listener)
 
 
 def append(path: Path, event: str, *, by: str, facts: Mapping[str, Any]) -> None:

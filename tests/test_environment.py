@@ -29,8 +29,9 @@ CONDA_NAMES = {
 # In environment.yml and no Python package of ours: the interpreter, tools, and the database engine.
 CONDA_ONLY = {"python", "pip", "git", "make", "mysql-server", "mysql-client"}
 
-# The requirement that an import comes with, where its name is another; botocore is boto3's own other half.
+# The requirement that an import comes with, where its name is another: botocore is boto3's, IPython ipykernel's.
 IMPORT_NAMES = {
+    "IPython": "ipykernel",
     "backports": "backports.zstd",
     "botocore": "boto3",
     "pymysqlreplication": "mysql-replication",

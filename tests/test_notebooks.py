@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -16,8 +17,9 @@ import pytest
 
 from tests.conftest import Told
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-ROOT = NOTEBOOKS[0].parents[1]
+ROOT = Path(__file__).parents[1]
+INDEX = ROOT / "notebooks" / "index.ipynb"  # a page to read: it routes to the others and runs nothing
+NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if path != INDEX)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -91,6 +93,20 @@ def test_every_code_cell_but_the_parameters_follows_words(path: Path) -> None:
     for before, cell in pairwise(cells):
         if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
             assert before["cell_type"] == "markdown", cell["id"]
+
+
+def test_the_index_runs_nothing_and_leads_to_every_notebook() -> None:
+    cells = read(INDEX)["cells"]
+    assert {cell["cell_type"] for cell in cells} == {"markdown"}
+    linked = set(re.findall(r"\]\((\w+\.ipynb)\)", "".join(map(source, cells))))
+    assert linked == {path.name for path in NOTEBOOKS}
+
+
+def test_every_link_between_notebooks_leads_to_one() -> None:
+    for path in [INDEX, *NOTEBOOKS]:
+        for cell in read(path)["cells"]:
+            for name in re.findall(r"\]\(([^)#]+)", source(cell)):
+                assert name.startswith("https://") or (path.parent / name).is_file(), f"{path.name}: {name}"
 
 
 @pytest.mark.one_engine

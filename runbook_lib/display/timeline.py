@@ -16,7 +16,7 @@ from runbook_lib.restore.second import run_text
 from runbook_lib.timeline import Birth, Series, Timeline
 from runbook_lib.times import TimeWindow, duration_text, full_text, iso, utc_text
 
-__all__ = ["happened_sheet", "proposal_sheet", "timeline_figure"]
+__all__ = ["damage_then", "happened_sheet", "proposal_sheet", "timeline_figure"]
 
 SHOWN_ROWS = 60
 _SAME_BURST = timedelta(minutes=5)
@@ -158,13 +158,16 @@ def _neighbours(proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo
     rows, marks = [], {}
     for index, (moment, name) in enumerate(proposal.neighbours):
         reach = "—" if window is None else "yes" if moment in window else "no"
-        rows.append((name, f'"{iso(moment)}"', full_text(moment, zone=zone, now=now), _state(moment, proposal), reach))
+        rows.append(
+            (name, f'"{iso(moment)}"', full_text(moment, zone=zone, now=now), damage_then(moment, proposal), reach)
+        )
         marks[index] = "good" if name == "proposed" else ""
     columns = ("", "timestamp", "which is", "the damage then", "restorable")
     return Table(title="The second and its neighbours", columns=columns, rows=tuple(rows), marks=marks)
 
 
-def _state(moment: datetime, proposal: Proposal) -> str:
+def damage_then(moment: datetime, proposal: Proposal) -> str:
+    """Say how far the damage had come at a moment, by the candidates of a proposal."""
     begun = [one for one in proposal.candidates if one.began <= moment]
     if not begun:
         return "not begun"

@@ -19,7 +19,7 @@ _LANE_IN = 0.55
 
 def timeline_figure(timeline: Timeline, proposal: Proposal, *, zone: ZoneInfo) -> Figure:
     """Picture what happened around the proposed second, or in the whole time where there is no candidate."""
-    start, end = _span(timeline, proposal)
+    start, end = span_of(timeline, proposal)
     lanes = _Lanes(start=start, end=end)
 
     def paint(axes: Any) -> None:  # matplotlib takes dates as positions, its stubs do not say so
@@ -36,7 +36,8 @@ def timeline_figure(timeline: Timeline, proposal: Proposal, *, zone: ZoneInfo) -
     return draw(paint, title=title, words=words, height_in=1.3 + _LANE_IN * (5 + len(timeline.series)))
 
 
-def _span(timeline: Timeline, proposal: Proposal) -> tuple[datetime, datetime]:
+def span_of(timeline: Timeline, proposal: Proposal) -> tuple[datetime, datetime]:
+    """Give the time around all candidates, or the whole time where there is none."""
     if not proposal.candidates:
         return timeline.since, timeline.until
     first = min(one.began for one in proposal.candidates) - _AROUND

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from runbook_lib.records import chain, sealing
 from runbook_lib.records import store as stores
@@ -11,13 +11,20 @@ from runbook_lib.records.manifest import Manifest, file_of
 from runbook_lib.records.recording import Recording
 from runbook_lib.records.report import report_page
 
-if TYPE_CHECKING:
-    from runbook_lib.records.keeping import TruthfulManager
+
+class Kept(Protocol):
+    """Whoever holds the executed notebook."""
+
+    def written(self) -> bytes:
+        """Give the content of the record's notebook."""
+
+    def presentable(self) -> Any:
+        """Give the notebook as it may be stored."""
 
 
 def finish(
     recording: Recording,
-    manager: TruthfulManager | None,
+    manager: Kept | None,
     *,
     seconds: float,
     end_kernel: Callable[[], None],

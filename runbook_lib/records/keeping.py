@@ -84,8 +84,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
 
     def written(self) -> bytes:
         """Give the content of the record's notebook."""
-        text: str = nbformat.v4.writes(self.presentable())
-        return (text + "\n").encode()
+        return as_bytes(self.presentable())
 
     def save_elsewhere(self) -> None:
         """Write papermill's output where only papermill knows how (s3://…), once, at the end."""
@@ -101,17 +100,26 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
         return notebook
 
     def presentable(self) -> NotebookNode:
-        """Give the notebook as it may be stored: outputs are clean already, sources and metadata are cleaned here."""
-        scrub = self._recording.scrubber
-        cells = [
-            NotebookNode({**cell, "source": scrub.text(cell.source)})
-            if scrub.text(cell.source) != cell.source
-            else cell
-            for cell in self.nb.cells
-        ]
-        metadata = nbformat.from_dict(scrub.value(self.nb.metadata))
-        metadata["runbook"] = self._recording.summary()
-        return NotebookNode({**self.nb, "cells": cells, "metadata": metadata})
+        """Give the notebook as it may be stored."""
+        return presentable(self.nb, self._recording)
+
+
+def presentable(notebook: NotebookNode, recording: Recording) -> NotebookNode:
+    """Give a notebook as it may be stored: its outputs are clean already, sources and metadata are cleaned here."""
+    scrub = recording.scrubber
+    cells = [
+        NotebookNode({**cell, "source": scrub.text(cell.source)}) if scrub.text(cell.source) != cell.source else cell
+        for cell in notebook.cells
+    ]
+    metadata = nbformat.from_dict(scrub.value(notebook.metadata))
+    metadata["runbook"] = recording.summary()
+    return NotebookNode({**notebook, "cells": cells, "metadata": metadata})
+
+
+def as_bytes(notebook: NotebookNode) -> bytes:
+    """Write a notebook."""
+    text: str = nbformat.v4.writes(notebook)
+    return (text + "\n").encode()
 
 
 def _as_text(output: NotebookNode) -> NotebookNode:

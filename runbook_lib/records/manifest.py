@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.records.outcomes import CellState, Outcome
+from runbook_lib.records.outcomes import HEADLESS, CellState, Mode, Outcome
 
 
 class _Part(BaseModel):
@@ -86,12 +86,17 @@ class Link(_Part):
 
 
 class Manifest(_Part):
-    """Everything known of one finished run. Times are UTC."""
+    """Everything known of one finished run. Times are UTC.
+
+    `mode` is left out of what is written and sealed where it is the headless one: manifests from before somebody could
+    finish a run by hand have no such field, and their seals stay good.
+    """
 
     version: Literal[1] = 1
     run_id: str
     incident: str
     notebook: str
+    mode: Mode = HEADLESS
     cluster: str = ""
     outcome: Outcome
     exit_code: int | None
@@ -126,11 +131,15 @@ class Manifest(_Part):
 
     def expected_seal(self) -> str:
         """Give the hash of everything but the seal."""
-        return hash_of_value(self.model_dump(mode="json", exclude={"seal"}))
+        return hash_of_value(self._content(exclude={"seal"}))
 
     def written(self) -> bytes:
         """Give the file's content."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(self._content(), indent=1, ensure_ascii=False).encode() + b"\n"
+
+    def _content(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
+        content = self.model_dump(mode="json", exclude=exclude)
+        return {name: value for name, value in content.items() if (name, value) != ("mode", HEADLESS)}
 
 
 def read_manifest(content: bytes, *, name: str) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any
 from runbook_lib.records import chain, provenance, sealing
 from runbook_lib.records.imports import without_unused
 from runbook_lib.records.manifest import Cell, Manifest, Operator, Source, file_of, hash_of_value
-from runbook_lib.records.outcomes import CellState, Outcome
+from runbook_lib.records.outcomes import HEADLESS, INTERACTIVE, CellState, Outcome
 from runbook_lib.records.store import (
     EVENTS,
     MANIFEST,
@@ -72,6 +72,7 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
         run_id=run_id,
         incident="" if held.path.parent.name == UNFILED else held.path.parent.name,
         notebook=str(begun.get("notebook") or held.path.name.split("-", 1)[1].rpartition("-")[0]),
+        mode=INTERACTIVE if begun.get("mode") == INTERACTIVE else HEADLESS,
         cluster=str(parameters.get("cluster", "")),
         outcome=Outcome.ORPHANED,
         exit_code=None,

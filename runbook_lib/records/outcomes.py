@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from runbook_lib import errors
+
+Mode = Literal["headless", "interactive"]
+HEADLESS: Mode = "headless"
+INTERACTIVE: Mode = "interactive"
 
 
 class CellState(StrEnum):

@@ -8,6 +8,7 @@ import platform
 import shutil
 import socket
 import subprocess
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class GitState:
 
     def __init__(self, folder: Path) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._answer: dict[str, Any] | None = None
+        self._asking = threading.Lock()
         git = shutil.which("git")
         if git:
             self._process = subprocess.Popen(  # noqa: S603 # git itself, found on the path, with fixed arguments
@@ -57,7 +60,13 @@ class GitState:
             )
 
     def answer(self) -> dict[str, Any]:
-        """Give `git_commit` and `git_dirty`, both None where git does not say."""
+        """Give `git_commit` and `git_dirty`, both None where git does not say. Asked again, it says the same."""
+        with self._asking:
+            if self._answer is None:
+                self._answer = self._ask()
+            return dict(self._answer)
+
+    def _ask(self) -> dict[str, Any]:
         unknown = {"git_commit": None, "git_dirty": None}
         if self._process is None:
             return unknown

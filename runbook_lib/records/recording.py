@@ -13,7 +13,7 @@ from typing import Any
 from runbook_lib import events
 from runbook_lib.records import provenance
 from runbook_lib.records import store as stores
-from runbook_lib.records.outcomes import Ending, Outcome
+from runbook_lib.records.outcomes import HEADLESS, Ending, Mode, Outcome
 from runbook_lib.redaction import Scrubber
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,10 @@ class Recording:
         parameters: Mapping[str, Any],
         incident: str = "",
         publish_to: str = "",
+        mode: Mode = HEADLESS,
     ) -> None:
         self.store = store
+        self.mode: Mode = mode
         self.notebook = notebook.stem
         self.source_sha256 = hashlib.sha256(source).hexdigest()
         self.parameters = dict(parameters)
@@ -114,6 +116,10 @@ class Recording:
             log.warning("The record is not complete, the run goes on. %s: %s", what, error.strerror or error)
         self._losses[what] = error.strerror or str(error)
 
+    def note_missing(self, what: str, why: str) -> None:
+        """Note that something never came to be in the record."""
+        self._losses[what] = why
+
     def summary(self) -> dict[str, Any]:
         """Give what the executed notebook says of its run; `running` until it ended."""
         ending = self.ending
@@ -124,4 +130,5 @@ class Recording:
             "outcome": (ending.outcome if ending else Outcome.RUNNING).value,
             "exit_code": ending.exit_code if ending else None,
             "headline": self.scrubber.text(ending.headline) if ending else "",
+            **({} if self.mode == HEADLESS else {"mode": self.mode}),
         }

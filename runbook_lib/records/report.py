@@ -17,7 +17,7 @@ from typing import Any
 from runbook_lib import times
 from runbook_lib.records.imports import without_unused
 from runbook_lib.records.manifest import Manifest
-from runbook_lib.records.outcomes import CellState, Outcome
+from runbook_lib.records.outcomes import HEADLESS, CellState, Outcome
 from runbook_lib.records.recovery import recovery_lines
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -118,6 +118,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("started", times.utc_text(manifest.started)),
         ("ended", f"{times.utc_text(manifest.ended)}, after {seconds_text(manifest.seconds)}"),
         ("by", f"{who.os_user} on {who.host}"),
+        ("mode", "" if manifest.mode == HEADLESS else "stepped through in JupyterLab"),
         ("AWS caller", who.aws_arn),
         ("account and region", " ".join(filter(None, (who.aws_account, who.aws_region)))),
         ("plan", manifest.plan_id),

@@ -31,6 +31,7 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
         run_id=recording.run_id,
         incident=recording.incident,
         notebook=recording.notebook,
+        mode=recording.mode,
         cluster=str(result.get("cluster") or recording.parameters.get("cluster") or ""),
         outcome=ending.outcome,
         exit_code=ending.exit_code,

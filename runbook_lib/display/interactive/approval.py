@@ -1,0 +1,82 @@
+"""The approve button beside a plan. It only writes the plan's id where a person would type it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from html import escape
+from typing import Any, Protocol
+
+from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.shown import Shown, in_sight, words
+
+
+class Plan(Protocol):
+    """Whatever has an id that says what would be done to what."""
+
+    @property
+    def id(self) -> str:
+        """Give the id."""
+
+
+def approval(
+    sheet: Callable[..., Any], plan: Plan | None, *rest: Any, approve: str, touches: str = "", **facts: Any
+) -> Any:
+    """Show a plan by `sheet(plan, *rest, approve=…, **facts)`, in JupyterLab with a button that approves it.
+
+    `touches` names the cluster where the plan changes what is already there; its name has to be typed then.
+    """
+    value = sheet(plan, *rest, approve=approve, **facts)
+    return beside(value, plan.id if plan else "", lambda given: sheet(plan, *rest, approve=given, **facts),
+                  approve=approve, touches=touches)  # fmt: skip
+
+
+def beside(
+    value: Any, plan_id: str, anew: Callable[[str], Any], *, approve: str, touches: str = "", parameter: str = "approve"
+) -> Any:
+    """Put the approve button under a plan that is shown already; `anew` shows it as approved."""
+    if not plan_id or not front.reader_is_there():
+        return value
+    import ipywidgets as w
+    from IPython.display import update_display
+
+    handle = f"runbook-{secrets.token_hex(6)}"
+    given = approve.strip() == plan_id
+    button = w.Button(
+        description="Approved" if given else f"Approve plan {plan_id}",
+        icon="check" if given else "",
+        button_style="success" if given else "warning",
+        disabled=given or bool(touches),
+        layout=w.Layout(width="auto", min_width="16em"),
+        tooltip="Writes the plan's id into the parameter; the cells below act on it",
+    )
+    typed = w.Text(placeholder=touches, description="cluster:", continuous_update=True)
+    said = w.HTML(in_sight(front.assignments({parameter: plan_id})) if given else words(_question(touches)))
+
+    def on_typed(_change: Any) -> None:
+        button.disabled = typed.value.strip() != touches
+
+    def on_click(_button: Any) -> None:
+        front.choose({parameter: plan_id}, again=False)
+        untyped: Any = update_display
+        untyped(anew(plan_id), display_id=handle)
+        button.description, button.button_style, button.icon, button.disabled = "Approved", "success", "check", True
+        said.value = words("Written into the parameters. Go on with the next cell (Shift+Enter).") + in_sight(
+            front.assignments({parameter: plan_id})
+        )
+
+    typed.observe(on_typed, names="value")
+    button.on_click(on_click)
+    asks = [typed] if touches and not given else []
+    box = w.VBox([w.HBox([*asks, button], layout=w.Layout(flex_flow="row wrap")), said, front.outlet()])
+    box.add_class("runbook-approve")
+    return Shown(value=value, widgets=(box,), handle=handle)
+
+
+def _question(touches: str) -> str:
+    if not touches:
+        return "Have you read what is above? This approves exactly that plan; nothing happens before the next cells."
+    return (
+        f"This plan changes <b>{escape(touches)}</b> itself. Type the cluster's name to be able to approve it; "
+        "nothing happens before the next cells."
+    )

@@ -1,0 +1,64 @@
+"""The option board: the ways back, one of them to be chosen and taken into the next notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.shown import Shown, in_sight, words
+from runbook_lib.restore import Way, recommended
+from runbook_lib.restore.reaching import POINT_IN_TIME, RETAINED
+from runbook_lib.times import duration_text, iso
+
+_ONWARD = "restore_to_timestamp"
+_SNAPSHOTS = ("automated snapshot", "manual snapshot")
+
+
+def parameters_of(way: Way, *, cluster: str) -> dict[str, Any] | None:
+    """Give what `restore_to_timestamp` takes to go this way; None for a way that no notebook goes."""
+    if not way.is_usable or way.reaches is None:
+        return None
+    moment = {"timestamp": iso(way.reaches), "cluster": cluster}
+    if way.name == POINT_IN_TIME:
+        return {**moment, "restore_from": ""}
+    if way.name == RETAINED or way.name in _SNAPSHOTS:
+        return {**moment, "restore_from": way.source}
+    return None
+
+
+def board(value: Any, ways: Sequence[Way], *, cluster: str) -> Any:
+    """Show the ways back, in JupyterLab with a button that takes one of them into `restore_to_timestamp`."""
+    offered = [(way, given) for way in ways if (given := parameters_of(way, cluster=cluster))]
+    if not offered or not front.reader_is_there():
+        return value
+    import ipywidgets as w
+
+    best = recommended(ways)
+    options = [(_name(way, best), index) for index, (way, _) in enumerate(offered)]
+    first = next((index for index, (way, _) in enumerate(offered) if way is best), 0)
+    choice = w.RadioButtons(options=options, value=first, layout=w.Layout(width="auto"))
+    button = w.Button(description="Choose this way", button_style="primary", layout=w.Layout(width="auto"))
+    said = w.HTML()
+
+    def show(_change: Any = None) -> None:
+        said.value = words(f"{_ONWARD} would take:") + in_sight(front.assignments(offered[choice.value][1]))
+
+    def on_click(_button: Any) -> None:
+        front.hand_on(_ONWARD, offered[choice.value][1])
+        said.value = words(f"{_ONWARD} is open, with this in its parameters cell. Run it from its top.") + in_sight(
+            front.assignments(offered[choice.value][1])
+        )
+
+    show()
+    choice.observe(show, names="value")
+    button.on_click(on_click)
+    box = w.VBox([choice, button, said, front.outlet()])
+    box.add_class("runbook-board")
+    return Shown(value=value, widgets=(box,))
+
+
+def _name(way: Way, best: Way | None) -> str:
+    assert way.reaches is not None
+    lost = f"loses {duration_text(way.lost)}" if way.lost else "loses nothing before it"
+    return f"{way.name} from {way.source}, to {iso(way.reaches)}, {lost}{' (recommended)' if way is best else ''}"

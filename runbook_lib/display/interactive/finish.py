@@ -1,0 +1,37 @@
+"""The button that finishes the record of a notebook that was stepped through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.shown import words
+from runbook_lib.errors import RunbookError
+
+
+def finish_strip(finish: Callable[[], str]) -> None:
+    """Show the button; `finish` writes the record and says where it is."""
+    import ipywidgets as w
+    from IPython.display import display
+
+    button = w.Button(description="Finish: write the record", button_style="primary", layout=w.Layout(width="auto"))
+    said = w.HTML(
+        words("Saves this notebook and keeps it as a record: the same as a headless run leaves, marked interactive.")
+    )
+
+    def on_click(_button: Any) -> None:
+        button.disabled = True
+        try:
+            lines = finish().splitlines()
+        except RunbookError as error:
+            button.disabled = False
+            lines = error.lines()
+        said.value = words("<br>".join(escape(line) for line in lines))
+
+    button.on_click(on_click)
+    box = w.VBox([button, said, front.outlet()])
+    box.add_class("runbook-finish")
+    untyped: Any = display
+    untyped(box)

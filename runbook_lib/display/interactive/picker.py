@@ -1,0 +1,152 @@
+"""The incident's timeline as a picker: a slider under the picture, to the second, with the proposal marked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.shown import Shown, in_sight, words
+from runbook_lib.display.timeline import damage_then
+from runbook_lib.display.timeline_figure import span_of
+from runbook_lib.errors import InputRefused
+from runbook_lib.restore import Proposal
+from runbook_lib.timeline import Timeline
+from runbook_lib.times import TimeWindow, full_text, iso, parse_timestamp
+
+_ONWARD = "restore_to_timestamp"
+_STEPS = (("−1 min", -60), ("−1 s", -1), ("+1 s", 1), ("+1 min", 60))
+
+
+def picker(
+    value: Any, timeline: Timeline, proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo, now: datetime
+) -> Any:
+    """Show the picture of the timeline, in JupyterLab with a picker of the second under it."""
+    if not front.reader_is_there():
+        return value
+    start, end = span_of(timeline, proposal)
+    start = start.replace(microsecond=0)
+    last = int((end - start).total_seconds())
+    first = proposal.second or (proposal.candidates[0].second if proposal.candidates else start)
+    return _Picker(value, proposal, window=window, zone=zone, now=now, start=start, last=last, first=first).shown()
+
+
+class _Picker:
+    """The widgets, each of which only moves the slider; the slider's second is the choice."""
+
+    def __init__(
+        self,
+        value: Any,
+        proposal: Proposal,
+        *,
+        window: TimeWindow | None,
+        zone: ZoneInfo,
+        now: datetime,
+        start: datetime,
+        last: int,
+        first: datetime,
+    ) -> None:
+        import ipywidgets as w
+
+        self._value, self._proposal, self._window = value, proposal, window
+        self._zone, self._now, self._start, self._last = zone, now, start, last
+        self._slider = w.IntSlider(
+            value=self._seconds(first),
+            min=0,
+            max=last,
+            step=1,
+            readout=False,
+            layout=w.Layout(width="100%"),
+            tooltip="Click to jump; the arrow keys go by one second",
+        )
+        self._slider.add_class("runbook-slider")
+        self._text = w.Text(value=iso(first), continuous_update=False, layout=w.Layout(width="16em"))
+        self._said = w.HTML()
+        self._slider.observe(self._moved, names="value")
+        self._text.observe(self._typed, names="value")
+        self._moved()
+
+    def shown(self) -> Shown:
+        """Give the value with its widgets."""
+        import ipywidgets as w
+
+        small = w.Layout(width="auto")
+        buttons = [self._step(name, seconds) for name, seconds in _STEPS]
+        for name, moment in self._marks():
+            button = w.Button(description=name, button_style="info", layout=small, tooltip=iso(moment))
+            button.on_click(lambda _, to=moment: self._go(to))
+            buttons.append(button)
+        here = w.Button(description="Look at it from this second", layout=small)
+        here.tooltip = "Writes it into the parameters of this notebook and runs it anew: do the ways back reach it?"
+        here.on_click(lambda _: self._choose())
+        onward = w.Button(description=f"Take it into {_ONWARD}", button_style="primary", layout=small)
+        onward.on_click(lambda _: self._hand_on())
+        row = w.Layout(flex_flow="row wrap")
+        box = w.VBox(
+            [
+                w.HTML(words("Click on the bar or use the arrow keys (a second each), or type a moment.")),
+                self._slider,
+                w.HBox([*buttons, self._text], layout=row),
+                self._said,
+                w.HBox([here, onward], layout=row),
+                front.outlet(),
+            ]
+        )
+        box.add_class("runbook-picker")
+        return Shown(value=self._value, widgets=(box,))
+
+    @property
+    def moment(self) -> datetime:
+        """The second that is picked now."""
+        return self._start + timedelta(seconds=int(self._slider.value))
+
+    def _seconds(self, moment: datetime) -> int:
+        return min(self._last, max(0, int((moment - self._start).total_seconds())))
+
+    def _marks(self) -> list[tuple[str, datetime]]:
+        return [(name, moment) for moment, name in self._proposal.neighbours if not name.startswith("one minute")]
+
+    def _step(self, name: str, seconds: int) -> Any:
+        import ipywidgets as w
+
+        button = w.Button(description=name, layout=w.Layout(width="auto"))
+        button.on_click(lambda _: self._go(self.moment + timedelta(seconds=seconds)))
+        return button
+
+    def _go(self, moment: datetime) -> None:
+        self._slider.value = self._seconds(moment)
+
+    def _typed(self, change: dict[str, Any]) -> None:
+        if change["new"] == iso(self.moment):
+            return
+        try:
+            asked = parse_timestamp(change["new"], now=self._now).moment
+        except InputRefused as refusal:
+            self._said.value = words(f"<b>{escape(refusal.message)}</b> {escape(refusal.hint)}")
+            return
+        if asked is None or not self._start <= asked <= self._start + timedelta(seconds=self._last):
+            self._said.value = words("<b>That moment is not on this axis.</b> Set it as `timestamp`, and run again.")
+            return
+        self._go(asked)
+
+    def _moved(self, _change: Any = None) -> None:
+        moment = self.moment
+        self._text.value = iso(moment)
+        proposed = " · <b>the proposed second</b>" if moment == self._proposal.second else ""
+        reach = "" if self._window is None or moment in self._window else " · <b>cannot be restored</b>"
+        state = damage_then(moment, self._proposal)
+        self._said.value = words(
+            f"{escape(full_text(moment, zone=self._zone, now=self._now))}{proposed}{reach}<br>"
+            f"the damage then: <b>{state}</b>"
+        ) + in_sight(front.assignments({"timestamp": iso(moment)}))
+
+    def _choose(self) -> None:
+        front.choose({"timestamp": iso(self.moment)}, again=True)
+
+    def _hand_on(self) -> None:
+        front.hand_on(_ONWARD, {"timestamp": iso(self.moment)})
+        self._said.value = words(f"{_ONWARD} is open with this second in its parameters cell.") + in_sight(
+            front.assignments({"timestamp": iso(self.moment)})
+        )

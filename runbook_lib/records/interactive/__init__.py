@@ -1,0 +1,55 @@
+"""The record of a notebook that a person steps through, kept by its own kernel.
+
+`runbook lab` starts kernels with this package as their IPython extension. One life of a kernel is one run: a kernel
+that is restarted begins another, in which no cell has run yet.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import events
+from runbook_lib.display.interactive import front
+from runbook_lib.records.interactive.journal import Journal
+
+PROJECT_VARIABLE = "RUNBOOK_LAB_PROJECT"  # the folder that parameter files and records are found from
+ORIGINALS_VARIABLE = "RUNBOOK_LAB_ORIGINALS"  # where the notebooks lie that the reader's copies were made of
+
+_journals: list[Journal] = []
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Begin to follow what is run in this kernel. Opening a notebook records nothing; running its first cell does."""
+    path = os.environ.get(front.NOTEBOOK_VARIABLE, "")
+    if not path or _journals:
+        return
+    project = os.environ.get(PROJECT_VARIABLE, "")
+    if project:
+        os.chdir(project)
+        sys.path.insert(0, project)
+    os.environ[front.KERNEL_VARIABLE] = str(os.getpid())
+    journal = Journal(Path(path), original=Path(os.environ.get(ORIGINALS_VARIABLE, "")) / Path(path).name)
+    _journals.append(journal)
+    _follow(shell, journal)
+    atexit.register(journal.close)
+
+
+def _follow(shell: Any, journal: Journal) -> None:
+    from runbook_lib.records.interactive.page import Page
+
+    page = Page(journal)
+    events.listen(journal.heard)
+    events.listen(page.heard)
+    shell.events.register("pre_run_cell", journal.before)
+    shell.events.register("post_run_cell", page.after)  # its progress stops before the cell's end is written
+    shell.events.register("post_run_cell", journal.after)
+    shell.events.register("post_run_cell", page.offer_to_finish)
+
+
+def finish_from_outside() -> str:
+    """Finish this kernel's run for `runbook records finish`, which asks it by this name; give what to print."""
+    return _journals[0].finish() if _journals else "This kernel keeps no record."

@@ -1,0 +1,225 @@
+"""What was run in a kernel, in its order, and the record that is made of it in the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import events, redaction
+from runbook_lib.display.interactive import front
+from runbook_lib.errors import CheckFailed, RunbookError
+from runbook_lib.records.outcomes import INTERACTIVE, CellState
+from runbook_lib.records.recording import Recording
+from runbook_lib.records.store import default_store
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 15.0  # for JupyterLab to save what it was asked to
+
+
+@dataclass(kw_only=True)
+class CellRun:
+    """The last run of one cell. `order` counts runs and choices together; `error` is class, message and our lines."""
+
+    cell_id: str
+    order: int
+    source: str
+    began: datetime
+    clock: float
+    state: CellState = CellState.RUNNING
+    seconds: float = 0.0
+    execution_count: int | None = None
+    error: tuple[str, str, tuple[str, ...]] | None = None
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A parameter that was chosen with a widget. After one with `again`, what ran before it is about other values."""
+
+    order: int
+    parameter: str
+    value: Any
+    again: bool
+
+
+@dataclass(kw_only=True)
+class Told:
+    """Everything that is known of one run besides what the notebook's file holds."""
+
+    runs: dict[str, CellRun] = field(default_factory=dict)
+    choices: list[Choice] = field(default_factory=list)
+    count: int = 0
+
+    def next(self) -> int:
+        """Count on."""
+        self.count += 1
+        return self.count
+
+
+class Journal:
+    """Follows one kernel. The record is opened by the first cell that runs, and finished by hand or with the kernel."""
+
+    def __init__(self, path: Path, *, original: Path) -> None:
+        self.path = path
+        self._original = original if original.is_file() else path
+        self._recording: Recording | None = None
+        self._told = Told()
+        self._begun = 0.0
+        self._numbers: dict[str, int] = {}
+        self._given_up = False
+
+    # What the kernel tells.
+
+    def before(self, info: Any) -> None:
+        """Write that a cell begins, before it does."""
+        if not info.cell_id or not self._open():
+            return
+        assert self._recording is not None
+        earlier = self._told.runs.get(info.cell_id)
+        self._told.runs[info.cell_id] = CellRun(
+            cell_id=info.cell_id,
+            order=self._told.next(),
+            source=info.raw_cell,
+            began=datetime.now(UTC),
+            clock=time.monotonic(),
+            times=earlier.times + 1 if earlier else 1,
+        )
+        self._recording.event("cell-started", cell=self._numbers.get(info.cell_id, 0), id=info.cell_id)
+
+    def after(self, result: Any) -> None:
+        """Write how a cell ended."""
+        run = self._told.runs.get(result.info.cell_id or "")
+        if self._recording is None or run is None:
+            return
+        error = result.error_before_exec or result.error_in_exec
+        run.seconds = round(time.monotonic() - run.clock, 3)
+        run.execution_count = result.execution_count
+        run.state = CellState.COMPLETED
+        if error is not None:
+            run.state = CellState.INTERRUPTED if isinstance(error, KeyboardInterrupt) else CellState.FAILED
+            ours = tuple(error.lines()) if isinstance(error, RunbookError) else ()
+            run.error = (type(error).__name__, str(error), ours)
+        facts = {"state": run.state.value, "seconds": run.seconds}
+        self._recording.event("cell-ended", cell=self._numbers.get(run.cell_id, 0), id=run.cell_id, **facts)
+
+    def heard(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Note what was chosen with a widget."""
+        if event == front.CHOSEN:
+            self._told.choices.append(
+                Choice(
+                    order=self._told.next(),
+                    parameter=str(facts["parameter"]),
+                    value=facts["value"],
+                    again=bool(facts["again"]),
+                )
+            )
+
+    # The record.
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether there is a run to finish."""
+        return self._recording is not None
+
+    def finish(self) -> str:
+        """Save the notebook, write its record and give what to tell the reader.
+
+        Raises:
+            CheckFailed: nothing has run, or the file lacks what has run because JupyterLab has not saved it.
+        """
+        if self._recording is None:
+            raise CheckFailed("No cell has run since the last record.", hint="Run the notebook, then finish it.")
+        front.save()
+        unsaved = self._wait_for_the_file()
+        if unsaved:
+            raise CheckFailed(
+                f"The saved notebook lacks what {len(unsaved)} of its cells show.",
+                hint="Save it (Ctrl+S, or ⌘S) and finish again.",
+            )
+        return self._finish(how="by hand")
+
+    def close(self) -> None:
+        """Finish with what is on the disk, because the kernel ends."""
+        if self._recording is not None:
+            self._finish(how="by the kernel's end")
+
+    def _open(self) -> bool:
+        if self._recording is not None or self._given_up:
+            return self._recording is not None
+        source = self._original.read_bytes()
+        cells = json.loads(source)["cells"]
+        if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
+            return False  # a page to read, not a runbook
+        try:
+            recording = Recording(
+                default_store(),
+                notebook=self._original,
+                source=source,
+                parameters={},
+                incident=os.environ.get(events.INCIDENT_VARIABLE, ""),
+                mode=INTERACTIVE,
+            )
+        except RunbookError as error:
+            self._given_up = True
+            log.warning("%s What is done here is not recorded.", error.message)
+            return False
+        self._recording, self._told, self._begun = recording, Told(), time.monotonic()
+        self._numbers = {cell.get("id", ""): number for number, cell in enumerate(cells, start=1)}
+        os.environ.update(recording.environment())
+        self._announce(recording)
+        # A child nobody waited for would keep the kernel from ending; it also is the state at the beginning.
+        threading.Thread(target=recording.git.answer, daemon=True).start()
+        return True
+
+    def _announce(self, recording: Recording) -> None:
+        from ipykernel.connect import get_connection_file
+
+        from runbook_lib.records import provenance
+
+        untyped: Any = get_connection_file
+        recording.event(
+            "run-started",
+            run_id=recording.run_id,
+            notebook=recording.notebook,
+            incident=recording.incident,
+            parameters={},
+            mode=INTERACTIVE,
+            source_sha256=recording.source_sha256,
+            kernel=str(untyped()),
+            **provenance.operator(),
+        )
+
+    def _wait_for_the_file(self) -> list[str]:
+        from runbook_lib.records.interactive.executed import unsaved_cells
+
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while missing := unsaved_cells(self.path, self._told):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.2)
+        return missing
+
+    def _finish(self, *, how: str) -> str:
+        from runbook_lib.records import finishing
+        from runbook_lib.records.interactive.executed import Executed
+
+        recording, self._recording = self._recording, None
+        assert recording is not None
+        for value, kind in redaction.known().items():
+            recording.scrubber.learn(value, kind=kind)
+        kept = Executed(self.path, original=self._original, told=self._told, recording=recording, how=how)
+        seconds = time.monotonic() - self._begun
+        manifest = finishing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
+        for variable in (events.RUN_ID_VARIABLE, events.EVENTS_VARIABLE):
+            os.environ.pop(variable, None)
+        lost = "".join(f"\nMISSING from it: {loss}" for loss in recording.losses)
+        return f"{manifest.outcome.value}: {manifest.headline}\nThe record is in {recording.path}{lost}"
