@@ -1,7 +1,7 @@
 """The outside world, MySQL: the only importer of pymysql."""
 
 from runbook_lib.mysql.binary_log import LogEntry, LogFile, LoggedRows, LoggedStatement, began, list_log_files, read_log
-from runbook_lib.mysql.connection import Credentials, Database, Endpoint, connect
+from runbook_lib.mysql.connection import Credentials, Database, Endpoint, connect, opened_again
 from runbook_lib.mysql.names import literal, quoted
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "connect",
     "list_log_files",
     "literal",
+    "opened_again",
     "quoted",
     "read_log",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import pymysql
 from pymysql.constants import CR, ER
@@ -28,6 +29,7 @@ _GONE = {
 }
 
 Row = tuple[Any, ...]
+_PIPED = 1 << 18  # bytes gathered before they go through the pipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +55,12 @@ class Credentials:
 class Database:
     """One open connection. Use it as a context manager; not shared between threads."""
 
-    def __init__(self, connection: pymysql.Connection[Any], endpoint: Endpoint) -> None:
+    def __init__(
+        self, connection: pymysql.Connection[Any], endpoint: Endpoint, credentials: Credentials | None = None
+    ) -> None:
         self._connection = connection
         self.endpoint = endpoint
+        self.credentials = credentials
         self.version = str(connection.get_server_info())  # type: ignore[no-untyped-call]  # pymysql's stubs
 
     @property
@@ -89,6 +94,38 @@ class Database:
         """Run one INSERT for many rows, in as few packets as pymysql can."""
         with self._translated(), self._connection.cursor() as cursor:
             return int(cursor.executemany(sql, values) or 0)
+
+    def load_lines(self, statement: str, write: Callable[[BinaryIO], object]) -> int:
+        """Run a LOAD DATA LOCAL whose lines `write` puts into the stream it is given; give the rows loaded.
+
+        `statement` holds `{file}` where the file's name belongs: the lines go through a pipe and never lie on a disk.
+        The connection must be `opened_again(..., local_infile=True)`. Run it in a transaction: when `write` fails, the
+        server has taken what came before for everything, and only a rollback takes that away.
+
+        Raises:
+            StepFailed, AccessDenied, Unreachable: as every statement; or what `write` raised.
+        """
+        reading, writing = os.pipe()
+        failed: list[BaseException] = []
+
+        def feed() -> None:
+            try:
+                with os.fdopen(writing, "wb", buffering=_PIPED) as stream:
+                    write(stream)
+            except BrokenPipeError:
+                pass  # the server refused the statement, which is what the caller is told
+            except BaseException as error:  # noqa: BLE001  # carried over to the calling thread
+                failed.append(error)
+
+        feeder = threading.Thread(target=feed, name="lines")
+        feeder.start()
+        try:
+            return self.execute(statement.replace("{file}", f"/dev/fd/{reading}"))
+        finally:
+            os.close(reading)
+            feeder.join()
+            if failed:
+                raise failed[0]
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
@@ -146,7 +183,19 @@ def connect(
             cursor.execute("SET time_zone = %s", (time_zone,))
     except pymysql.MySQLError as error:
         raise error_of(error, endpoint) from error
-    return Database(connection, endpoint)
+    return Database(connection, endpoint, credentials)
+
+
+def opened_again(database: Database, *, schema: str = "", local_infile: bool = False) -> Database:
+    """Open another connection to the same server as the same account.
+
+    With `local_infile` the server may ask this connection for a file: for a server that is trusted, and only for the
+    time of loading. Raises as `connect`.
+    """
+    assert database.credentials is not None
+    return connect(
+        database.endpoint, database.credentials, schema=schema, options={"local_infile": True} if local_infile else None
+    )
 
 
 def encryption(endpoint: Endpoint) -> dict[str, Any]:

@@ -136,7 +136,14 @@ def _samples(work: Work, both: Both, key: Key, kind: str, values: Sequence[Value
     if kind == "changed":
         on_expected += _column_hashes(work.expected, work)
         on_found += _column_hashes(work.found, work)
-    here, there = _ask(work, both, key, values, on_expected or ["1"], on_found or ["1"])
+    here, there = _ask(
+        work,
+        both,
+        key,
+        values,
+        [] if kind == "extra" else on_expected or ["1"],
+        [] if kind == "missing" else on_found or ["1"],  # the whole table may be missing there
+    )
     samples = []
     for value in values:
         one, other = here.get(value, ()), there.get(value, ())

@@ -1,0 +1,110 @@
+"""Rows as the server writes them itself: lines for LOAD DATA, or values for INSERT, exact for every type.
+
+The expressions work on bytes, so that no character set is converted and no byte is lost. FLOAT is widened to DOUBLE,
+because the server's text of a FLOAT is rounded; ENUM, SET and BIT go as numbers, because their texts may be
+ambiguous; JSON needs its character set back at the other end. Generated columns are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runbook_lib.bringback.copy.facts import Column
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import quoted
+
+_TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
+_BYTES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+_SHAPES = {
+    "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+    "geomcollection", "geometrycollection",
+}  # fmt: skip
+_NUMBERED = {"enum", "set", "bit"}
+# By number and by date nothing needs an escape.
+_PLAIN = {
+    "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "datetime", "timestamp", "time",
+    "year", "float",
+}  # fmt: skip
+
+
+def is_known(column: Column) -> bool:
+    """Tell whether the type is one of those that every release here has."""
+    return column.kind in _TEXTS | _BYTES | _SHAPES | _NUMBERED | _PLAIN | {"json"}
+
+
+def line(columns: Sequence[Column]) -> str:
+    """Give the expression for one line of a row, without its end, as bytes."""
+    return f"CONCAT_WS(X'09', {', '.join(map(_field, columns))})"
+
+
+def load_statement(table: TableName, columns: Sequence[Column], *, source: str) -> str:
+    """Write the LOAD DATA that reads such lines. `source` is what stands between LOAD DATA and INTO TABLE."""
+    targets, settings = [], []
+    for number, column in enumerate(columns):
+        if column.kind in _NUMBERED:
+            settings.append(f"{quoted(column.name)} = CAST(@v{number} AS UNSIGNED)")
+        elif column.kind == "json":
+            settings.append(f"{quoted(column.name)} = CONVERT(@v{number} USING utf8mb4)")
+        else:
+            targets.append(quoted(column.name))
+            continue
+        targets.append(f"@v{number}")
+    ending = f" SET {', '.join(settings)}" if settings else ""
+    return (
+        f"LOAD DATA {source} INTO TABLE {table.sql} CHARACTER SET binary"
+        f" FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A' ({', '.join(targets)}){ending}"
+    )
+
+
+def values(columns: Sequence[Column]) -> str:
+    """Give the expression for one row of an INSERT, "(1,0x41,NULL)", as bytes."""
+    parts = ", ".join(f"IFNULL({_literal(column)}, 'NULL')" for column in columns)
+    return f"CONCAT(X'28', CONCAT_WS(X'2C', {parts}), X'29')"
+
+
+def raw(column: Column) -> str:
+    """Give a column's bytes as they must arrive, unescaped, for a row that is too long for one expression."""
+    return f"CAST({_value(column)} AS BINARY)"
+
+
+def escaped(value: bytes | None) -> bytes:
+    """Write one value of `raw` as it stands in a line."""
+    if value is None:
+        return b"\\N"
+    return value.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n")
+
+
+def _value(column: Column) -> str:
+    name = quoted(column.name)
+    if column.kind == "float":
+        return f"CAST({name} AS DOUBLE)"
+    if column.kind in _NUMBERED:
+        return f"CAST({name} AS UNSIGNED)"
+    if column.kind == "json":
+        return f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"
+    if column.kind in _TEXTS | _BYTES | _SHAPES | _PLAIN:
+        return name
+    return f"CAST({name} AS CHAR)" if column.kind != "vector" else name
+
+
+def _needs_escape(column: Column) -> bool:
+    return column.kind not in _NUMBERED | _PLAIN
+
+
+def _field(column: Column) -> str:
+    value = _value(column)
+    if _needs_escape(column):
+        value = f"CAST({value} AS BINARY)"
+        for byte, written in (("5C", "5C5C"), ("09", "5C74"), ("0A", "5C6E")):
+            value = f"REPLACE({value}, X'{byte}', X'{written}')"
+    return f"IFNULL({value}, X'5C4E')" if column.nullable else value
+
+
+def _literal(column: Column) -> str:
+    value = _value(column)
+    if column.kind in {"date", "datetime", "timestamp", "time", "year"}:
+        return f"CONCAT(X'27', {value}, X'27')"
+    if not _needs_escape(column):
+        return value
+    hexed = f"CONCAT('X', X'27', HEX(CAST({value} AS BINARY)), X'27')"
+    return f"CONCAT('CONVERT(', {hexed}, ' USING utf8mb4)')" if column.kind == "json" else hexed

@@ -1,0 +1,224 @@
+"""Make the tables in the staging schemas and fill them, by several processes and from where an earlier run stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from runbook_lib import errors
+from runbook_lib.bringback.copy.pieces import cut
+from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan, create_schema
+from runbook_lib.bringback.copy.state import Piece, State
+from runbook_lib.bringback.copy.travelling import piece_order
+from runbook_lib.bringback.copy.ways import s3_statements
+from runbook_lib.errors import RunbookError, StepFailed
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database, opened_again
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+
+
+def make_tables(source: Database, plan: CopyBackPlan, state: State) -> None:
+    """Make the staging schemas and every table in them that is not there yet."""
+    for schema, how in plan.schemas.items():
+        if schema not in plan.damaged_schemas.values() and schema not in plan.new_schemas:
+            source.execute(create_schema(schema, *how))
+    there = staged(source, plan)
+    source.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
+    for number, table in enumerate(plan.tables):
+        if table.staging not in there:
+            state.forget_pieces(number)
+            state.forget(f"keys {number}")
+            source.execute(table.create)
+
+
+def staged(source: Database, plan: CopyBackPlan) -> set[TableName]:
+    """Give those tables of the plan that stand in the staging schemas."""
+    found = set()
+    schemas = sorted({table.staging.schema for table in plan.tables})
+    names = {(table.staging.schema, table.staging.name): table.staging for table in plan.tables}
+    for schema in schemas:
+        for (name,) in source.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
+            (schema,),
+        ):
+            if (schema, str(name)) in names:
+                found.add(names[schema, str(name)])
+    return found
+
+
+def note_pieces(copy: Database, source: Database, plan: CopyBackPlan, state: State) -> None:
+    """Cut every table that has no pieces yet; the largest tables come first."""
+    noted = state.tables_in_pieces()
+    for number, table in sorted(enumerate(plan.tables), key=lambda pair: -pair[1].bytes):
+        if number in noted:
+            continue
+        key = [column for name in table.key for column in table.columns if column.name == name]
+        where = source if table.rows_from == "source" else copy
+        whole = table.way == "s3" or "ENGINE=InnoDB" not in table.create
+        parts = [""] if whole else cut(where, table.name, key, rows=table.rows, size=table.bytes)
+        state.add_pieces(number, parts)
+
+
+def fill(copy: Database, source: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
+    """Copy every piece that is left, in the plan's number of processes.
+
+    Raises:
+        StepFailed: a piece could not be copied; what is done stays done.
+    """
+    left = state.left()
+    rows_all = sum(table.rows for table in plan.tables)
+    done = sum(state.copied().values())
+    if not left:
+        return
+    log.info("%d pieces to copy", len(left))
+    with _Crew(copy, source, plan, min(plan.workers, len(left))) as crew:
+        for rows in crew.carry([_order(plan, piece) for piece in left]):
+            done += rows
+            if progress:
+                progress(done, max(rows_all, done), "rows copied")
+
+
+def _order(plan: CopyBackPlan, piece: Piece) -> dict[str, Any]:
+    table = plan.tables[piece.table]
+    order = piece_order(table, piece.number, piece.where, state=plan.state)
+    if table.way == "s3":
+        order["s3"] = s3_statements(table.name, table.staging, table.columns, bucket=plan.bucket, now=plan.planned_at)
+    return order
+
+
+def add_keys(source: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
+    """Add secondary indexes and foreign keys to the filled tables, two tables at a time."""
+    waiting = [number for number in range(len(plan.tables)) if not state.get(f"keys {number}")]
+    todo = [number for number in waiting if plan.tables[number].add_keys]
+
+    def add(number: int) -> None:
+        with opened_again(source) as own:
+            own.execute("SET SESSION sql_mode = '', SESSION foreign_key_checks = 0")
+            if _first_key(plan.tables[number]) not in _keys_of(own, plan.tables[number]):
+                own.execute(plan.tables[number].add_keys)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for at, _ in enumerate(pool.map(add, todo), 1):
+            if progress:
+                progress(at, len(todo), "tables indexed")
+    source.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
+    for number in waiting:
+        table = plan.tables[number]
+        if table.add_foreign_keys and not _has_foreign_keys(source, table):
+            source.execute(table.add_foreign_keys)
+        state.put(f"keys {number}", True)
+
+
+def _first_key(table: TablePlan) -> str:
+    start = table.add_keys.index("KEY `") + 5
+    end = start
+    while table.add_keys[end] != "`" or table.add_keys[end + 1] == "`":
+        end += 2 if table.add_keys[end] == "`" else 1
+    return table.add_keys[start:end].replace("``", "`")
+
+
+def _keys_of(source: Database, table: TablePlan) -> set[str]:
+    return {str(row[2]) for row in source.rows(f"SHOW INDEX FROM {table.staging.sql}")}
+
+
+def _has_foreign_keys(source: Database, table: TablePlan) -> bool:
+    return bool(
+        source.value(
+            "SELECT COUNT(*) FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'"
+            " AND table_schema = %s AND table_name = %s",
+            (table.staging.schema, table.staging.name),
+        )
+    )
+
+
+class _Crew:
+    """Worker processes, each with a connection to either server."""
+
+    def __init__(self, copy: Database, source: Database, plan: CopyBackPlan, size: int) -> None:
+        assert copy.credentials is not None
+        assert source.credentials is not None
+        self._first = {
+            "copy": {"endpoint": asdict(copy.endpoint), "credentials": asdict(copy.credentials)},
+            "source": {"endpoint": asdict(source.endpoint), "credentials": asdict(source.credentials)},
+            "state": plan.state,
+            "local_infile": any(table.way == "load" for table in plan.tables),
+        }
+        self._size = size
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> _Crew:
+        for _ in range(self._size):
+            worker = subprocess.Popen(  # this very Python, and our own module
+                [sys.executable, "-m", "runbook_lib.bringback.copy.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            self._workers.append(worker)
+            self._say(worker, self._first)
+        return self
+
+    def carry(self, orders: list[dict[str, Any]]) -> Any:
+        """Hand out the orders and give the rows of each as it is done."""
+        waiting = iter(orders)
+        under_way = 0
+        with selectors.DefaultSelector() as selector:
+            for worker in self._workers:
+                assert worker.stdout is not None
+                selector.register(worker.stdout, selectors.EVENT_READ, worker)
+                under_way += self._next(worker, waiting)
+            while under_way:
+                for key, _ in selector.select():
+                    worker = key.data
+                    said = json.loads(worker.stdout.readline() or b"null")
+                    under_way -= 1
+                    if said is None:
+                        raise StepFailed(
+                            "A process that copies rows ended without a word.",
+                            hint="Run the same plan again: what is copied stays, and it goes on from there.",
+                        )
+                    if "error" in said:
+                        raise _error(said)
+                    yield said["rows"]
+                    under_way += self._next(worker, waiting)
+
+    def _next(self, worker: subprocess.Popen[bytes], waiting: Any) -> int:
+        order = next(waiting, None)
+        if order is None:
+            return 0
+        self._say(worker, order)
+        return 1
+
+    def _say(self, worker: subprocess.Popen[bytes], said: dict[str, Any]) -> None:
+        assert worker.stdin is not None
+        try:
+            worker.stdin.write(json.dumps(said).encode() + b"\n")
+            worker.stdin.flush()
+        except BrokenPipeError:
+            log.debug("a worker has ended; its last words follow")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for worker in self._workers:
+            if kind is None:
+                self._say(worker, {"number": None})
+            else:
+                worker.kill()  # its transaction is rolled back
+        for worker in self._workers:
+            worker.communicate()
+
+
+def _error(said: dict[str, Any]) -> RunbookError:
+    kind = getattr(errors, said["error"], StepFailed)
+    raised: RunbookError = kind(
+        said["message"], hint="Run the same plan again: what is copied stays, and it goes on from there."
+    )
+    return raised

@@ -1,0 +1,208 @@
+"""The statements that put rows of the source beside the copy's, by the rule chosen for a table.
+
+`o1` is the source's first table and `n1` the new one in the staging schema; both are at one server and locked, under
+these very aliases, because a locked table may be named only by the names it was locked under. Keys are
+compared as the server compares them, all other values byte by byte, so that "a" and "A" are two contents of one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runbook_lib.bringback.copy.facts import Column, ForeignKey
+from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import quoted
+
+_AS_IS = {
+    "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "date", "datetime", "timestamp", "time", "year",
+    "enum", "set", "bit",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge:
+    """What is run for one table, in order. `conflicts` and `clashes` count, and must give 0 where nothing is chosen.
+
+    A conflict is one key with two contents that no rule decides between; a clash is a new row whose other unique key
+    another row has. `listed` gives the keys of some conflicts.
+    """
+
+    table: TablePlan
+    conflicts: str = ""
+    listed: str = ""
+    clashes: str = ""
+    statements: tuple[tuple[str, str], ...] = ()
+
+
+def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
+    """Give the tables that merging reads and writes, each with every alias it goes by."""
+    if not any(table.merged for table in plan.tables):
+        return ()
+    found: list[tuple[TableName, str]] = []
+    for number, table in enumerate(plan.tables):
+        found += [(table.staging, f"{letter}{number}") for letter in "nucp"]
+        if table.damaged:
+            found.append((table.name, f"o{number}"))
+    return tuple(found)
+
+
+def merge_of(table: TablePlan, number: int, *, conflicts: str) -> Merge | None:
+    """Give the statements for one table, by its place in the plan; None where the copy's rows are all there is."""
+    if not table.merged:
+        return None
+    written = _Written(table, number)
+    if table.rows_from == "source":
+        return Merge(table=table, statements=written.as_at_source())
+    if not table.key:
+        return Merge(table=table, statements=(("kept", written.keep_without_key()),))
+    undecided = written.undecided()
+    steps: list[tuple[str, str]] = []
+    if table.rule == "newer wins":
+        steps.append(("updated", written.update(written.newer())))
+    if conflicts == "source":
+        steps.append(("updated", written.update(undecided)))
+        steps += [("dropped", written.drop_clashing(unique)) for unique in written.uniques]
+    steps.append(("kept", written.keep(skip_clashes=conflicts == "copy")))
+    return Merge(
+        table=table,
+        conflicts=f"SELECT COUNT(*) {written.pairs} WHERE {undecided}",
+        listed=f"SELECT {written.shown_key} {written.pairs} WHERE {undecided} ORDER BY {written.shown_key} LIMIT 10",
+        clashes=written.count_clashes(),
+        statements=tuple(steps),
+    )
+
+
+def orphans_of(plan: CopyBackPlan) -> tuple[tuple[ForeignKey, str], ...]:
+    """Give a count of rows without a parent for every foreign key that a merge could have broken."""
+    numbers = {table.name: number for number, table in enumerate(plan.tables)}
+    if not any(table.merged for table in plan.tables):
+        return ()
+    return tuple(
+        (key, _orphans(key, plan, numbers[key.table], numbers[key.parent]))
+        for key in plan.foreign_keys
+        if key.parent in numbers
+    )
+
+
+def _orphans(key: ForeignKey, plan: CopyBackPlan, child: int, parent: int) -> str:
+    match = " AND ".join(
+        f"p{parent}.{quoted(theirs)} = c{child}.{quoted(own)}"
+        for own, theirs in zip(key.columns, key.parent_columns, strict=True)
+    )
+    there = " AND ".join(f"c{child}.{quoted(own)} IS NOT NULL" for own in key.columns)
+    return (
+        f"SELECT COUNT(*) FROM {plan.tables[child].staging.sql} AS c{child}"
+        f" LEFT JOIN {plan.tables[parent].staging.sql} AS p{parent} ON {match}"
+        f" WHERE {there} AND p{parent}.{quoted(key.parent_columns[0])} IS NULL"
+    )
+
+
+class _Written:
+    """The parts of one table's statements: `old` and `new` are the aliases of the source's table and the new one."""
+
+    def __init__(self, table: TablePlan, number: int) -> None:
+        self.table = table
+        self.old, self.new, self.other = f"o{number}", f"n{number}", f"u{number}"
+        self.match = " AND ".join(f"{self.new}.{quoted(name)} = {self.old}.{quoted(name)}" for name in table.key)
+        self.pairs = (
+            f"FROM {table.name.sql} AS {self.old} JOIN {table.staging.sql} AS {self.new} ON {self.match or 'FALSE'}"
+        )
+        self.shown_key = ", ".join(f"{self.old}.{quoted(name)}" for name in table.key)
+        known = {column.name for column in table.compared}
+        self.uniques = tuple(unique for unique in table.uniques if known.issuperset(unique))
+
+    def differs(self) -> str:
+        others = [column for column in self.table.compared if column.name not in self.table.key]
+        differing = [f"NOT ({_bytes(column, self.old)} <=> {_bytes(column, self.new)})" for column in others]
+        return " OR ".join(differing) or "FALSE"
+
+    def undecided(self) -> str:
+        if self.table.rule != "newer wins":
+            return self.differs()
+        column = quoted(self.table.newer_by)
+        return f"{self.old}.{column} <=> {self.new}.{column} AND ({self.differs()})"
+
+    def newer(self) -> str:
+        old, new = (f"{alias}.{quoted(self.table.newer_by)}" for alias in (self.old, self.new))
+        return f"{old} > {new} OR ({new} IS NULL AND {old} IS NOT NULL)"
+
+    def update(self, condition: str) -> str:
+        names = [quoted(column.name) for column in self.table.compared if column.name not in self.table.key]
+        put = ", ".join(f"{self.new}.{name} = {self.old}.{name}" for name in names)
+        joined = f"{self.table.staging.sql} AS {self.new} JOIN {self.table.name.sql} AS {self.old} ON {self.match}"
+        return f"UPDATE {joined} SET {put} WHERE {condition}" if put else "DO 0"
+
+    def new_rows(self) -> str:
+        return (
+            f"FROM {self.table.name.sql} AS {self.old} LEFT JOIN {self.table.staging.sql} AS {self.new}"
+            f" ON {self.match} WHERE {self.new}.{quoted(self.table.key[0])} IS NULL"
+        )
+
+    def keep(self, *, skip_clashes: bool = False) -> str:
+        names = [quoted(column.name) for column in self.table.compared]
+        free = "".join(f" AND NOT {self.clash(unique)}" for unique in self.uniques) if skip_clashes else ""
+        given = ", ".join(f"{self.old}.{name}" for name in names)
+        into = f"INSERT INTO {self.table.staging.sql} ({', '.join(names)})"
+        return f"{into} SELECT {given} {self.new_rows()}{free}"
+
+    def clash(self, unique: Sequence[str]) -> str:
+        match = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in unique)
+        return f"EXISTS (SELECT 1 FROM {self.table.staging.sql} AS {self.other} WHERE {match})"
+
+    def count_clashes(self) -> str:
+        clashes = " OR ".join(self.clash(unique) for unique in self.uniques)
+        return f"SELECT COUNT(*) {self.new_rows()} AND ({clashes})" if clashes else ""
+
+    def drop_clashing(self, unique: Sequence[str]) -> str:
+        """Write what takes a row of the copy away whose unique key a row of the source has under another key."""
+        match = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in unique)
+        same = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in self.table.key)
+        joined = f"{self.table.staging.sql} AS {self.other} JOIN {self.table.name.sql} AS {self.old} ON {match}"
+        return f"DELETE {self.other} FROM {joined} WHERE NOT ({same})"
+
+    def as_at_source(self) -> tuple[tuple[str, str], ...]:
+        """Write what makes the new table equal to the source's: what was written since it was filled is taken over."""
+        names = ", ".join(quoted(column.name) for column in self.table.columns)
+        staging, source = self.table.staging.sql, f"{self.table.name.sql} AS {self.old}"
+        if not self.table.key:
+            return (
+                ("dropped", f"DELETE FROM {staging}"),
+                ("kept", f"INSERT INTO {staging} ({names}) SELECT {names} FROM {source}"),
+            )
+        gone = f"LEFT JOIN {source} ON {self.match} WHERE {self.old}.{quoted(self.table.key[0])} IS NULL"
+        return (
+            ("dropped", f"DELETE {self.new} FROM {staging} AS {self.new} {gone}"),
+            ("updated", self.update(self.differs())),
+            ("kept", self.keep()),
+        )
+
+    def keep_without_key(self) -> str:
+        """Write what adds the rows that the source has more often than the copy, all their values taken together."""
+        names = ", ".join(quoted(column.name) for column in self.table.compared)
+        of_old, of_new = self.whole(self.old), self.whole(self.new)
+        numbered = (
+            f"SELECT {names}, {of_old} AS `h#`, ROW_NUMBER() OVER (PARTITION BY {of_old}) AS `r#`"
+            f" FROM {self.table.name.sql} AS {self.old}"
+        )
+        counted = f"SELECT {of_new} AS `h#`, COUNT(*) AS `c#` FROM {self.table.staging.sql} AS {self.new} GROUP BY `h#`"
+        return (
+            f"INSERT INTO {self.table.staging.sql} ({names}) SELECT {names} FROM ({numbered}) AS x"
+            f" LEFT JOIN ({counted}) AS y ON x.`h#` = y.`h#` WHERE x.`r#` > COALESCE(y.`c#`, 0)"
+        )
+
+    def whole(self, alias: str) -> str:
+        """Write a hash over all values of a row, each behind its length, NULL with a sign of its own."""
+        values = [f"CAST({_bytes(column, alias)} AS BINARY)" for column in self.table.compared]
+        parts = ", ".join(f"IFNULL(CONCAT(LENGTH({value}), ':', {value}), 'n')" for value in values)
+        return f"SHA2(CONCAT({parts}), 256)"
+
+
+def _bytes(column: Column, alias: str) -> str:
+    name = f"{alias}.{quoted(column.name)}"
+    if column.kind in _AS_IS:
+        return name
+    if column.kind in ("float", "double"):
+        return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"  # as a number, −0 would equal 0
+    return f"CAST({name} AS CHAR)" if column.kind == "json" else f"CAST({name} AS BINARY)"

@@ -1,0 +1,40 @@
+"""How the schemas are called that a copy back makes at the source."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+LONGEST = 64  # identifiers, MySQL manual, "Identifier Length Limits"
+STATE_PREFIX = "runbook_copyback_"
+_STAGING = re.compile(r".*_copyback_[0-9a-f]{8}")
+_AFTER = re.compile(r".*_(damaged|undone)_\d{8}t\d{6}z")
+
+
+def staging_schema(schema: str, key: str) -> str:
+    """Give the schema that stands beside a damaged one while its tables are copied."""
+    return _fitted(schema, f"_copyback_{key}")
+
+
+def state_schema(key: str) -> str:
+    """Give the schema that keeps how far the copy back has come, and what undoes it."""
+    return f"{STATE_PREFIX}{key}"
+
+
+def damaged_schema(schema: str, at: datetime) -> str:
+    """Give the dated schema in which the damaged tables stay."""
+    return _fitted(schema, f"_damaged_{at:%Y%m%dt%H%M%Sz}")
+
+
+def undone_schema(schema: str, at: datetime) -> str:
+    """Give the dated schema in which the tables brought back stay after an undo."""
+    return _fitted(schema, f"_undone_{at:%Y%m%dt%H%M%Sz}")
+
+
+def is_ours(schema: str) -> bool:
+    """Tell whether a schema was made by a copy back, and so is no part of what is copied."""
+    return bool(_STAGING.fullmatch(schema) or _AFTER.fullmatch(schema)) or schema.startswith(STATE_PREFIX)
+
+
+def _fitted(schema: str, ending: str) -> str:
+    return schema[: LONGEST - len(ending)] + ending

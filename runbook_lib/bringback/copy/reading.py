@@ -1,0 +1,189 @@
+"""Read what a copy back needs to know of one server. Changes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from runbook_lib.bringback.copy.facts import Column, ForeignKey, ServerFacts, TableFacts
+from runbook_lib.bringback.copy.names import is_ours
+from runbook_lib.bringback.copy.objects import read_objects
+from runbook_lib.bringback.copy.rights import read_clients, read_grants, read_rights
+from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
+from runbook_lib.mysql import Database
+
+_SETTINGS = (
+    "local_infile", "event_scheduler", "max_allowed_packet", "lower_case_table_names", "innodb_page_size",
+    "group_concat_max_len", "read_only", "aws_default_s3_role", "aurora_select_into_s3_role",
+    "aurora_load_from_s3_role", "aurora_version", "innodb_file_per_table", "datadir", "explicit_defaults_for_timestamp",
+)  # fmt: skip
+
+
+def read_server(database: Database, *, name: str, schemas: Iterable[str] | None = None) -> ServerFacts:
+    """Read tables, keys, objects around them, settings and rights; of all schemas, or of those named.
+
+    Foreign keys are read of all schemas, because the tables that must be swapped together may lie in any.
+
+    Raises:
+        AccessDenied: the account may not look at something that is needed.
+    """
+    _exact(database)
+    try:
+        characters = {
+            str(schema): (str(charset), str(collation))
+            for schema, charset, collation in database.rows(
+                "SELECT schema_name, default_character_set_name, default_collation_name"
+                " FROM information_schema.schemata"
+            )
+            if _is_theirs(str(schema))
+        }
+        wanted = set(characters) if schemas is None else set(schemas) & set(characters)
+        keys = _foreign_keys(database)
+        wanted |= {table.schema for key in keys for table in (key.table, key.parent)} & set(characters)
+        return ServerFacts(
+            name=name,
+            identity=_identity(database),
+            version=database.version,
+            is_mariadb=database.is_mariadb,
+            schemas=characters,
+            tables=_tables(database, wanted),
+            foreign_keys=keys,
+            objects=read_objects(database, wanted),
+            settings=_settings(database),
+            rights=read_rights(database),
+            grants=read_grants(database),
+            clients=read_clients(database),
+        )
+    finally:
+        database.execute("SET SESSION sql_quote_show_create = 1")
+
+
+def _exact(database: Database) -> None:
+    """Have SHOW CREATE quote every name, and sizes and counters read from the tables instead of a day-old cache."""
+    database.execute("SET SESSION sql_quote_show_create = 1, SESSION sql_mode = ''")
+    if not database.is_mariadb:
+        database.execute("SET SESSION information_schema_stats_expiry = 0")
+
+
+def _is_theirs(schema: str) -> bool:
+    return schema.lower() not in SYSTEM_SCHEMAS and not is_ours(schema)
+
+
+def _identity(database: Database) -> str:
+    if database.is_mariadb:
+        return f"{database.endpoint} {database.value('SELECT @@server_id')}"
+    return str(database.value("SELECT @@server_uuid"))
+
+
+def _settings(database: Database) -> dict[str, str]:
+    listed = ", ".join(f"'{name}'" for name in _SETTINGS)
+    found = database.rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({listed})")
+    return {str(name): str(value) for name, value in found}
+
+
+def _foreign_keys(database: Database) -> tuple[ForeignKey, ...]:
+    columns: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+    parents: dict[tuple[str, str, str], TableName] = {}
+    for schema, table, name, column, parent_schema, parent, parent_column in database.rows(
+        "SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema,"
+        " referenced_table_name, referenced_column_name FROM information_schema.key_column_usage"
+        " WHERE referenced_table_name IS NOT NULL ORDER BY table_schema, constraint_name, ordinal_position"
+    ):
+        if _is_theirs(str(schema)) and _is_theirs(str(parent_schema)):
+            key = (str(schema), str(table), str(name))
+            parents[key] = TableName(schema=str(parent_schema), name=str(parent))
+            columns[key].append((str(column), str(parent_column)))
+    return tuple(
+        ForeignKey(
+            name=name,
+            table=TableName(schema=schema, name=table),
+            columns=tuple(own for own, _ in columns[schema, table, name]),
+            parent=parents[schema, table, name],
+            parent_columns=tuple(other for _, other in columns[schema, table, name]),
+        )
+        for schema, table, name in sorted(columns)
+    )
+
+
+def _tables(database: Database, schemas: set[str]) -> dict[TableName, TableFacts]:
+    columns = _columns(database, schemas)
+    keys = _unique_keys(database, schemas)
+    found: dict[TableName, TableFacts] = {}
+    for schema, name, engine, rows, data, index, counter in _of(
+        database,
+        "SELECT table_schema, table_name, engine, table_rows, data_length, index_length, auto_increment"
+        " FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema IN ({})",
+        schemas,
+    ):
+        table = TableName(schema=str(schema), name=str(name))
+        of_table = tuple(columns.get(table, ()))
+        key, uniques = _key(keys.get(table, {}), of_table)
+        found[table] = TableFacts(
+            name=table,
+            create=str(database.rows(f"SHOW CREATE TABLE {table.sql}")[0][1]),
+            engine=str(engine),
+            columns=of_table,
+            key=key,
+            uniques=uniques,
+            counter=int(counter) if counter is not None else None,
+            rows=int(rows or 0),
+            bytes=int(data or 0) + int(index or 0),
+        )
+    return found
+
+
+def _columns(database: Database, schemas: set[str]) -> dict[TableName, list[Column]]:
+    found: dict[TableName, list[Column]] = defaultdict(list)
+    for schema, table, name, kind, full, nullable, extra, charset in _of(
+        database,
+        "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, extra, character_set_name"
+        " FROM information_schema.columns WHERE table_schema IN ({})"
+        " ORDER BY table_schema, table_name, ordinal_position",
+        schemas,
+    ):
+        said = str(extra).upper()
+        found[TableName(schema=str(schema), name=str(table))].append(
+            Column(
+                name=str(name),
+                kind=str(kind).lower(),
+                full_type=str(full.decode() if isinstance(full, bytes) else full),
+                nullable=nullable == "YES",
+                # MySQL says DEFAULT_GENERATED of a column whose default is an expression
+                generated="GENERATED" in said.replace("DEFAULT_GENERATED", ""),
+                counted="AUTO_INCREMENT" in said,
+                charset=str(charset or ""),
+            )
+        )
+    return found
+
+
+def _unique_keys(database: Database, schemas: set[str]) -> dict[TableName, dict[str, list[str | None]]]:
+    found: dict[TableName, dict[str, list[str | None]]] = defaultdict(lambda: defaultdict(list))
+    for schema, table, index, column, part in _of(
+        database,
+        "SELECT table_schema, table_name, index_name, column_name, sub_part FROM information_schema.statistics"
+        " WHERE non_unique = 0 AND table_schema IN ({}) ORDER BY table_schema, table_name, index_name, seq_in_index",
+        schemas,
+    ):
+        # an expression has no column, and a prefix does not tell two values apart
+        whole = str(column) if column is not None and part is None else None
+        found[TableName(schema=str(schema), name=str(table))][str(index)].append(whole)
+    return found
+
+
+def _key(
+    indexes: dict[str, list[str | None]], columns: tuple[Column, ...]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Give the key that tells rows apart, and the other unique keys."""
+    nullable = {column.name for column in columns if column.nullable}
+    usable = {name: tuple(part for part in parts if part) for name, parts in indexes.items() if None not in parts}
+    order = sorted(usable, key=lambda name: (name != "PRIMARY", len(usable[name]), name))
+    first = next((name for name in order if not nullable & set(usable[name])), "")
+    return usable.get(first, ()), tuple(usable[name] for name in order if name != first)
+
+
+def _of(database: Database, sql: str, schemas: set[str]) -> list[tuple[Any, ...]]:
+    if not schemas:
+        return []
+    return database.rows(sql.format(", ".join(["%s"] * len(schemas))), tuple(sorted(schemas)))
