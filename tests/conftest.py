@@ -18,6 +18,7 @@ from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine, choose_engine, find_engines
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.rehearsal.story import Story
+from tests.copying import Estate
 from tests.proving import TwoServers
 from tests.storytelling import ToldStory
 
@@ -59,10 +60,22 @@ def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
 def two_servers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoServers]:
     """Give two servers to hold against each other, once per engine; each test begins with its own tables."""
     with DataPlane(engine, tmp_path_factory.mktemp("two")) as plane:
+        master = Credentials(user="admin", password="two-servers-7")
         for name in ("expected", "found"):
-            plane.create(name, master=Credentials(user="admin", password="two-servers-7"))
+            plane.create(name, master=master)
+            plane.open(name)
         with plane.admin("expected") as expected, plane.admin("found") as found:
-            yield TwoServers(engine=engine, plane=plane, expected=expected, found=found)
+            yield TwoServers(engine=engine, plane=plane, master=master, expected=expected, found=found)
+
+
+@pytest.fixture
+def estate(two_servers: TwoServers) -> Iterator[Estate]:
+    """Give the small estate on both of two servers, empty before; whatever a test makes of it is gone afterwards."""
+    sides = Estate(two_servers.plane, two_servers.master)
+    sides.clear()
+    sides.make()
+    yield sides
+    sides.clear()
 
 
 @dataclass(frozen=True)

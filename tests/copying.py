@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from runbook_lib.mysql import Database, connect
+from runbook_lib.inventory import SYSTEM_SCHEMAS
+from runbook_lib.mysql import Credentials, connect, quoted
 from runbook_lib.proof import Side
 from runbook_lib.rehearsal.dataplane import DataPlane
-from tests.dated import MASTER
 
 NOW = datetime(2026, 2, 5, 9, 30, tzinfo=UTC)
 
@@ -44,31 +43,37 @@ ESTATE = (
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A damaged source and the copy it is brought back from, both open."""
+class Estate:
+    """A source that is about to be damaged and a copy of it, on two servers that tests share."""
 
     plane: DataPlane
-    copy: Side
-    source: Side
+    master: Credentials
 
-    @contextmanager
-    def at_source(self) -> Iterator[Database]:
-        with self.source.connect() as database:
-            yield database
+    @property
+    def copy(self) -> Side:
+        return self._side("copy", "expected")
 
+    @property
+    def source(self) -> Side:
+        return self._side("source", "found")
 
-def pair_of(plane: DataPlane, *estate: str) -> Pair:
-    """Make the estate, and a copy of it as it is now."""
-    plane.create("source", master=MASTER)
-    plane.open("source")
-    with connect(plane.endpoint("source"), MASTER) as source:
-        source.execute("SET foreign_key_checks = 0")
-        for statement in estate or ESTATE:
-            source.execute(statement)
-    plane.clone("copy", source_id="source")
-    sides = []
-    for name in ("copy", "source"):
-        plane.open(name)
-        endpoint = plane.endpoint(name)
-        sides.append(Side(name=name, connect=lambda endpoint=endpoint: connect(endpoint, MASTER)))  # type: ignore[misc]
-    return Pair(plane, *sides)
+    def _side(self, name: str, server: str) -> Side:
+        return Side(name=name, connect=partial(connect, self.plane.endpoint(server), self.master))
+
+    def make(self, *statements: str) -> None:
+        """Make the same on both sides."""
+        for side in (self.copy, self.source):
+            with side.connect() as database:
+                database.execute("SET foreign_key_checks = 0")
+                for statement in statements or ESTATE:
+                    database.execute(statement)
+
+    def clear(self) -> None:
+        """Take away all that was made on either side."""
+        for side in (self.copy, self.source):
+            with side.connect() as database:
+                database.execute("SET foreign_key_checks = 0")
+                for (schema,) in database.rows("SELECT schema_name FROM information_schema.schemata"):
+                    if schema not in SYSTEM_SCHEMAS:
+                        database.execute(f"DROP DATABASE {quoted(schema)}")
+                database.execute("DROP USER IF EXISTS clerk")

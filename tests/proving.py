@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import Database
+from runbook_lib.mysql import Credentials, Database
 from runbook_lib.proof import Proof, Side, TableVerdict, prove
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
@@ -21,6 +21,7 @@ class TwoServers:
 
     engine: Engine
     plane: DataPlane
+    master: Credentials
     expected: Database
     found: Database
 
