@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pymysql
 from pymysql.constants import CR, ER
-from pymysql.cursors import SSCursor
+from pymysql.cursors import DictCursor, SSCursor
 
 from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, Unreachable
 
@@ -78,6 +78,12 @@ class Database:
         """Run one statement and give the first value of its first row, None if there is no row."""
         found = self.rows(sql, values)
         return found[0][0] if found else None
+
+    def named_rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run one statement and give its rows by column name, for SHOW statements whose columns vary."""
+        with self._translated(), self._connection.cursor(DictCursor) as cursor:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall())
 
     def stream(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> Iterator[Row]:
         """Run one statement and give its rows one by one, without holding them all. Read it to the end."""

@@ -27,8 +27,9 @@ def open_reader(side: Side) -> Database:
 class Both:
     """One worker's connections: a statement goes to both servers, and the slower answer is waited for."""
 
-    def __init__(self, expected: Side, found: Side, watch: Watch) -> None:
+    def __init__(self, expected: Side, found: Side, watch: Watch, *, alone: bool = False) -> None:
         self._watch = watch
+        self._alone = alone
         self.expected = open_reader(expected)
         try:
             self.found = open_reader(found)
@@ -39,7 +40,7 @@ class Both:
 
     def rows(self, expected: str, found: str) -> tuple[list[Row], list[Row]]:
         """Run a statement on each side. An empty statement gives no rows."""
-        if found:
+        if found or self._alone:
             self._watch.wait()
         later = self._other.submit(self.found.rows, found) if found else None
         try:

@@ -6,9 +6,11 @@ texts, NULLs and separators within the data all tell.
 
 The rest is about values that a server may write in another way than they are:
 
-- FLOAT and DOUBLE are widened to DOUBLE without a display width, which the server writes exactly; MySQL writes −0 as
-  "-0" (MariaDB stores no −0: it makes it 0).
-- BIT and ZEROFILL numbers stand as numbers, TIMESTAMP in the session's zone, which is UTC.
+- FLOAT and DOUBLE stand as the eight bytes of their value, got by way of a point's binary form. Their text would be
+  rounded: MySQL cuts it at 22 characters, so 1e-300 and the next larger number look alike. −0 is told from 0 (MariaDB
+  stores no −0: it makes it 0).
+- BIT and ZEROFILL numbers stand as numbers, TIMESTAMP in the session's zone, which is UTC. Numbers and moments that are
+  declared with another scale on the other side are written with the largest one.
 - Texts stand as their stored bytes; where the declared character sets of the two sides differ, as utf8mb4. A value
   that does not come back from that unchanged (invalid bytes) stands as its bytes, with a sign of its own.
 - ENUM and SET stand as their texts; where '' is one of them, with their number, to tell it from the invalid value.
@@ -37,6 +39,7 @@ _UNBOUNDED = frozenset({"json", "geometry", "point", "linestring", "polygon", "m
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 _PLAIN = _UTF8 | {"latin1"}
 _MARGIN = 1 << 16
+_NOTHING = "''"
 _HAS_EMPTY = re.compile(r"[(,]''[,)]")
 
 Ways = Mapping[str, str]
@@ -53,7 +56,7 @@ def ways_of(expected: TableFacts, found: TableFacts, *, packet: int) -> dict[str
         if name in found.columns and not column.is_virtual and not found.columns[name].is_virtual
     ]
     ways = {one.name: _way(one, other) for one, other in shared}
-    octets = {one.name: max(_octets(one), _octets(other)) for one, other in shared}
+    octets = {one.name: _octets(ways[one.name], one, other) for one, other in shared}
     # the largest columns stand as hashes until the rest surely fits into a packet
     for name in sorted(octets, key=lambda name: -octets[name]):
         if sum(octets.values()) + _MARGIN < packet:
@@ -64,8 +67,16 @@ def ways_of(expected: TableFacts, found: TableFacts, *, packet: int) -> dict[str
     return ways
 
 
-def _octets(column: Column) -> int:
-    return (1 << 32) if column.kind in _UNBOUNDED else max(column.octets, 64)
+def fits(facts: TableFacts, ways: Ways, *, packet: int) -> bool:
+    """Tell whether every row of a table surely fits into a server's packet when it is written in these ways."""
+    return sum(_octets(way, facts.columns[name]) for name, way in ways.items()) + _MARGIN < packet
+
+
+def _octets(way: str, *columns: Column) -> int:
+    if way.startswith("hashed "):
+        return 66
+    most = max((1 << 32) if column.kind in _UNBOUNDED else max(column.octets, 64) for column in columns)
+    return 4 * most if way == "text:utf8mb4" else most
 
 
 def _way(one: Column, other: Column) -> str:
@@ -73,22 +84,25 @@ def _way(one: Column, other: Column) -> str:
     if kinds[0] != kinds[1]:
         # whatever it is on the other side, its text with its length can be compared
         return "text"
-    if kinds[0] == "text" and one.charset != other.charset and not {one.charset, other.charset} <= _UTF8:
-        return "text:utf8mb4"
+    converted = one.charset != other.charset and not {one.charset, other.charset} <= _UTF8
     if kinds[0] == "choice":
         empty = any(_HAS_EMPTY.search(column.type) for column in (one, other))
-        converted = one.charset != other.charset and not {one.charset, other.charset} <= _UTF8
         return "choice:number" if empty else "text:utf8mb4" if converted else "text"
+    if kinds[0] == "text" and converted:
+        return "text:utf8mb4"
+    if kinds[0] == "moment" and one.type != other.type:
+        times = {one.kind, other.kind}
+        return "moment:TIME" if times == {"time"} else "text" if "time" in times else "moment:DATETIME"
+    if kinds[0] == "number" and "decimal" in (one.kind, other.kind) and one.type != other.type:
+        return "number:decimal"
     return kinds[0]
 
 
 def _kind(column: Column) -> str:
     if column.kind in ("enum", "set"):
         return "choice"
-    if column.kind in NUMBERS:
+    if column.kind in NUMBERS or column.kind == "bit":
         return "number"
-    if column.kind == "bit":
-        return "bits"
     if column.kind in ("float", "double"):
         return "real"
     if column.kind in MOMENTS:
@@ -98,12 +112,12 @@ def _kind(column: Column) -> str:
 
 def packed(facts: TableFacts, ways: Ways) -> str:
     """Give the SQL expression that writes a row of this table in these ways."""
-    return f"CONCAT_WS('#', {', '.join(items(facts, ways))})"
+    return f"CONCAT_WS('#', {', '.join(items(facts, ways)) or _NOTHING})"
 
 
 def items(facts: TableFacts, ways: Ways) -> list[str]:
     """Give the SQL expressions of a row's values, in the order of the ways."""
-    casting = _needs_casts(facts.columns[name] for name in ways)
+    casting = _needs_casts([(facts.columns[name], way) for name, way in ways.items()])
     return [_item(facts.columns[name], way, casting=casting) for name, way in ways.items()]
 
 
@@ -117,29 +131,36 @@ def summed(facts: TableFacts, ways: Ways) -> str:
     return f"SUM(CAST(CONV(LEFT({row_hash(facts, ways)}, 16), 16, 10) AS UNSIGNED))"
 
 
-def _needs_casts(columns: Iterable[Column]) -> bool:
-    """Tell whether the server would convert texts while it concatenates them: then each is cast to its bytes."""
-    charsets = {column.charset for column in columns if column.charset}
-    return len(charsets) > 1 or not charsets <= _PLAIN
+def _needs_casts(columns: Iterable[tuple[Column, str]]) -> bool:
+    """Tell whether the server would convert texts, or bytes that are computed, while it concatenates them.
+
+    Then each text is cast to its bytes.
+    """
+    charsets = {column.charset for column, way in columns if column.charset and not way.startswith("hashed ")}
+    computed = any(way == "real" or ":" in way for _, way in columns)
+    return computed or len(charsets) > 1 or not charsets <= _PLAIN
 
 
 def _item(column: Column, way: str, *, casting: bool) -> str:
     name = quoted(column.name)
     family = way.removeprefix("hashed ")
     if family == "number":
-        return _signed(f"{name} + 0" if "zerofill" in column.type else name, column)
-    if family == "bits":
-        return _signed(f"{name} + 0", column)
+        return _signed(f"{name} + 0" if "zerofill" in column.type or column.kind == "bit" else name, column)
+    if family == "number:decimal":
+        return _signed(f"CAST({name} AS DECIMAL(65, 30))", column)
     if family == "real":
-        return _signed(f"CAST({name} AS DOUBLE)", column)
+        value = f"CAST(POINT(CAST({name} AS DOUBLE), 0) AS BINARY)"
+        return f"IFNULL({value}, X'')" if column.nullable else value
     if family == "moment":
         return _signed(name, column)
+    if family.startswith("moment:"):
+        return _signed(f"CAST({name} AS {family.partition(':')[2]}(6))", column)
     if family == "choice:number":
         value = f"CAST(CONCAT({name} + 0, ':', {name}) AS BINARY)"
     elif family == "text:utf8mb4":
-        value = _converted(name, column)
+        return _prefixed(_converted(name, column, hashed=family != way), column)
     else:
-        value = f"CAST({name} AS BINARY)" if casting and family == "text" and column.charset else name
+        value = f"CAST({name} AS BINARY)" if casting and family == way else name
     return _prefixed(f"SHA2({value}, 256)" if family != way else value, column)
 
 
@@ -151,10 +172,13 @@ def _prefixed(value: str, column: Column) -> str:
     return f"IFNULL(LENGTH({value}), -1), {value}" if column.nullable else f"LENGTH({value}), {value}"
 
 
-def _converted(name: str, column: Column) -> str:
-    if column.charset in _UTF8 or not column.charset:
-        return f"CAST(CONCAT('u', {name}) AS BINARY)"
-    text = f"CONVERT({name} USING utf8mb4)"
-    back = f"CAST(CONVERT({text} USING {column.charset}) AS BINARY)"
+def _converted(name: str, column: Column, *, hashed: bool) -> str:
+    """Write a text as utf8mb4 behind a "u", or its bytes behind a "b" if it does not come back from that unchanged."""
+    text, octets = f"CONVERT({name} USING utf8mb4)", f"HEX({name})"
+    back = f"CAST(CONVERT({text} USING {column.charset or 'utf8mb4'}) AS BINARY)"
     same = f"{back} <=> CAST({name} AS BINARY)"
-    return f"CAST(IF({same}, CONCAT('u', {text}), CONCAT('b', HEX({name}))) AS BINARY)"
+    if hashed:
+        text, octets = f"SHA2({text}, 256)", f"SHA2({name}, 256)"
+    if column.charset in _UTF8 or not column.charset:
+        return f"CAST(CONCAT('u', {text}) AS BINARY)"
+    return f"CAST(IF({same}, CONCAT('u', {text}), CONCAT('b', {octets})) AS BINARY)"

@@ -16,15 +16,22 @@ from runbook_lib.proof.values import Side
 log = logging.getLogger(__name__)
 
 
-_LAGS: tuple[str, ...] = ("SELECT MAX(replica_lag_in_milliseconds) / 1000 FROM information_schema.replica_host_status",)
+_LAGS: tuple[str, ...] = (
+    # Aurora's view of all its instances; elsewhere there is no such table
+    "SELECT MAX(replica_lag_in_milliseconds) / 1000 AS lag FROM information_schema.replica_host_status",
+    # how far this server is behind its own source
+    "SHOW REPLICA STATUS",
+)
+_LAG_COLUMNS = ("lag", "Seconds_Behind_Source", "Seconds_Behind_Master")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
     """The bounds of the found side: threads that run at once, and seconds its replicas (or itself as one) may lag.
 
-    They are looked at every `every_s`. While one is exceeded nothing more is asked of that server, for at most
-    `patience_s`.
+    Lag is that of an Aurora cluster's readers, and elsewhere that of the server itself if it is a replica: a server
+    does not know how far others are behind it. Both are looked at every `every_s`. While one is exceeded nothing more
+    is asked of that server, for at most `patience_s`.
     """
 
     threads_running: int = 40
@@ -91,13 +98,13 @@ class Watch:
         lags = []
         for sql in self._lag:
             try:
-                found = self._database.rows(sql)
+                found = self._database.named_rows(sql)
             except RunbookError as error:
                 # the table is Aurora's, the statement needs a right: what cannot be asked is not asked again
                 log.info("replica lag of %s %s", self._side.name, could_not(error))
                 self._lag = tuple(other for other in self._lag if other != sql)
                 continue
-            lags += [float(value) for row in found for value in row if value is not None]
+            lags += [float(row[name]) for row in found for name in _LAG_COLUMNS if row.get(name) is not None]
         return Load(threads_running=running, replica_lag_s=max(lags, default=None))
 
 

@@ -17,9 +17,9 @@ from runbook_lib.proof.keys import Edge, Key
 from runbook_lib.proof.rows import Range, compare_rows, from_index, sample_rows
 from runbook_lib.proof.tally import Counts, Findings, Work
 
-FEW = 128
+FEW = 256
 """Rows of which the single hashes are fetched; more are first split."""
-_ARMS = 32
+_PARTS = 10
 
 
 def hash_ranges(work: Work, both: Both, ranges: Sequence[Range]) -> list[Counts]:
@@ -63,28 +63,38 @@ def dig(work: Work, part: Findings, both: Both, one: Range, known: Counts) -> No
 
 
 def split(work: Work, both: Both, one: Range, known: Counts) -> list[Range]:
-    """Split a range into about equal parts, by the side that has more rows."""
+    """Split a range into about equal parts: of its values where they are whole numbers, else of its rows."""
+    assert work.key is not None
     rows = max(known.expected_rows, known.found_rows)
-    step = max(FEW // 2, -(-rows // _ARMS))
-    on_expected = known.expected_rows >= known.found_rows
-    edges = edges_after(work, both, one, step=step, most=_ARMS, on_expected=on_expected)
-    cuts = [one.low, *edges, one.high]
-    return [Range(low=low, high=high) for low, high in pairwise(cuts)]
+    parts = min(_PARTS, max(2, rows // FEW * 2))
+    if work.key.is_whole_number and one.low and one.high:
+        first, last = int(one.low[0]), int(one.high[0])
+        cuts: list[Edge] = [(str(first + (last - first) * part // parts),) for part in range(parts + 1)]
+    else:
+        on_expected = known.expected_rows >= known.found_rows
+        edges = edges_after(work, both, one, step=-(-rows // parts), most=parts - 1, on_expected=on_expected)
+        cuts = [one.low, *edges, one.high]
+    return [Range(low=low, high=high) for low, high in pairwise(cuts) if not low or low != high]
 
 
 def edges_after(work: Work, both: Both, one: Range, *, step: int, most: int, on_expected: bool) -> list[Edge]:
-    """Give the key values that follow each `step` rows of a range, at most some, from one side's index."""
+    """Give the key values that follow each `step` rows of a range, at most some, from one side's index.
+
+    One by one, because the servers skip rows of an index much faster than they number them.
+    """
     key = work.key
     assert key is not None
     side, index = (work.expected, key.expected_index) if on_expected else (work.found, key.found_index)
-    listed = key.listed
-    names = [f"k{number}" for number in range(len(key.columns))]
-    values = ", ".join(f"{value} AS {name}" for value, name in zip(key.values, names, strict=True))
-    inner = (
-        f"SELECT {listed} {from_index(side, index)} WHERE {key.within(one.low, one.high)}"  # quoted
-        f" ORDER BY {listed} LIMIT {step * most + 1}"
-    )
-    numbered = f"SELECT {values}, ROW_NUMBER() OVER (ORDER BY {listed}) AS rn FROM ({inner}) AS q"  # noqa: S608
-    sql = f"SELECT {', '.join(names)} FROM ({numbered}) AS r WHERE rn > 1 AND rn % {step} = 1 ORDER BY rn"  # noqa: S608
-    here, there = both.rows(sql if on_expected else "", "" if on_expected else sql)
-    return [key.edge(row) for row in here or there]
+    edges: list[Edge] = []
+    low = one.low
+    while len(edges) < most:
+        sql = (
+            f"SELECT {', '.join(key.values)} {from_index(side, index)}"  # quoted
+            f" WHERE {key.within(low, one.high)} ORDER BY {key.listed} LIMIT 1 OFFSET {step}"
+        )
+        here, there = both.rows(sql if on_expected else "", "" if on_expected else sql)
+        if not (found := here or there):
+            break
+        low = key.edge(found[0])
+        edges.append(low)
+    return edges

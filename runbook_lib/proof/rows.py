@@ -136,14 +136,7 @@ def _samples(work: Work, both: Both, key: Key, kind: str, values: Sequence[Value
     if kind == "changed":
         on_expected += _column_hashes(work.expected, work)
         on_found += _column_hashes(work.found, work)
-    here, there = _ask(
-        work,
-        both,
-        key,
-        values,
-        [] if kind == "extra" else on_expected or ["1"],
-        [] if kind == "missing" else on_found or ["1"],  # the whole table may be missing there
-    )
+    here, there = _ask(work, both, key, values, on_expected, on_found)
     samples = []
     for value in values:
         one, other = here.get(value, ()), there.get(value, ())
@@ -178,11 +171,13 @@ def shown(column: Column, work: Work) -> str:
     if column.name in work.personal:
         return f"IF({name} IS NULL, NULL, {_text(HIDDEN)})"
     if column.charset or column.kind == "json":
-        return f"CAST(LEFT(CONVERT({name} USING utf8mb4), {_SHOWN_CHARS}) AS BINARY)"
+        return f"CAST(CONVERT(LEFT({name}, {_SHOWN_CHARS}) USING utf8mb4) AS BINARY)"
     if column.kind in ("float", "double"):
         return f"CAST(CAST({name} AS DOUBLE) AS BINARY)"
-    value = f"CAST({name} AS BINARY)"
-    return value if _is_plain(column) else f"CAST(HEX(LEFT({value}, {_SHOWN_CHARS // 2})) AS BINARY)"
+    if _is_plain(column):
+        return f"CAST({name} AS BINARY)"
+    value = name if column.kind in _BINARY else f"CAST({name} AS BINARY)"
+    return f"CAST(CONCAT('0x', HEX(LEFT({value}, {_SHOWN_CHARS // 2}))) AS BINARY)"
 
 
 def _text(text: str) -> str:

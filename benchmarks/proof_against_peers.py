@@ -1,0 +1,195 @@
+"""The proof of 2,000,000 equal rows on two servers against reladiff, pt-table-sync and one raw statement, in one run.
+
+The raw statement hashes each whole table once, on both servers at the same time, with the row hash the proof uses.
+Then 100 rows spread over the table are deleted and 2 changed on one server, and the proof has to find exactly these.
+A peer that cannot work with the engine is named with what it said. Peers are found on PATH or by the options.
+
+    python benchmarks/proof_against_peers.py [--engine mysql] [--rows 2000000] [--rounds 3]
+        [--reladiff /path/to/reladiff] [--pt-table-sync /path/to/pt-table-sync]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Credentials, Database, connect
+from runbook_lib.proof import Side, prove
+from runbook_lib.proof.encoding import summed, ways_of
+from runbook_lib.proof.facts import read_facts
+from runbook_lib.rehearsal.dataplane import DataPlane
+from runbook_lib.rehearsal.engines import choose_engine
+
+MASTER = Credentials(user="admin", password="only-for-this-run")
+PEER = Credentials(user="peer", password="only-for-this-run")
+TABLE = TableName(schema="bench", name="tenants")
+COLUMNS = """(id INT PRIMARY KEY, building INT NOT NULL, name VARCHAR(60) NOT NULL, room VARCHAR(20), mail VARCHAR(190),
+ rent DECIMAL(12,2) NOT NULL, note VARCHAR(120), made DATETIME NOT NULL, touched TIMESTAMP NOT NULL)"""
+ROWS = """SELECT n, n % 977, CONCAT('Tenant ', LPAD(n, 8, '0')), IF(n % 11 = 0, NULL, CONCAT('A-', n % 500)),
+ CONCAT('tenant', n, '@example.com'), n % 100000 / 7, LEFT(CONCAT(SHA2(n, 256), SHA2(n + 1, 256)), 72),
+ '2026-01-01' + INTERVAL n SECOND, '2026-01-01' + INTERVAL n SECOND
+ FROM (SELECT a.n * 1000 + b.n + 1 + {first} AS n FROM bench.digits a, bench.digits b
+ WHERE a.n < 100) q WHERE n <= {last}"""
+AT_ONCE = 100_000
+
+
+def build(database: Database, rows: int) -> None:
+    """Fill the table on the server itself."""
+    database.execute("SET SESSION sql_log_bin = 0")
+    database.execute("CREATE DATABASE bench DEFAULT CHARACTER SET utf8mb4")
+    database.execute("CREATE TABLE bench.digits (n INT PRIMARY KEY)")
+    database.execute(f"INSERT INTO bench.digits VALUES {', '.join(f'({number})' for number in range(1000))}")
+    database.execute(f"CREATE TABLE {TABLE.sql} {COLUMNS}")
+    for first in range(0, rows, AT_ONCE):
+        database.execute(f"INSERT INTO {TABLE.sql} {ROWS.format(first=first, last=rows)}")
+    database.execute("DROP TABLE bench.digits")
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Give the seconds some work takes on the clock."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+class Bench:
+    """Two servers with the same rows, and every way to compare them."""
+
+    def __init__(self, plane: DataPlane, asked: argparse.Namespace) -> None:
+        self._plane = plane
+        self._asked = asked
+        self._sides = tuple(
+            Side(name=name, connect=lambda name=name: connect(plane.endpoint(name), MASTER)) for name in ("one", "two")
+        )
+        with self._sides[0].connect() as database:
+            facts = read_facts(database, schemas=("bench",))[TABLE]
+            ways = ways_of(facts, facts, packet=database.value("SELECT @@max_allowed_packet"))
+            length = database.value(f"SELECT AVG(LENGTH(CONCAT_WS('', {', '.join(facts.columns)}))) FROM {TABLE.sql}")
+        self.length = float(length)
+        self._raw = f"SELECT COUNT(*), {summed(facts, ways)} FROM {TABLE.sql}"
+
+    def raw(self) -> None:
+        """Hash both whole tables at once."""
+
+        def one(side: Side) -> None:
+            with side.connect() as database:
+                database.rows(self._raw)
+
+        threads = [threading.Thread(target=one, args=(side,)) for side in self._sides]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def equal(self) -> None:
+        """Prove that both are equal."""
+        assert prove(*self._sides, schemas=("bench",), workers=self._asked.workers).verdict == "same"
+
+    def unequal(self) -> None:
+        """Find the rows that differ."""
+        table = prove(*self._sides, schemas=("bench",), workers=self._asked.workers).table(TABLE)
+        assert (table.missing, table.extra, table.changed, table.columns) == (100, 0, 2, ("rent",)), table
+
+    def damage(self) -> None:
+        """Delete 100 rows and change 2 on the second server."""
+        chosen = random.Random(7).sample(range(1, self._asked.rows + 1), 102)
+        with self._sides[1].connect() as database:
+            database.execute(f"DELETE FROM {TABLE.sql} WHERE id IN ({', '.join(map(str, chosen[:100]))})")
+            changed = ", ".join(map(str, chosen[100:]))
+            database.execute(f"UPDATE {TABLE.sql} SET rent = rent + 1 WHERE id IN ({changed})")
+
+    def reladiff(self) -> None:
+        """Compare all columns with reladiff, as it comes."""
+        places = [f"mysql://{PEER.user}:{PEER.password}@127.0.0.1:{self._port(n)}/bench" for n in ("one", "two")]
+        self._run([self._asked.reladiff, places[0], TABLE.name, places[1], TABLE.name, "-k", "id", "-c", "%"])
+
+    def pt_table_sync(self) -> None:
+        """Compare with pt-table-sync --print, as it comes."""
+        places = [
+            f"h=127.0.0.1,P={self._port(name)},u={PEER.user},p={PEER.password},D=bench,t={TABLE.name}"
+            for name in ("one", "two")
+        ]
+        self._run([self._asked.pt_table_sync, "--print", "--charset", "utf8", *places])
+
+    def _port(self, name: str) -> int:
+        return self._plane.endpoint(name).port
+
+    def _run(self, command: list[str]) -> None:
+        found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+        if found.returncode or found.stdout.strip():
+            raise RuntimeError(f"exit {found.returncode}: {(found.stdout + found.stderr).strip()[-300:]}")
+
+
+def main() -> None:
+    """Build the servers, run the rounds and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", default="")
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--reladiff", default=shutil.which("reladiff") or "")
+    parser.add_argument("--pt-table-sync", default=shutil.which("pt-table-sync") or "")
+    asked = parser.parse_args()
+    engine = choose_engine(asked.engine)
+    with tempfile.TemporaryDirectory() as folder, DataPlane(engine, Path(folder)) as plane:
+        plane.create("one", master=MASTER)
+        with plane.admin("one") as admin:
+            built = timed(lambda: build(admin, asked.rows))
+        plane.clone("two", source_id="one")
+        for name in ("one", "two"):
+            with plane.admin(name) as admin:
+                admin.execute("SET GLOBAL innodb_buffer_pool_size = 805306368")
+                admin.execute("SET SESSION sql_log_bin = 0")
+                # pt-table-sync wants an administrator
+                admin.execute(f"CREATE USER {PEER.user} IDENTIFIED BY '{PEER.password}'")
+                admin.execute(f"GRANT ALL ON *.* TO {PEER.user}")
+            plane.open(name)
+        bench = Bench(plane, asked)
+        print(f"{engine.title}: {asked.rows:,} rows of {bench.length:.0f} bytes, made in {built:.0f} s", flush=True)
+        report(bench, asked)
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MiB")
+
+
+def report(bench: Bench, asked: argparse.Namespace) -> None:
+    """Run all ways in turn, then the damaged table, and print medians and ratios."""
+    ways: dict[str, Callable[[], None]] = {"raw statement": bench.raw, "proof": bench.equal}
+    ways |= {"reladiff": bench.reladiff} if asked.reladiff else {}
+    ways |= {"pt-table-sync --print": bench.pt_table_sync} if asked.pt_table_sync else {}
+    bench.raw()  # both servers are warm for all
+    times: dict[str, list[float]] = defaultdict(list)
+    for _ in range(asked.rounds):
+        for name, way in list(ways.items()):
+            try:
+                times[name].append(timed(way))
+            except RuntimeError as error:
+                print(f"{name} cannot compare these: {error}")
+                del ways[name]
+    bench.damage()
+    times["finding"] = [timed(bench.unequal) for _ in range(asked.rounds)]
+    proof = times["proof"]
+    print(f"proof of equality {statistics.median(proof):.2f} s")
+    for name in ("raw statement", "reladiff", "pt-table-sync --print"):
+        if name in ways:
+            ratio = statistics.median(p / other for p, other in zip(proof, times[name], strict=True))
+            print(f"{name} {statistics.median(times[name]):.2f} s; the proof takes {ratio:.2f} times this")
+    finding = statistics.median(times["finding"])
+    ratio = finding / statistics.median(proof)
+    print(f"finding 100 missing and 2 changed rows {finding:.2f} s, {ratio:.2f} times equality")
+
+
+if __name__ == "__main__":
+    main()

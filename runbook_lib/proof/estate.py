@@ -1,0 +1,239 @@
+"""All pairs of tables of one proof: what is to be done with each, and the verdict when it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.inventory import TableName
+from runbook_lib.proof.asking import Board, Both, open_reader
+from runbook_lib.proof.definitions import differing, read_definition
+from runbook_lib.proof.encoding import Ways, fits, ways_of
+from runbook_lib.proof.facts import TableFacts, read_facts
+from runbook_lib.proof.guard import Watch
+from runbook_lib.proof.keeping import Keeper
+from runbook_lib.proof.keys import choose_key
+from runbook_lib.proof.meter import Meter, Progress
+from runbook_lib.proof.rows import Range
+from runbook_lib.proof.tally import Counts, Findings, Work
+from runbook_lib.proof.unkeyed import compare_bags
+from runbook_lib.proof.values import (
+    DAMAGED,
+    EMPTIED,
+    MISSING,
+    NEW,
+    SAME,
+    Digest,
+    Pair,
+    Side,
+    TableVerdict,
+    Verdict,
+)  # fmt: skip
+from runbook_lib.proof.walk import Walk
+
+
+class Estate:
+    """The tables of two servers, or of one alone (then both sides are the same), and what is known of them."""
+
+    def __init__(
+        self, expected: Side, found: Side, *, personal: tuple[str, ...], samples: int, progress: Progress | None
+    ) -> None:
+        self._sides = (expected, found)
+        self._alone = expected is found
+        self._personal = personal
+        self._samples = samples
+        self._board = Board()
+        self._meter = Meter(progress)
+        self._lock = threading.Lock()
+        self._keeper = Keeper(None, {})
+        self.verdicts: list[TableVerdict] = []
+        self.lacking: dict[TableName, tuple[str, ...]] = {}
+        self._expected = open_reader(expected)
+        try:
+            self._found = open_reader(found)
+        except BaseException:
+            self._expected.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections and the kept progress."""
+        self._keeper.close()
+        self._expected.close()
+        self._found.close()
+
+    def plan(self, pairs: Sequence[Pair] | None, schemas: Collection[str], keep: Path | None) -> None:
+        """Read what is there and put every pair of tables on the board, the largest first.
+
+        Raises:
+            NotFound: a pair is on neither side.
+            InputRefused: `keep` was written by another proof.
+        """
+        here = read_facts(self._expected, schemas=schemas or {pair.expected.schema for pair in pairs or ()})
+        there = read_facts(self._found, schemas=schemas or {pair.found.schema for pair in pairs or ()})
+        chosen = pairs if pairs is not None else _namesakes(here, there)
+        for pair in chosen:
+            if pair.expected not in here and pair.found not in there:
+                raise NotFound(f"There is no table {pair.expected} on either side.", hint="Check the names.")
+        packet = min(_packet(self._expected), _packet(self._found))
+        subject = _subject(self._sides, [(here.get(p.expected), there.get(p.found)) for p in chosen], self._personal)
+        self._keeper = Keeper(keep, {**subject, "packet": packet})
+        for verdict in self._keeper.tables.values():
+            self.verdicts.append(verdict)
+            self._expect_and_advance(verdict.expected_rows or 0)
+        left = [pair for pair in chosen if pair not in self._keeper.tables]
+        # the board is worked off from its end
+        for pair in sorted(left, key=lambda pair: here[pair.expected].rows if pair.expected in here else -1):
+            expected, found = here.get(pair.expected), there.get(pair.found)
+            if expected is not None:
+                self._put(pair, expected, found, ways_of(expected, found or expected, packet=packet))
+            elif found is not None:
+                self._put_new(pair, found)
+
+    def plan_alone(self, wanted: Mapping[TableName, Ways]) -> None:
+        """Put tables of one server on the board, each to be hashed in ways that are given.
+
+        Raises:
+            InputRefused: a row might not fit into this server's packets in these ways.
+        """
+        here = read_facts(self._expected, schemas={name.schema for name in wanted})
+        packet = _packet(self._expected)
+        for name, ways in sorted(wanted.items(), key=lambda item: here[item[0]].rows if item[0] in here else 0):
+            if name not in here:
+                continue
+            facts = here[name]
+            self.lacking[name] = tuple(column for column in ways if column not in facts.columns)
+            left = {column: way for column, way in ways.items() if column in facts.columns}
+            if not fits(facts, left, packet=packet):
+                raise InputRefused(
+                    f"Rows of {name} may be larger than this server's max_allowed_packet, {packet:,} bytes.",
+                    hint="Raise it to that of the server the earlier proof was made with.",
+                )
+            self._put(Pair(expected=name, found=name), facts, None, left)
+
+    def work(self, watch: Watch, *, workers: int) -> None:
+        """Do all that is on the board."""
+        self._board.work(lambda: Both(*self._sides, watch, alone=self._alone), workers=workers)
+
+    def _put(self, pair: Pair, expected: TableFacts, found: TableFacts | None, ways: Ways) -> None:
+        work = Work(
+            pair=pair,
+            expected=expected,
+            found=found or expected,
+            found_has_rows=found is not None,
+            ways=ways,
+            key=choose_key(expected, found or expected),
+            personal=frozenset(_matching(expected.table, ways, self._personal)),
+            most_samples=self._samples,
+            finished=lambda work: self._finish(work, found),
+        )
+        work.begin()
+        self._meter.expect(expected.rows)
+        self._board.put(lambda both: self._start(work, both))
+
+    def _start(self, work: Work, both: Both) -> None:
+        if work.found_has_rows:
+            work.found_has_rows = bool(both.found.rows(f"SELECT 1 FROM {work.found.table.sql} LIMIT 1"))  # noqa: S608
+        if work.key is None:
+            part = Findings()
+            compare_bags(work, part, both)
+            work.take(part)
+            self._meter.advance(part.counts.expected_rows)
+        else:
+            low, before = self._keeper.steps(work.pair)
+            for part in before:
+                work.take(part)
+                self._meter.advance(part.counts.expected_rows, before=True)
+            Walk(work, self._board, low=low, kept=lambda one, part: self._kept(work, one, part)).begin()
+        work.end()
+
+    def _kept(self, work: Work, one: Range, part: Findings) -> None:
+        self._keeper.step(work.pair, one, part)
+        self._meter.advance(part.counts.expected_rows)
+
+    def _put_new(self, pair: Pair, found: TableFacts) -> None:
+        def count(both: Both) -> None:
+            rows = int(both.found.value(f"SELECT COUNT(*) FROM {found.table.sql}"))  # noqa: S608  # quoted
+            self._add(TableVerdict(pair=pair, verdict=NEW, found_rows=rows, extra=rows))
+
+        self._board.put(count)
+
+    def _finish(self, work: Work, found: TableFacts | None) -> None:
+        counts, ways = work.known.counts, tuple(work.ways.items())
+        definition: tuple[str, ...] = ()
+        with self._lock:
+            if found is not None:
+                definition = differing(
+                    read_definition(self._expected, work.pair.expected), read_definition(self._found, work.pair.found)
+                )
+        lost = [name for name in work.expected.columns if found is not None and name not in found.columns]
+        self._add(
+            TableVerdict(
+                pair=work.pair,
+                verdict=_verdict(counts, is_there=found is not None, lost_columns=bool(lost)),
+                expected_rows=counts.expected_rows,
+                found_rows=counts.found_rows if found is not None else None,
+                missing=counts.missing,
+                extra=counts.extra,
+                changed=counts.changed,
+                columns=tuple(name for name in work.ways if work.known.columns[name]),
+                samples=tuple(work.known.samples),
+                definition=definition,
+                expected_digest=Digest(rows=counts.expected_rows, total=counts.expected_total, ways=ways),
+                found_digest=Digest(rows=counts.found_rows, total=counts.found_total, ways=ways) if found else None,
+            )
+        )
+
+    def _add(self, verdict: TableVerdict) -> None:
+        self._keeper.table(verdict)
+        with self._lock:
+            self.verdicts.append(verdict)
+
+    def _expect_and_advance(self, rows: int) -> None:
+        self._meter.expect(rows)
+        self._meter.advance(rows, before=True)
+
+
+def _namesakes(here: Iterable[TableName], there: Iterable[TableName]) -> list[Pair]:
+    return [Pair(expected=name, found=name) for name in sorted({*here, *there})]
+
+
+def _packet(database: Any) -> int:
+    return int(database.value("SELECT @@max_allowed_packet"))
+
+
+def _matching(table: TableName, columns: Iterable[str], patterns: Sequence[str]) -> Iterable[str]:
+    for column in columns:
+        if any(fnmatchcase(f"{table.schema}.{table.name}.{column}", pattern) for pattern in patterns):
+            yield column
+
+
+def _subject(
+    sides: Sequence[Side], tables: Iterable[tuple[TableFacts | None, TableFacts | None]], personal: Sequence[str]
+) -> dict[str, Any]:
+    described = json.dumps([[_described(here), _described(there)] for here, there in tables], default=str)
+    return {
+        "expected": sides[0].name,
+        "found": sides[1].name,
+        "tables": hashlib.sha256(described.encode()).hexdigest(),
+        "personal": sorted(personal),
+    }
+
+
+def _described(facts: TableFacts | None) -> list[Any]:
+    return [] if facts is None else [str(facts.table), *map(str, facts.columns.values()), *map(str, facts.unique)]
+
+
+def _verdict(counts: Counts, *, is_there: bool, lost_columns: bool) -> Verdict:
+    if not is_there:
+        return MISSING
+    if counts.expected_rows and not counts.found_rows:
+        return EMPTIED
+    if counts.missing or counts.changed or lost_columns:
+        return DAMAGED
+    return NEW if counts.extra else SAME
