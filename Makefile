@@ -6,7 +6,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test test-thorough lab lint format setup pictures constraints clean
+.PHONY: help rehearse test test-thorough test-browser lab lint format setup pictures constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ test: ## the tests, on every database engine found (ARGS="-k words" picks some)
 
 test-thorough: ## the rest of the matrices whose quickest members are in `test`: every kill, every second, every answer lost
 	@$(SETUP) --engine pytest -n 3 --dist loadgroup -m thorough $(ARGS)
+
+test-browser: ## JupyterLab in a real browser, from the index to the finished record (pictures: browser-pictures/)
+	@$(SETUP) --engine --browser pytest -m browser $(ARGS)
 
 lab: ## JupyterLab on the notebooks
 	@$(SETUP) $(if $(findstring --rehearsal,$(ARGS)),--engine) runbook lab $(ARGS)

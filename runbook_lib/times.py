@@ -25,6 +25,7 @@ _WITH_OFFSET = re.compile(_CLOCK + r"\s?([Zz]|[+-]\d\d:?\d\d)")
 _WITH_ZONE = re.compile(_CLOCK + r"\s+([A-Za-z][A-Za-z0-9_+/-]*)")
 _NAIVE = re.compile(_CLOCK)
 _AGO = re.compile(r"(\d{1,6})\s+(second|minute|hour|day)s?\s+ago", re.IGNORECASE)
+_UTC_BY_OTHER_NAMES = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
 _LARGEST_OFFSET = timedelta(hours=14)  # Kiritimati; nothing on Earth is further from UTC
 
 
@@ -158,6 +159,8 @@ def reader_zone(name: str = "") -> ZoneInfo:
     link = Path("/etc/localtime")
     machine = str(link.resolve()).partition("zoneinfo/")[2] if link.is_symlink() else ""
     for candidate in (os.environ.get("TZ", "").lstrip(":"), machine):
+        if candidate in _UTC_BY_OTHER_NAMES:
+            return ZoneInfo("UTC")  # its own name tells everybody else that every time needs to be shown only once
         if candidate:
             try:
                 return zone_named(candidate)

@@ -27,6 +27,11 @@ _SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 20},
 }
+# The width is for the notebook: the list of files comes by a click.
+_WORKSPACE = {
+    "data": {"layout-restorer:data": {"left": {"collapsed": True}, "right": {"collapsed": True}}},
+    "metadata": {"id": "default"},
+}
 
 
 def copy_notebooks(originals: Path, *, project: Path, now: datetime) -> Path:
@@ -62,10 +67,13 @@ def prepare(scratch: Path, *, project: Path, originals: Path, incident: str) -> 
     settings = scratch / "settings"
     settings.mkdir()
     (settings / "overrides.json").write_text(json.dumps(_SETTINGS, indent=1))
+    workspaces = scratch / "workspaces"
+    workspaces.mkdir()
+    (workspaces / "default-37a8.jupyterlab-workspace").write_text(json.dumps(_WORKSPACE, indent=1))
     return [
         f"--ServerApp.root_dir={project}",
         f"--LabApp.app_settings_dir={settings}",
-        f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
+        f"--LabApp.workspaces_dir={workspaces}",
         "--LabApp.expose_app_in_browser=True",  # so that a choice can be written into the parameters cell
         "--ServerApp.answer_yes=True",  # Ctrl-C is meant
         "--KernelManager.shutdown_wait_time=60",  # half of it is what a kernel has to write its record

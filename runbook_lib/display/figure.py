@@ -19,11 +19,15 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A PNG picture with the same message as text, for readers and machines that do not see it."""
+    """A PNG picture with the same message as text, for readers and machines that do not see it.
+
+    `across` is where its axis begins and ends, as parts of the width: what is laid under it can be lined up.
+    """
 
     title: str
     words: str
     png: bytes = field(repr=False)
+    across: tuple[float, float] = (0.0, 1.0)
 
     def __str__(self) -> str:
         return f"{self.title}\n{self.words}"
@@ -60,7 +64,8 @@ def draw(
     paint(axes)
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", dpi=110, facecolor="white")
-    return Figure(title=title, words=words, png=buffer.getvalue())
+    place = axes.get_position()
+    return Figure(title=title, words=words, png=buffer.getvalue(), across=(place.x0, place.x1))
 
 
 def time_axis(axes: Any, zone: ZoneInfo) -> None:

@@ -28,6 +28,8 @@ _VOLATILE = (
     (re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+"), "‹port›"),
 )
 _TAG = re.compile(r"<[^>]+>")
+# Which states a wait saw on its way depends on the moments at which it asked.
+_WAITING = re.compile(r"^\d\d:\d\d:\d\d UTC  \S.*: [a-z-]+ \([^()]*\)\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ def _outputs(cell: Mapping[str, Any]) -> str:
 
 def _output(output: Mapping[str, Any]) -> str:
     if output["output_type"] == "stream":
-        return _text(output["text"])
+        return _WAITING.sub("", _text(output["text"]))
     if output["output_type"] == "error":
         return f"{output['ename']}: {output['evalue']}"
     data = output.get("data", {})

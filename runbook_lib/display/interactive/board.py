@@ -7,7 +7,8 @@ from typing import Any
 
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
-from runbook_lib.restore import Way, recommended
+from runbook_lib.display.timeline import damage_then
+from runbook_lib.restore import Proposal, Way, recommended
 from runbook_lib.restore.reaching import POINT_IN_TIME, RETAINED
 from runbook_lib.times import duration_text, iso
 
@@ -27,8 +28,11 @@ def parameters_of(way: Way, *, cluster: str) -> dict[str, Any] | None:
     return None
 
 
-def board(value: Any, ways: Sequence[Way], *, cluster: str) -> Any:
-    """Show the ways back, in JupyterLab with a button that takes one of them into `restore_to_timestamp`."""
+def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) -> Any:
+    """Show the ways back, in JupyterLab with a button that takes one of them into `restore_to_timestamp`.
+
+    By the `proposal` it warns of a way that leads to a moment after the damage.
+    """
     offered = [(way, given) for way in ways if (given := parameters_of(way, cluster=cluster))]
     if not offered or not front.reader_is_there():
         return value
@@ -38,11 +42,15 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str) -> Any:
     options = [(_name(way, best), index) for index, (way, _) in enumerate(offered)]
     first = next((index for index, (way, _) in enumerate(offered) if way is best), 0)
     choice = w.RadioButtons(options=options, value=first, layout=w.Layout(width="auto"))
-    button = w.Button(description="Choose this way", button_style="primary", layout=w.Layout(width="auto"))
+    button = w.Button(layout=w.Layout(width="auto", align_self="flex-start"))
     said = w.HTML()
 
     def show(_change: Any = None) -> None:
-        said.value = words(f"{_ONWARD} would take:") + in_sight(front.assignments(offered[choice.value][1]))
+        way, given = offered[choice.value]
+        warning = _warning(way, proposal)
+        said.value = words(f"{warning}{_ONWARD} would take:") + in_sight(front.assignments(given))
+        button.description = "Choose this way all the same" if warning else "Choose this way"
+        button.button_style = "danger" if warning else "primary"
 
     def on_click(_button: Any) -> None:
         front.hand_on(_ONWARD, offered[choice.value][1])
@@ -56,6 +64,15 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str) -> Any:
     box = w.VBox([choice, button, said, front.outlet()])
     box.add_class("runbook-board")
     return Shown(value=value, widgets=(box,))
+
+
+def _warning(way: Way, proposal: Proposal) -> str:
+    assert way.reaches is not None
+    state = damage_then(way.reaches, proposal)
+    if state == "not begun":
+        return ""
+    better = f" The proposed second is {iso(proposal.second)}: take it in the picker above." if proposal.second else ""
+    return f"<b>Then the damage is {state}: this leads to damaged data.</b>{better}<br>"
 
 
 def _name(way: Way, best: Way | None) -> str:

@@ -16,7 +16,8 @@ def finish_strip(finish: Callable[[], str]) -> None:
     import ipywidgets as w
     from IPython.display import display
 
-    button = w.Button(description="Finish: write the record", button_style="primary", layout=w.Layout(width="auto"))
+    button = w.Button(description="Finish: write the record", button_style="primary")
+    button.layout = w.Layout(width="auto", align_self="flex-start")
     said = w.HTML(
         words("Saves this notebook and keeps it as a record: the same as a headless run leaves, marked interactive.")
     )
@@ -28,6 +29,9 @@ def finish_strip(finish: Callable[[], str]) -> None:
         except RunbookError as error:
             button.disabled = False
             lines = error.lines()
+        except Exception as error:  # noqa: BLE001 # nobody sees what a click raises; the run's record stays open
+            button.disabled = False
+            lines = [f"The record could not be written: {type(error).__name__}: {error}"]
         said.value = words("<br>".join(escape(line) for line in lines))
 
     button.on_click(on_click)

@@ -70,9 +70,9 @@ def hand_on(notebook: str, values: Mapping[str, Any]) -> None:
     _tell({"path": path_of(notebook), "open": True, "set": _literals(values)})
 
 
-def save() -> None:
-    """Ask JupyterLab to save this notebook."""
-    _tell({"path": own_path(), "save": True})
+def save() -> bool:
+    """Ask JupyterLab to save this notebook; tell whether there was a page to ask."""
+    return _tell({"path": own_path(), "save": True})
 
 
 def _literals(values: Mapping[str, Any]) -> dict[str, str]:
@@ -93,12 +93,13 @@ def outlet() -> Any:
     return _Outlet.newest
 
 
-def _tell(instruction: Mapping[str, Any]) -> None:
+def _tell(instruction: Mapping[str, Any]) -> bool:
     """Have the page do something, once: a page that is loaded anew must not do it again."""
     if _Outlet.newest is None or not instruction["path"]:
-        return
+        return False
     once = {**instruction, "once": secrets.token_hex(8)}
     code = f"({_SCRIPT.read_text(encoding='utf-8').strip()})({json.dumps(once)})"
     _Outlet.newest.outputs = (
         {"output_type": "display_data", "data": {"application/javascript": code, "text/plain": ""}, "metadata": {}},
     )
+    return True

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from runbook_lib.display.figure import Figure
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
 from runbook_lib.display.timeline import damage_then
@@ -17,11 +18,12 @@ from runbook_lib.timeline import Timeline
 from runbook_lib.times import TimeWindow, full_text, iso, parse_timestamp
 
 _ONWARD = "restore_to_timestamp"
+_WIDEST = "1100px"  # of a figure: 10 inches at 110 dots
 _STEPS = (("−1 min", -60), ("−1 s", -1), ("+1 s", 1), ("+1 min", 60))
 
 
 def picker(
-    value: Any, timeline: Timeline, proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo, now: datetime
+    value: Figure, timeline: Timeline, proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo, now: datetime
 ) -> Any:
     """Show the picture of the timeline, in JupyterLab with a picker of the second under it."""
     if not front.reader_is_there():
@@ -38,7 +40,7 @@ class _Picker:
 
     def __init__(
         self,
-        value: Any,
+        value: Figure,
         proposal: Proposal,
         *,
         window: TimeWindow | None,
@@ -58,7 +60,7 @@ class _Picker:
             max=last,
             step=1,
             readout=False,
-            layout=w.Layout(width="100%"),
+            layout=w.Layout(width="auto", margin=_margins(value)),
             tooltip="Click to jump; the arrow keys go by one second",
         )
         self._slider.add_class("runbook-slider")
@@ -94,6 +96,7 @@ class _Picker:
                 front.outlet(),
             ]
         )
+        box.layout.max_width = _WIDEST
         box.add_class("runbook-picker")
         return Shown(value=self._value, widgets=(box,))
 
@@ -150,3 +153,9 @@ class _Picker:
         self._said.value = words(f"{_ONWARD} is open with this second in its parameters cell.") + in_sight(
             front.assignments({"timestamp": iso(self.moment)})
         )
+
+
+def _margins(figure: Figure) -> str:
+    """Line the slider up with the picture's axis above it."""
+    left, right = figure.across
+    return f"0 {100 * (1 - right):.1f}% 0 {100 * left:.1f}%"

@@ -44,6 +44,13 @@ def _follow(shell: Any, journal: Journal) -> None:
     page = Page(journal)
     events.listen(journal.heard)
     events.listen(page.heard)
+    formatter, shown = shell.display_formatter, shell.display_formatter.format
+
+    def shown_to_people(value: Any, include: Any = None, exclude: Any = None) -> tuple[Any, Any]:
+        data, metadata = shown(value, include, exclude)
+        return journal.for_people(data), metadata
+
+    formatter.format = shown_to_people
     shell.events.register("pre_run_cell", journal.before)
     shell.events.register("post_run_cell", page.after)  # its progress stops before the cell's end is written
     shell.events.register("post_run_cell", journal.after)

@@ -50,8 +50,10 @@ class Executed:
         self._told = told
         self._notebook = _read(path)
         lacking = set(unsaved_cells(path, told))
-        given = self._given(_read(original))
-        self._inject(_read(original), given)
+        begun = _read(original)
+        self._leave_out_empty(begun)
+        given = self._given(begun)
+        self._inject(begun, given)
         self._cells(lacking)
         recording.parameters = given
         recording.result = outcomes.result_of(self._notebook)
@@ -68,6 +70,12 @@ class Executed:
     def presentable(self) -> NotebookNode:
         """Give the notebook as it may be stored."""
         return presentable(self._notebook, self._recording)
+
+    def _leave_out_empty(self, original: NotebookNode) -> None:
+        """Leave out the empty cell that JupyterLab adds below the last one that is run."""
+        known = {cell.id for cell in original.cells}
+        kept = [cell for cell in self._notebook.cells if cell.source.strip() or cell.id in known]
+        self._notebook.cells = kept
 
     def _given(self, original: NotebookNode) -> dict[str, Any]:
         """Give the parameters in effect that are not the defaults: as typed into their cell, or chosen after that."""
@@ -87,6 +95,8 @@ class Executed:
     def _inject(self, original: NotebookNode, given: Mapping[str, Any]) -> None:
         notebook = self._notebook
         notebook.metadata.pop("widgets", None)
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])  # papermill reads them of every cell
         notebook.metadata["papermill"] = {
             "parameters": {},
             "environment_variables": {},
@@ -130,15 +140,18 @@ class Executed:
             cell.outputs, cell.execution_count = [], None
         if run is not None and not injected and not _is_tagged(cell, "parameters"):
             cell.source = run.source
-        cell.outputs = [*self._clean(cell)]
+        cell.outputs = [*self._clean(cell, run.for_machines if run else {})]
         cell.metadata["runbook"], cell.metadata["papermill"] = facts, status
         if status["exception"]:
             self._notebook.metadata.papermill["exception"] = True
         self._recording.cells.append({"number": number, "id": cell.get("id", ""), **facts})
 
-    def _clean(self, cell: NotebookNode) -> Iterator[NotebookNode]:
+    def _clean(self, cell: NotebookNode, for_machines: Mapping[str, Any]) -> Iterator[NotebookNode]:
         for output in cell.outputs:
-            if not any(kind in output.get("data", {}) for kind in _ONLY_FOR_THE_READER):
+            data = output.get("data", {})
+            if data.get("text/plain") in for_machines:
+                data["application/json"] = for_machines[data["text/plain"]]
+            if not any(kind in data for kind in _ONLY_FOR_THE_READER):
                 yield nbformat.from_dict(self._recording.scrubber.value(output))
 
     def _add_phase(self, name: str, seconds: float) -> None:

@@ -27,7 +27,10 @@ _PATIENCE_SECONDS = 15.0  # for JupyterLab to save what it was asked to
 
 @dataclass(kw_only=True)
 class CellRun:
-    """The last run of one cell. `order` counts runs and choices together; `error` is class, message and our lines."""
+    """The last run of one cell. `order` counts runs and choices together; `error` is class, message and our lines.
+
+    `for_machines` holds the JSON of what it showed, by its text: the page gets only what is for people.
+    """
 
     cell_id: str
     order: int
@@ -39,6 +42,7 @@ class CellRun:
     execution_count: int | None = None
     error: tuple[str, str, tuple[str, ...]] | None = None
     times: int = 1
+    for_machines: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,7 @@ class Journal:
         self._begun = 0.0
         self._numbers: dict[str, int] = {}
         self._given_up = False
+        self._current: CellRun | None = None
 
     # What the kernel tells.
 
@@ -85,7 +90,7 @@ class Journal:
             return
         assert self._recording is not None
         earlier = self._told.runs.get(info.cell_id)
-        self._told.runs[info.cell_id] = CellRun(
+        self._current = self._told.runs[info.cell_id] = CellRun(
             cell_id=info.cell_id,
             order=self._told.next(),
             source=info.raw_cell,
@@ -101,6 +106,7 @@ class Journal:
         if self._recording is None or run is None:
             return
         error = result.error_before_exec or result.error_in_exec
+        self._current = None
         run.seconds = round(time.monotonic() - run.clock, 3)
         run.execution_count = result.execution_count
         run.state = CellState.COMPLETED
@@ -110,6 +116,14 @@ class Journal:
             run.error = (type(error).__name__, str(error), ours)
         facts = {"state": run.state.value, "seconds": run.seconds}
         self._recording.event("cell-ended", cell=self._numbers.get(run.cell_id, 0), id=run.cell_id, **facts)
+
+    def for_people(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Take the JSON out of what a cell shows, where there is HTML: JupyterLab would show a tree of it instead."""
+        run = self._current
+        if run is None or "text/html" not in data or "application/json" not in data:
+            return data
+        run.for_machines[str(data.get("text/plain", ""))] = data["application/json"]
+        return {kind: content for kind, content in data.items() if kind != "application/json"}
 
     def heard(self, event: str, facts: Mapping[str, Any]) -> None:
         """Note what was chosen with a widget."""
@@ -138,8 +152,7 @@ class Journal:
         """
         if self._recording is None:
             raise CheckFailed("No cell has run since the last record.", hint="Run the notebook, then finish it.")
-        front.save()
-        unsaved = self._wait_for_the_file()
+        unsaved = self._wait_for_the_file(_PATIENCE_SECONDS if front.save() else 0)
         if unsaved:
             raise CheckFailed(
                 f"The saved notebook lacks what {len(unsaved)} of its cells show.",
@@ -198,10 +211,10 @@ class Journal:
             **provenance.operator(),
         )
 
-    def _wait_for_the_file(self) -> list[str]:
+    def _wait_for_the_file(self, patience_seconds: float) -> list[str]:
         from runbook_lib.records.interactive.executed import unsaved_cells
 
-        until = time.monotonic() + _PATIENCE_SECONDS
+        until = time.monotonic() + patience_seconds
         while missing := unsaved_cells(self.path, self._told):
             if time.monotonic() > until:
                 break
@@ -212,13 +225,14 @@ class Journal:
         from runbook_lib.records import finishing
         from runbook_lib.records.interactive.executed import Executed
 
-        recording, self._recording = self._recording, None
+        recording = self._recording
         assert recording is not None
         for value, kind in redaction.known().items():
             recording.scrubber.learn(value, kind=kind)
         kept = Executed(self.path, original=self._original, told=self._told, recording=recording, how=how)
         seconds = time.monotonic() - self._begun
         manifest = finishing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
+        self._recording = None
         for variable in (events.RUN_ID_VARIABLE, events.EVENTS_VARIABLE):
             os.environ.pop(variable, None)
         lost = "".join(f"\nMISSING from it: {loss}" for loss in recording.losses)

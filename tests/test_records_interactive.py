@@ -1,0 +1,214 @@
+"""A notebook that is stepped through leaves the record a headless run leaves, and says truthfully what was not done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.manager import KernelManager
+
+from runbook_lib.cli import _workplace
+from runbook_lib.records.comparison import compare
+from runbook_lib.records.manifest import Manifest
+from runbook_lib.records.register import entries
+from runbook_lib.records.run import run_notebook
+from runbook_lib.records.store import Store
+from runbook_lib.records.verification import verify_store
+from tests.records_support import run_cli, states, write_notebook
+
+RESULT = """
+from runbook_lib.display import Result
+Result(notebook="situation", outcome="succeeded", headline=f"It was about {timestamp}.")
+"""
+
+
+class Lab:
+    """Stands where JupyterLab stands: runs cells of a copy in its own kernel, and saves what they show."""
+
+    def __init__(self, project: Path, notebook: str) -> None:
+        self.project = project
+        originals = project / "notebooks"
+        folder = _workplace.copy_notebooks(originals, project=project, now=datetime.now(UTC))
+        scratch = project / "scratch"
+        scratch.mkdir()
+        _workplace.prepare(scratch, project=project, originals=originals, incident="INC-1")
+        self.path = folder / f"{notebook}.ipynb"
+        self.notebook = nbformat.read(self.path, as_version=4)
+        self._manager: Any = KernelManager(kernel_name="python3", shutdown_wait_time=60)
+        self._manager.kernel_spec_manager.kernel_dirs.insert(0, str(scratch / "kernels"))
+        self._manager.start_kernel(
+            env={**os.environ, "JPY_SESSION_NAME": str(self.path)}, stderr=(project / "stderr").open("w")
+        )
+        self._client: Any = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+
+    def run(self, *cell_ids: str, save: bool = True) -> None:
+        for cell in [cell for cell in self.notebook.cells if cell.id in cell_ids]:
+            content = {"code": cell.source, "silent": False, "store_history": True, "user_expressions": {}}
+            sent = self._client.session.msg("execute_request", content, metadata={"cellId": cell.id})
+            self._client.shell_channel.send(sent)
+            cell.outputs = list(self._outputs(sent["header"]["msg_id"]))
+            while True:
+                reply = self._client.get_shell_msg(timeout=60)
+                if reply["parent_header"].get("msg_id") == sent["header"]["msg_id"]:
+                    break
+            cell.execution_count = reply["content"]["execution_count"]
+        if save:
+            nbformat.write(self.notebook, self.path)
+
+    def _outputs(self, message_id: str) -> Iterator[Any]:
+        while True:
+            message = self._client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            if message["msg_type"] in ("stream", "display_data", "execute_result", "error"):
+                yield nbformat.v4.output_from_msg(message)
+
+    def type(self, cell_id: str, source: str) -> None:
+        next(cell for cell in self.notebook.cells if cell.id == cell_id).source = source
+
+    def finish(self) -> subprocess.CompletedProcess[str]:
+        return run_cli("records", "finish", cwd=self.project)
+
+    def close(self) -> None:
+        if self._manager.is_alive():
+            self._client.stop_channels()
+            self._manager.shutdown_kernel()
+
+    def record(self) -> Path:
+        return sorted((self.project / "records" / "INC-1").glob("*-situation-*"))[-1]
+
+    def manifest(self) -> Manifest:
+        return Manifest.model_validate_json((self.record() / "manifest.json").read_bytes())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "notebooks").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def open_lab(project: Path) -> Iterator[Any]:
+    opened: list[Lab] = []
+
+    def open_one(*cells: str) -> Lab:
+        write_notebook(project / "notebooks" / "situation.ipynb", *cells)
+        opened.append(Lab(project, "situation"))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+def test_it_is_the_record_of_a_headless_run_but_for_mode_person_and_times(open_lab: Any, project: Path) -> None:
+    lab = open_lab("print('looked at', timestamp)", RESULT)
+    lab.type("parameters", 'timestamp: str = "2026-02-04T10:00:00Z"  # the moment the incident is about')
+    lab.run("parameters", "cell-0", "cell-1")
+    finished = lab.finish()
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("succeeded: It was about 2026-02-04T10:00:00Z.")
+    headless = run_notebook(
+        project / "notebooks" / "situation.ipynb",
+        parameters={"timestamp": "2026-02-04T10:00:00Z"},
+        incident="INC-1",
+        store=Store(project / "records"),
+    )
+    first, second = (json.loads((path / "record.ipynb").read_bytes()) for path in (lab.record(), headless.folder))
+    assert compare(first, second) == ()
+    by_hand, by_itself = list(entries(Store(project / "records")))
+    assert by_hand.manifest is not None
+    assert by_itself.manifest is not None
+    assert (by_hand.manifest.mode, by_itself.manifest.mode) == ("interactive", "headless")
+    assert by_hand.manifest.parameters == by_itself.manifest.parameters
+    assert [cell.state for cell in by_hand.manifest.cells] == [cell.state for cell in by_itself.manifest.cells]
+    assert (by_hand.folder / "report.html").is_file()
+    assert verify_store(Store(project / "records")) == ()
+    told = run_cli("records", "diff", by_hand.run_id, by_itself.run_id, cwd=project)
+    assert told.returncode == 0
+    assert "interactive" in told.stdout
+
+
+def test_cells_that_were_left_out_or_failed_are_told_and_decide_how_it_ended(open_lab: Any) -> None:
+    lab = open_lab("1 + 1", "1 / 0", RESULT)
+    lab.run("parameters", "cell-1")
+    lab.finish()
+    assert lab.manifest().outcome == "failed"
+    assert "ZeroDivisionError" in lab.manifest().headline
+    assert states(lab.record() / "record.ipynb") == ["never-ran", "failed", "never-ran"]
+    lab.run("parameters", "cell-2")  # what is run after a record begins another
+    lab.finish()
+    assert (lab.manifest().outcome, lab.manifest().exit_code) == ("aborted", 7)
+    assert states(lab.record() / "record.ipynb") == ["never-ran", "never-ran", "completed"]
+
+
+def test_what_ran_before_a_cell_above_it_ran_again_is_not_taken_for_its_result(open_lab: Any) -> None:
+    lab = open_lab("1 + 1", RESULT)
+    lab.run("parameters", "cell-0", "cell-1")
+    lab.run("cell-0")
+    lab.finish()
+    assert lab.manifest().outcome == "aborted"
+    assert "had not run again" in lab.manifest().headline
+
+
+def test_what_was_never_saved_is_asked_for_before_the_record_is_written(open_lab: Any) -> None:
+    lab = open_lab("print('seen')", RESULT)
+    lab.run("parameters", "cell-0", "cell-1", save=False)
+    refused = lab.finish()
+    assert refused.returncode == 5
+    assert "lacks what 3 of its cells show" in refused.stderr
+    nbformat.write(lab.notebook, lab.path)
+    assert lab.finish().returncode == 0
+
+
+def test_a_secret_that_was_shown_is_not_in_the_record(open_lab: Any) -> None:
+    lab = open_lab("from runbook_lib import redaction\nprint(redaction.remember('hunter2-hunter2', kind='password'))")
+    lab.run("parameters", "cell-0")
+    assert b"hunter2" in lab.path.read_bytes(), "JupyterLab itself saves what it shows"
+    lab.finish()
+    kept = b"".join(path.read_bytes() for path in lab.record().iterdir())
+    assert b"hunter2" not in kept
+    assert b"[removed: password]" in kept
+
+
+def test_a_kernel_that_ends_finishes_its_record(open_lab: Any, project: Path) -> None:
+    """As when JupyterLab is closed or the kernel restarted in the middle."""
+    lab = open_lab("1 + 1", RESULT)
+    lab.run("parameters", "cell-0")
+    lab.close()
+    assert lab.manifest().outcome == "aborted"
+    assert "by the kernel's end" in lab.manifest().headline
+    assert states(lab.record() / "record.ipynb") == ["completed", "never-ran"]
+    assert verify_store(Store(project / "records")) == ()
+
+
+def test_a_papermill_run_from_there_has_no_widgets(open_lab: Any, project: Path) -> None:
+    """It inherits the kernel's environment, and is headless all the same."""
+    asks = "from runbook_lib.display import interactive\nprint('reader:', interactive.reader_is_there())"
+    start = (
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'papermill', '--engine', 'runbook', "
+        "'notebooks/situation.ipynb', 'out.ipynb', '-p', 'timestamp', 'inner'], check=True)"
+    )
+    lab = open_lab(asks, f"if timestamp != 'inner':\n    exec({start!r})")
+    lab.run("parameters", "cell-0", "cell-1")
+    assert "reader: True" in str(lab.notebook.cells[2].outputs)
+    inner = json.loads((project / "out.ipynb").read_bytes())
+    assert "reader: False" in json.dumps(inner)
+
+
+def test_there_is_nothing_to_finish_where_nothing_ran(project: Path) -> None:
+    refused = run_cli("records", "finish", cwd=project)
+    assert refused.returncode == 2
+    assert "runbook lab" in refused.stderr
