@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -41,9 +44,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def index(incident: Told, project: Path) -> Iterator[str]:
+def opened(incident: Told, project: Path) -> Iterator[str]:
     with lab(project, environment=incident.stand_in.environment(), arguments=("--incident", "INC-1")) as address:
         yield address
+
+
+@pytest.fixture
+def index(opened: str, project: Path) -> str:
+    """Give copies that nobody has touched yet, and a JupyterLab that forgets what was open."""
+    folder = project / "lab" / secrets.token_hex(4)
+    shutil.copytree(project / "notebooks", folder)
+    return re.sub(r"/lab/tree/\S+\?", f"/lab/tree/lab/{folder.name}/index.ipynb?reset&", opened)
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,18 @@ _VOLATILE = (
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"), "‹id›"),
     (re.compile(r"\b\d\d:\d\d:\d\d(?:\.\d+)?\b"), "‹time›"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "‹date›"),
+    # a table breaks its lines between words: the end of a duration may stand in the next one
+    (re.compile(r"\b\d+\s+(?:second|minute|hour|day)s?(?:\s+\d+\s+(?:second|minute|hour|day)s?)?\s+ago\b"), "‹ago›"),
     (
         re.compile(
             r"\b\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds?|min|minutes?|hours?|days?)\b(?:\s\d+\s(?:seconds?|minutes?|hours?)\b)?"
         ),
         "‹duration›",
     ),
+    # a secret's name ends with six signs of chance; ports of the stand-in are those the system had free
+    (re.compile(r"(?<=secret:rds!cluster-‹id›-)\w{6}\b"), "‹id›"),
     (re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+"), "‹port›"),
+    (re.compile(r"(?<=\bPort)(?:\s+[3-6]\d{4}\b)+"), " ‹port›"),
 )
 _TAG = re.compile(r"<[^>]+>")
 # Which states a wait saw on its way depends on the moments at which it asked.
@@ -47,13 +52,14 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Differ
         *_plain("outcome", _summary(first, "outcome"), _summary(second, "outcome")),
     ]
     ours, theirs = _cells(first), _cells(second)
+    run_ids = (_summary(first, "run_id"), _summary(second, "run_id"))
     for key in dict.fromkeys([*ours, *theirs]):
         one, other = ours.get(key), theirs.get(key)
         if one is None or other is None:
             only = "second" if one is None else "first"
             found.append(Difference(where=_name(one or other), lines=(f"only the {only} record has this cell",)))
         elif "injected-parameters" not in one[1].get("metadata", {}).get("tags", ()):
-            found += _cell(one, other)
+            found += _cell(one, other, run_ids=run_ids)
     return tuple(found)
 
 
@@ -105,7 +111,9 @@ def _name(cell: tuple[int, Mapping[str, Any], str] | None) -> str:
     return f"cell {cell[0]}" + (f" ({cell[2]})" if cell[2] else "")
 
 
-def _cell(first: tuple[int, Mapping[str, Any], str], second: tuple[int, Mapping[str, Any], str]) -> list[Difference]:
+def _cell(
+    first: tuple[int, Mapping[str, Any], str], second: tuple[int, Mapping[str, Any], str], *, run_ids: tuple[str, str]
+) -> list[Difference]:
     lines: list[str] = []
     for what, ours, theirs in (
         ("state", _state(first[1]), _state(second[1])),
@@ -113,7 +121,7 @@ def _cell(first: tuple[int, Mapping[str, Any], str], second: tuple[int, Mapping[
         ("output", _outputs(first[1]), _outputs(second[1])),
     ):
         if what == "output":
-            ours, theirs = steady(ours), steady(theirs)
+            ours, theirs = (steady(_without(text, own)) for text, own in zip((ours, theirs), run_ids, strict=True))
         if ours != theirs:
             lines.append(what)
             lines += [
@@ -122,6 +130,11 @@ def _cell(first: tuple[int, Mapping[str, Any], str], second: tuple[int, Mapping[
                 if not line.startswith(("---", "+++", "@@"))
             ]
     return [Difference(where=_name(second), lines=tuple(lines))] if lines else []
+
+
+def _without(text: str, run_id: str) -> str:
+    """Take out a run's own id, which may look like a number."""
+    return text.replace(run_id, "‹id›") if run_id else text
 
 
 def _state(cell: Mapping[str, Any]) -> str:

@@ -20,15 +20,22 @@ class Plan(Protocol):
 
 
 def approval(
-    sheet: Callable[..., Any], plan: Plan | None, *rest: Any, approve: str, touches: str = "", **facts: Any
+    plan: Plan | None,
+    sheet: Callable[..., Any],
+    *parts: Any,
+    approve: str,
+    anything: object = True,
+    touches: str = "",
+    **facts: Any,
 ) -> Any:
-    """Show a plan by `sheet(plan, *rest, approve=…, **facts)`, in JupyterLab with a button that approves it.
+    """Show a plan by `sheet(*parts, approve=…, **facts)`, in JupyterLab with a button that approves it.
 
-    `touches` names the cluster where the plan changes what is already there; its name has to be typed then.
+    A plan without `anything` to do gets no button. `touches` names the cluster where the plan changes what is already
+    there; its name has to be typed then.
     """
-    value = sheet(plan, *rest, approve=approve, **facts)
-    return beside(value, plan.id if plan else "", lambda given: sheet(plan, *rest, approve=given, **facts),
-                  approve=approve, touches=touches)  # fmt: skip
+    value = sheet(*parts, approve=approve, **facts)
+    plan_id = plan.id if plan and anything else ""
+    return beside(value, plan_id, lambda given: sheet(*parts, approve=given, **facts), approve=approve, touches=touches)
 
 
 def beside(
