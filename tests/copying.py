@@ -12,6 +12,7 @@ from runbook_lib.proof import Side
 from runbook_lib.rehearsal.dataplane import DataPlane
 
 NOW = datetime(2026, 2, 5, 9, 30, tzinfo=UTC)
+ROOMS = "`house.hold`.rooms"
 
 ESTATE = (
     "CREATE DATABASE `house.hold` CHARACTER SET latin1",

@@ -8,9 +8,7 @@ from runbook_lib.bringback.copy import CopyChoices, apply_copy_back, apply_undo,
 from runbook_lib.errors import StepFailed
 from runbook_lib.inventory import TableName
 from runbook_lib.proof import prove
-from tests.copying import NOW, Estate
-
-ROOMS = "`house.hold`.rooms"
+from tests.copying import NOW, ROOMS, Estate
 
 
 def test_emptied_and_dropped_tables_come_back_with_all_that_hangs_on_them(estate: Estate) -> None:

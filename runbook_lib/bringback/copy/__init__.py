@@ -1,11 +1,22 @@
-"""Copy back: tables of the restored copy made beside the damaged ones, proved, and swapped in one statement."""
+"""Copy back: tables of the restored copy made beside the damaged ones, proved, and swapped in one statement.
 
-from runbook_lib.bringback.copy.application import CopiedBack, apply_copy_back
-from runbook_lib.bringback.copy.checking import copy_checks
-from runbook_lib.bringback.copy.choices import CONFLICTS, ROW_RULES, CopyChoices
-from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.proposing import propose_copy_back, propose_with_checks
-from runbook_lib.bringback.copy.undoing import CopyUndone, CopyUndoPlan, apply_undo, propose_undo
+Names are looked up when they are first used: the processes that carry rows belong to this package too, and must stay
+small and start fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runbook_lib.bringback.copy.application import CopiedBack, apply_copy_back
+    from runbook_lib.bringback.copy.checking import copy_checks
+    from runbook_lib.bringback.copy.choices import CONFLICTS, ROW_RULES, CopyChoices
+    from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
+    from runbook_lib.bringback.copy.proposing import propose_copy_back, propose_with_checks
+    from runbook_lib.bringback.copy.undoing import CopyUndone, CopyUndoPlan, apply_undo, propose_undo
+    from runbook_lib.bringback.copy.verification import CopyVerification, verify_copied, verify_undone
 
 __all__ = [
     "CONFLICTS",
@@ -15,6 +26,7 @@ __all__ = [
     "CopyChoices",
     "CopyUndoPlan",
     "CopyUndone",
+    "CopyVerification",
     "TablePlan",
     "apply_copy_back",
     "apply_undo",
@@ -22,4 +34,23 @@ __all__ = [
     "propose_copy_back",
     "propose_undo",
     "propose_with_checks",
+    "verify_copied",
+    "verify_undone",
 ]
+
+_WHERE = {
+    "application": ("CopiedBack", "apply_copy_back"),
+    "checking": ("copy_checks",),
+    "choices": ("CONFLICTS", "ROW_RULES", "CopyChoices"),
+    "plan": ("CopyBackPlan", "TablePlan"),
+    "proposing": ("propose_copy_back", "propose_with_checks"),
+    "undoing": ("CopyUndoPlan", "CopyUndone", "apply_undo", "propose_undo"),
+    "verification": ("CopyVerification", "verify_copied", "verify_undone"),
+}
+_MODULES = {name: module for module, names in _WHERE.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -23,7 +23,7 @@ from runbook_lib.bringback.copy.rows import Merged, merge_rows, take_over_late_r
 from runbook_lib.bringback.copy.state import State, find_states
 from runbook_lib.bringback.copy.swapping import Swap, do_swap, is_done, mend
 from runbook_lib.bringback.copy.undoing import undo_statements
-from runbook_lib.errors import ApprovalRefused, CheckFailed
+from runbook_lib.errors import ApprovalRefused, CheckFailed, RunbookError
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Pair, Proof, Side, prove
@@ -108,7 +108,7 @@ def apply_copy_back(
         if finished := state.get("done"):
             return _told(plan, finished)
         run = _Run(copy, source, plan, state, phases=_Phases(plan, step), progress=progress)
-        if state.get("plan") is None:
+        if (kept := state.get("plan")) is None or revived(CopyBackPlan, kept).id != plan.id:
             _still_as_planned(writing, plan)
             require(source_checks(reading, writing, plan), plan)
             state.make()
@@ -264,7 +264,12 @@ class _Run:
             announce(
                 "copy-back-swap", plan=self.plan.id, state=self.plan.state, swap=list(self.plan.swap), undo=list(undo)
             )
-            do_swap(writing, self.swap, self.state, inside=self._inside, afterwards=self._afterwards)
+            try:
+                do_swap(writing, self.swap, self.state, inside=self._inside, afterwards=self._afterwards)
+            except RunbookError:
+                if not is_done(writing, self.swap):
+                    self.state.forget("swap begun")  # all is as before, so another plan may follow
+                raise
 
     def _inside(self, database: Database) -> None:
         self.merged = merge_rows(database, self.plan)

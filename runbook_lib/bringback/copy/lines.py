@@ -20,6 +20,7 @@ _SHAPES = {
     "geomcollection", "geometrycollection",
 }  # fmt: skip
 _NUMBERED = {"enum", "set", "bit"}
+_COMMA = "X'2C'"
 # By number and by date nothing needs an escape.
 _PLAIN = {
     "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "datetime", "timestamp", "time",
@@ -33,8 +34,8 @@ def is_known(column: Column) -> bool:
 
 
 def line(columns: Sequence[Column]) -> str:
-    """Give the expression for one line of a row, without its end, as bytes."""
-    return f"CONCAT_WS(X'09', {', '.join(map(_field, columns))})"
+    """Give the expression for one line of a row, without its end, as bytes; NULL for a row that is too long for it."""
+    return _joined([_field(column) for column in columns], "X'09'")
 
 
 def load_statement(table: TableName, columns: Sequence[Column], *, source: str) -> str:
@@ -57,9 +58,9 @@ def load_statement(table: TableName, columns: Sequence[Column], *, source: str) 
 
 
 def values(columns: Sequence[Column]) -> str:
-    """Give the expression for one row of an INSERT, "(1,0x41,NULL)", as bytes."""
-    parts = ", ".join(f"IFNULL({_literal(column)}, 'NULL')" for column in columns)
-    return f"CONCAT(X'28', CONCAT_WS(X'2C', {parts}), X'29')"
+    """Give the expression for one row of an INSERT, "(1,X'41',NULL)", as bytes; NULL for a row too long for it."""
+    parts = [f"IF({quoted(column.name)} IS NULL, 'NULL', {_literal(column)})" for column in columns]
+    return f"CONCAT(X'28', {_joined(parts, _COMMA)}, X'29')"
 
 
 def raw(column: Column) -> str:
@@ -97,12 +98,18 @@ def _field(column: Column) -> str:
         value = f"CAST({value} AS BINARY)"
         for byte, written in (("5C", "5C5C"), ("09", "5C74"), ("0A", "5C6E")):
             value = f"REPLACE({value}, X'{byte}', X'{written}')"
-    return f"IFNULL({value}, X'5C4E')" if column.nullable else value
+    # Not IFNULL: an expression over max_allowed_packet is NULL too, and must not be taken for the value NULL.
+    return f"IF({quoted(column.name)} IS NULL, X'5C4E', {value})" if column.nullable else value
+
+
+def _joined(parts: Sequence[str], separator: str) -> str:
+    """Join by CONCAT, which is NULL when a part is; CONCAT_WS would leave the part out."""
+    return f"CONCAT(X'', {f', {separator}, '.join(parts)})"
 
 
 def _literal(column: Column) -> str:
     value = _value(column)
-    if column.kind in {"date", "datetime", "timestamp", "time", "year"}:
+    if column.kind in {"date", "datetime", "timestamp", "time", "year", "float", "double"}:  # −0 as a number is 0
         return f"CONCAT(X'27', {value}, X'27')"
     if not _needs_escape(column):
         return value

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from runbook_lib.bringback.copy import lines
 from runbook_lib.bringback.copy.pieces import order
 from runbook_lib.bringback.copy.plan import TablePlan
-from runbook_lib.errors import StepFailed
+from runbook_lib.errors import RunbookError, StepFailed
 from runbook_lib.mysql import Database
 
 _EXACT = "NO_AUTO_VALUE_ON_ZERO"
@@ -62,7 +63,8 @@ def carry(copy: Database, source: Database, piece: Mapping[str, Any]) -> int:
             return 0
         source.execute("COMMIT")
     except BaseException:
-        source.execute("ROLLBACK")
+        with suppress(RunbookError):  # a connection that is gone has been rolled back by the server
+            source.execute("ROLLBACK")
         raise
     return rows
 

@@ -1,0 +1,81 @@
+"""Look at the source again after a copy back, or after its undo: rows, triggers and everything else as planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook_lib.bringback.copy.application import CopiedBack
+from runbook_lib.bringback.copy.objects import there
+from runbook_lib.bringback.copy.undoing import CopyUndone
+from runbook_lib.proof import Pair, Proof, Side, TableVerdict, prove
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyVerification:
+    """What the source holds now. `wrong` names tables whose rows are not as planned, `lacking` objects not there."""
+
+    proof: Proof
+    wrong: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether everything is as planned."""
+        return not self.wrong and not self.lacking
+
+
+def verify_copied(copy: Side, source: Side, copied: CopiedBack) -> CopyVerification | None:
+    """Prove the tables brought back against the copy, under their own names now.
+
+    No row of the copy may be missing or changed, but for those that gave way by the chosen rule. Rows that only the
+    source has are right: they were kept, or written since. None when nothing was applied.
+    """
+    if not copied.done:
+        return None
+    plan = copied.plan
+    proof = prove(
+        copy, source, pairs=[Pair(expected=t.name, found=t.name) for t in plan.tables if t.rows_from == "copy"]
+    )
+    merged = {one.table: one for one in copied.merged}
+    wrong = []
+    for table in proof.tables:
+        done = merged.get(str(table.pair.expected))
+        if table.missing > (done.dropped if done else 0) or table.changed > (done.updated if done else 0):
+            wrong.append(_said(table))
+    made = (*plan.triggers_on, *plan.objects)
+    with source.connect() as database:
+        here = there(database, made)
+    return CopyVerification(
+        proof=proof,
+        wrong=tuple(wrong),
+        lacking=tuple(one.title for one in made if (one.kind, one.schema, one.name) not in here),
+    )
+
+
+def verify_undone(copy: Side, source: Side, undone: CopyUndone, *, before: Proof) -> CopyVerification | None:
+    """Prove the source against the copy as before the copy back: every table must differ in what it differed then.
+
+    `before` is the proof that the copy back was planned with. Rows written to a table since the undo show as wrong.
+    """
+    if not undone.done:
+        return None
+    plan = undone.plan.undoes
+    concerned = {table.name for table in plan.tables}
+    expected = [table for table in before.tables if table.pair.expected in concerned]
+    proof = prove(copy, source, pairs=[table.pair for table in expected])
+    wrong = [
+        _said(now)
+        for now, then in zip(proof.tables, sorted(expected, key=lambda one: one.pair), strict=True)
+        if (now.verdict, now.missing, now.extra, now.changed) != (then.verdict, then.missing, then.extra, then.changed)
+    ]
+    with source.connect() as database:
+        here = there(database, (*plan.triggers_off, *plan.objects))
+    lacking = [one.title for one in plan.triggers_off if (one.kind, one.schema, one.name) not in here]
+    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=tuple(lacking))
+
+
+def _said(table: TableVerdict) -> str:
+    return (
+        f"{table.pair.expected}: {table.verdict}, {table.missing:,} rows missing, {table.extra:,} extra,"
+        f" {table.changed:,} changed"
+    )

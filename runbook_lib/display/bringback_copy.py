@@ -1,0 +1,197 @@
+"""Show a copy back: its plan with every statement, what was done, and how it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from runbook_lib.bringback.copy import (
+    CONFLICTS,
+    ROW_RULES,
+    CopiedBack,
+    CopyBackPlan,
+    CopyUndone,
+    CopyUndoPlan,
+    CopyVerification,
+)
+from runbook_lib.bringback.copy.plan import TablePlan
+from runbook_lib.bringback.copy.undoing import undo_statements
+from runbook_lib.bringback.copy.ways import WAYS
+from runbook_lib.display.checks import checks_table
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.restore.checks.check import Check
+from runbook_lib.times import duration_text
+
+SHOWN_TABLES = 60
+_UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check] = ()) -> Stack:
+    """Show everything the plan would do to the source, and how to approve exactly that."""
+    travelling = sum(table.rows for table in plan.tables)
+    facts: list[tuple[str, str]] = [
+        ("from", plan.copy),
+        ("to", plan.source),
+        ("tables swapped together", f"{len(plan.tables):,}, with about {travelling:,} rows"),
+        ("will take", f"about {duration_text(timedelta(seconds=plan.seconds))} of copying, at 6 MB a second"),
+        ("the application waits", "for the swap only: seconds, or as long as merging rows takes"),
+        ("room needed at the source", f"{_size(plan.bytes)} beside what is there, until the dated schemas are dropped"),
+        ("the damaged tables stay in", ", ".join(plan.damaged_schemas.values()) or "— (the source has lost them all)"),
+        ("conflicting rows", CONFLICTS[plan.conflicts]),
+        ("writes during the swap", _guarantee(plan)),
+        ("undone by", "a plan of its own, whose statements are in the record before the swap"),
+        ("plan id", plan.id),
+    ]
+    if plan.resumes:
+        facts.insert(-1, ("mind", "an earlier run of this plan was not finished; this one goes on where it stopped"))
+    tables = [
+        Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
+        _tables(plan),
+        _meanings(plan),
+        *([checks_table(checks)] if checks else []),
+        *([_notes(plan)] if plan.notes or plan.objects or plan.grants else []),
+        _statements("Every statement that changes the source, in order", plan.statements),
+        _statements("What undoes the swap", undo_statements(plan)),
+    ]
+    return Stack(
+        headline=f"Plan {plan.id}: copy {len(plan.tables)} tables back, nothing changed yet",
+        tables=tuple(tables),
+        closing=_how_to_go_on(plan.id, approve),
+    )
+
+
+def copied_sheet(copied: CopiedBack) -> Stack:
+    """Show what was done of a plan, and what became of the source's own rows."""
+    if not copied.done:
+        return Stack(headline="Nothing was copied back: no approval was given")
+    tables = [
+        Table(
+            title="How long each step took",
+            columns=("step", "seconds"),
+            rows=tuple((phase.name, round(phase.seconds, 1)) for phase in copied.phases),
+        )
+    ]
+    if copied.merged:
+        rows = tuple(
+            (one.table, one.rule, one.kept, one.updated, one.dropped, one.conflicts, one.side, "\n".join(one.listed))
+            for one in copied.merged
+        )
+        tables.append(
+            Table(
+                title="What became of the source's rows",
+                columns=("table", "rule", "kept", "updated", "gave way", "conflicts", "decided for", "their keys"),
+                rows=rows,
+                marks={index: "warn" for index, one in enumerate(copied.merged) if one.conflicts},
+            )
+        )
+    if copied.problems:
+        lines = tuple((line,) for line in copied.problems)
+        tables.append(
+            Table(title="What could not be made again", columns=("",), rows=lines, marks=dict.fromkeys(range(9), "bad"))
+        )
+    tables.append(_statements("What undoes the swap", copied.undo))
+    return Stack(
+        headline=f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement",
+        tables=tuple(tables),
+        closing=f"The damaged tables stay in {', '.join(copied.plan.damaged_schemas.values())} until you drop them."
+        if copied.plan.damaged_schemas
+        else "",
+    )
+
+
+def copy_verified_sheet(verified: CopyVerification | None) -> Stack:
+    """Show whether the source holds what was planned."""
+    if verified is None:
+        return Stack(headline="Nothing was applied, so there is nothing to verify")
+    wrong = tuple((line,) for line in (*verified.wrong, *(f"{title} is not there" for title in verified.lacking)))
+    same = len(verified.proof.tables) - len(verified.wrong)
+    return Stack(
+        headline=f"{same} of {len(verified.proof.tables)} tables are as planned, proved row by row",
+        tables=(Table(title="What is not as planned", columns=("",), rows=wrong),) if wrong else (),
+        closing="" if verified.holds else "Look at these before anybody works on; the undo above is still possible.",
+    )
+
+
+def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | None = None) -> Stack:
+    """Show the undo of a copy back, and whether it was done."""
+    kept = ", ".join(plan.kept_in)
+    table = _statements("Every statement of the undo, in order", plan.statements)
+    if undone and undone.done:
+        return Stack(headline=f"Undone: the source's tables are those of before plan {plan.of}", tables=(table,))
+    return Stack(
+        headline=f"Undo {plan.id} of plan {plan.of}: {len(plan.undoes.tables)} tables, nothing changed yet",
+        tables=(table,),
+        closing=f"What was brought back, and what was written to it since, stays in {kept}. "
+        + _how_to_go_on(plan.id, approve),
+    )
+
+
+def _guarantee(plan: CopyBackPlan) -> str:
+    if plan.locked_rename:
+        return "wait under LOCK TABLES from the last look at the rows until the triggers stand; none is lost"
+    return "wait until the rename; one that slips in before it is taken over afterwards where rows are kept"
+
+
+def _tables(plan: CopyBackPlan) -> Table:
+    shown = plan.tables[:SHOWN_TABLES]
+    return Table(
+        title="The tables, swapped in one statement",
+        columns=("table", "is", "rows from", "rule for the source's rows", "rows, about", "size", "way", "mind"),
+        rows=tuple(
+            (
+                str(table.name),
+                table.verdict,
+                table.rows_from,
+                _rule(table),
+                table.rows,
+                _size(table.bytes),
+                table.way,
+                "\n".join(table.notes),
+            )
+            for table in shown
+        ),
+        left_out=len(plan.tables) - len(shown),
+    )
+
+
+def _rule(table: TablePlan) -> str:
+    if table.rows_from == "source":
+        return "all stay"
+    if table.damaged is None:
+        return "— (the table is lost)"
+    return f"{table.rule} by {table.newer_by}" if table.newer_by else table.rule
+
+
+def _meanings(plan: CopyBackPlan) -> Table:
+    ways = {(f"way {table.way}", f"{WAYS[table.way]} ({table.why})") for table in plan.tables}
+    rules = tuple((f"rule {rule}", meaning) for rule, meaning in ROW_RULES.items())
+    decided = tuple((f"conflicts: {side or 'not decided'}", meaning) for side, meaning in CONFLICTS.items())
+    return Table(title="What the choices mean", columns=("", ""), rows=(*rules, *decided, *sorted(ways)))
+
+
+def _notes(plan: CopyBackPlan) -> Table:
+    made = tuple(("made again", one.title) for one in plan.objects)
+    given = tuple(("given again", grant) for grant in plan.grants)
+    return Table(
+        title="Around the tables", columns=("", ""), rows=(*made, *given, *(("mind", note) for note in plan.notes))
+    )
+
+
+def _statements(title: str, statements: Sequence[str]) -> Table:
+    return Table(title=title, columns=("", "statement"), rows=tuple(enumerate(statements, 1)))
+
+
+def _how_to_go_on(plan_id: str, approve: str) -> str:
+    if approve.strip() == plan_id:
+        return "It is approved: the next cell applies it."
+    if approve.strip():
+        return f'approve="{approve}" is not the id of this plan. Read it, then set approve="{plan_id}".'
+    return f'To do this, set approve="{plan_id}". Nothing is changed before.'
+
+
+def _size(size: int) -> str:
+    for unit, factor in _UNITS:
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size} B"
