@@ -118,9 +118,9 @@ def apply_copy_back(
                     hint="Grant it SET_USER_ID (8.2 and later SET_ANY_DEFINER and, for a definer that has it, "
                     "SYSTEM_USER; MariaDB SET USER), or make them anew under another definer. No table was made.",
                 )
-            state.put("plan", plan.as_json())
             state.put("began", utc_now().isoformat())
             state.put("run", run_id)
+            state.put("plan", plan.as_json())  # last: with it the run counts as begun
         run.all(reading, writing)
         summary = {
             "rows": run.copied_rows,
