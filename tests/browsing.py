@@ -43,7 +43,13 @@ def lab(project: Path, *, environment: Mapping[str, str], arguments: tuple[str, 
         process = subprocess.Popen(
             [sys.executable, "-c", code, "lab", "--no-browser", "--port", "8960", *arguments],
             cwd=project,
-            env={**os.environ, **environment, "JUPYTER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)},
+            env={
+                **os.environ,
+                **environment,
+                "JUPYTER_TOKEN": TOKEN,
+                "JUPYTERLAB_SETTINGS_DIR": str(project / "settings"),  # a theme that is tried stays in the test
+                "PYTHONPATH": str(ROOT),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -61,7 +61,8 @@ class Table:
             parts.append(f'<caption style="{style}">{escape(self.title)}</caption>')
         if any(self.columns):
             heads = "".join(
-                f'<th style="{_cell(a, head)};border-bottom:1.5px solid currentColor">{escape(head)}</th>'
+                f'<th style="padding:.25em .8em;text-align:{a};border-bottom:1.5px solid currentColor">'
+                f"{escape(head)}</th>"
                 for head, a in zip(self.columns, align, strict=True)
             )
             parts.append(f"<thead><tr>{heads}</tr></thead>")

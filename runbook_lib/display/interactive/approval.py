@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, Protocol
 
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
+from runbook_lib.times import iso
 
 
 class Plan(Protocol):
@@ -35,41 +36,61 @@ def approval(
     """
     value = sheet(*parts, approve=approve, **facts)
     plan_id = plan.id if plan and anything else ""
-    return beside(value, plan_id, lambda given: sheet(*parts, approve=given, **facts), approve=approve, touches=touches)
+    moment = getattr(plan, "moment", None)
+    also = {"timestamp": iso(moment)} if moment else {}  # "latest" would be another moment, and plan, in a minute
+    return beside(
+        value,
+        plan_id,
+        lambda given: sheet(*parts, approve=given, **facts),
+        approve=approve,
+        touches=touches,
+        also=also,
+    )
 
 
 def beside(
-    value: Any, plan_id: str, anew: Callable[[str], Any], *, approve: str, touches: str = "", parameter: str = "approve"
+    value: Any,
+    plan_id: str,
+    anew: Callable[[str], Any],
+    *,
+    approve: str,
+    touches: str = "",
+    also: Mapping[str, Any] | None = None,
+    parameter: str = "approve",
 ) -> Any:
-    """Put the approve button under a plan that is shown already; `anew` shows it as approved."""
+    """Put the approve button under a plan that is shown already; `anew` shows it as approved.
+
+    `also` are parameters that the approval fixes with the plan's id.
+    """
     if not plan_id or not front.reader_is_there():
         return value
     import ipywidgets as w
     from IPython.display import update_display
 
+    values = {**(also or {}), parameter: plan_id}
     handle = f"runbook-{secrets.token_hex(6)}"
     given = approve.strip() == plan_id
     button = w.Button(
         description="Approved" if given else f"Approve plan {plan_id}",
         icon="check" if given else "",
-        button_style="success" if given else "warning",
+        button_style="success" if given else "primary",
         disabled=given or bool(touches),
         layout=w.Layout(width="auto", min_width="16em"),
         tooltip="Writes the plan's id into the parameter; the cells below act on it",
     )
     typed = w.Text(placeholder=touches, description="cluster:", continuous_update=True)
-    said = w.HTML(in_sight(front.assignments({parameter: plan_id})) if given else words(_question(touches)))
+    said = w.HTML(in_sight(front.assignments(values)) if given else words(_question(touches)))
 
     def on_typed(_change: Any) -> None:
         button.disabled = typed.value.strip() != touches
 
     def on_click(_button: Any) -> None:
-        front.choose({parameter: plan_id}, again=False)
+        front.choose(values, again=False)
         untyped: Any = update_display
         untyped(anew(plan_id), display_id=handle)
         button.description, button.button_style, button.icon, button.disabled = "Approved", "success", "check", True
         said.value = words("Written into the parameters. Go on with the next cell (Shift+Enter).") + in_sight(
-            front.assignments({parameter: plan_id})
+            front.assignments(values)
         )
 
     typed.observe(on_typed, names="value")
