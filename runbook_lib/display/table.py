@@ -12,6 +12,7 @@ from typing import Any
 # Colour is never the only sign: each mark has its word in the table as well. Tints work on light and dark themes.
 _TINTS = {"good": "rgba(0,158,115,.16)", "warn": "rgba(230,159,0,.20)", "bad": "rgba(213,94,0,.22)"}
 _WHOLE = 30
+_LEAST_EM = 12  # of a column with long texts: narrower ones become a tower of words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,8 @@ def _width(text: str) -> int:
 def _cell(align: str, text: str) -> str:
     """Style a cell. Short lines stay whole, above all times and names to be copied; only long ones are broken."""
     short = all(_width(line) <= _WHOLE for line in text.splitlines())
-    return f"padding:.25em .8em;text-align:{align};vertical-align:top;white-space:{'pre' if short else 'pre-wrap'}"
+    space = "white-space:pre" if short else f"white-space:pre-wrap;min-width:{_LEAST_EM}em"
+    return f"padding:.25em .8em;text-align:{align};vertical-align:top;{space}"
 
 
 def _pad(text: str, width: int, right: bool) -> str:
