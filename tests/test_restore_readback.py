@@ -270,7 +270,7 @@ def test_a_red_setting_fails_the_notebook_and_says_what_to_set() -> None:
     applied = Applied(plan=plan, approved_id=plan.id, began=NOW)
     empty = Inventory(schemas=(), rows={})
     verified = Verification(
-        cluster=cluster(), server_version="8.0", copy=empty, source=None, source_trouble="", finished=NOW
+        cluster=cluster(), server_version="8.0", copy=empty, proof=None, source_trouble="", finished=NOW
     )
     copy = {name: value for name, value in as_sent(plan).items() if name != "VpcSecurityGroups"}
     fine, red = (compared(plan, copy=described, writer=instance_as_sent(plan)) for described in (as_sent(plan), copy))

@@ -10,15 +10,14 @@ from zoneinfo import ZoneInfo
 
 from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
 from runbook_lib.costs.prices import shipped_price
+from runbook_lib.display.proof import headline
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.inventory import Inventory
 from runbook_lib.restore import Applied, RestorePlan, Verification
 from runbook_lib.restore.readback import Compared, ReadBack
 from runbook_lib.times import duration_text, full_text, iso
 
-SHOWN_TABLES = 60
 _HOW = {
     "sent": "sent",
     "after": "after",
@@ -146,45 +145,6 @@ def applied_sheet(applied: Applied) -> Stack | Table:
     )
 
 
-def verified_sheet(verified: Verification | None) -> Stack:
-    """Show the restored server beside the source: schemas first, then the tables that differ."""
-    if verified is None:
-        return Stack(headline="Nothing to verify: nothing was applied.")
-    tables = verified.tables
-    differing = [row for row in tables if row.difference != "same count"]
-    rows = tuple((str(row.table), row.source, row.copy, row.difference) for row in differing)
-    note = verified.source_trouble and f"The source could not be read: {verified.source_trouble}"
-    return Stack(
-        headline=f"{verified.cluster.identifier} answers ({verified.server_version}): "
-        f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
-        tables=(
-            _schemas_table(verified),
-            Table(
-                title=f"Tables whose rows differ from the source as it is now: {len(differing)} of {len(tables)}",
-                columns=("table", "source now, rows", "copy, rows", ""),
-                rows=rows[:SHOWN_TABLES],
-                left_out=max(0, len(rows) - SHOWN_TABLES),
-                note=note,
-            ),
-        ),
-    )
-
-
-def _schemas_table(verified: Verification) -> Table:
-    schemas = sorted({*verified.copy.schemas, *(verified.source.schemas if verified.source else ())})
-    rows = tuple((schema, *_totals(verified.source, schema), *_totals(verified.copy, schema)) for schema in schemas)
-    columns = ("schema", "source now, tables", "source now, rows", "copy, tables", "copy, rows")
-    note = "Rows are exact counts, taken now on both servers."
-    return Table(title="Schemas on both servers", columns=columns, rows=rows, note=note)
-
-
-def _totals(inventory: Inventory | None, schema: str) -> tuple[int | None, int | None]:
-    if inventory is None or schema not in inventory.schemas:
-        return None, None
-    tables = inventory.tables_in(schema)
-    return len(tables), sum(inventory.rows[table] for table in tables)
-
-
 def restore_result(
     applied: Applied,
     verified: Verification | None,
@@ -231,10 +191,18 @@ def restore_result(
             "endpoint": str(verified.cluster.endpoint),
             "restored": f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
             "took": duration_text(took),
+            "proof": _proof_text(verified),
+            **({"damaged": ", ".join(map(str, verified.proof.damaged))} if verified.proof else {}),
             **({"settings": _settings_text(compared)} if compared else {}),
         },
         next=(*(f"Set right by hand: {_red_text(row)}." for row in red), *_after_restore(plan, verified)),
     )
+
+
+def _proof_text(verified: Verification) -> str:
+    if verified.proof is None:
+        return f"not made: {verified.source_trouble}"
+    return f"{verified.proof.verdict}: {headline(verified.proof)}"
 
 
 def _settings_text(compared: ReadBack) -> str:

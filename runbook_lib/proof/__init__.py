@@ -2,10 +2,24 @@
 
 from runbook_lib.proof.guard import Guard
 from runbook_lib.proof.holding import hold
+from runbook_lib.proof.lasting import read_proof, record_proof
 from runbook_lib.proof.proving import prove
-from runbook_lib.proof.values import VERDICTS, Digest, Pair, Proof, RowDifference, Side, TableVerdict, Verdict
+from runbook_lib.proof.values import (
+    EVERYTHING,
+    LOST,
+    VERDICTS,
+    Digest,
+    Pair,
+    Proof,
+    RowDifference,
+    Side,
+    TableVerdict,
+    Verdict,
+)  # fmt: skip
 
 __all__ = [
+    "EVERYTHING",
+    "LOST",
     "VERDICTS",
     "Digest",
     "Guard",
@@ -17,4 +31,6 @@ __all__ = [
     "Verdict",
     "hold",
     "prove",
+    "read_proof",
+    "record_proof",
 ]

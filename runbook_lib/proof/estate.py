@@ -18,7 +18,7 @@ from runbook_lib.proof.encoding import Ways, fits, ways_of
 from runbook_lib.proof.facts import TableFacts, read_facts
 from runbook_lib.proof.guard import Watch
 from runbook_lib.proof.keeping import Keeper
-from runbook_lib.proof.keys import choose_key
+from runbook_lib.proof.keys import Key, choose_key
 from runbook_lib.proof.meter import Meter, Progress
 from runbook_lib.proof.rows import Range
 from runbook_lib.proof.tally import Counts, Findings, Work
@@ -121,14 +121,15 @@ class Estate:
         self._board.work(lambda: Both(*self._sides, watch, alone=self._alone), workers=workers)
 
     def _put(self, pair: Pair, expected: TableFacts, found: TableFacts | None, ways: Ways) -> None:
+        key = choose_key(expected, found or expected)
         work = Work(
             pair=pair,
             expected=expected,
             found=found or expected,
             found_has_rows=found is not None,
             ways=ways,
-            key=choose_key(expected, found or expected),
-            personal=frozenset(_matching(expected.table, ways, self._personal)),
+            key=key,
+            personal=frozenset(_matching(expected.table, ways, self._personal, key)),
             most_samples=self._samples,
             finished=lambda work: self._finish(work, found),
         )
@@ -207,9 +208,11 @@ def _packet(database: Any) -> int:
     return int(database.value("SELECT @@max_allowed_packet"))
 
 
-def _matching(table: TableName, columns: Iterable[str], patterns: Sequence[str]) -> Iterable[str]:
+def _matching(table: TableName, columns: Iterable[str], patterns: Sequence[str], key: Key | None) -> Iterable[str]:
+    shown = key.names if key is not None and key.is_whole_number else ()
     for column in columns:
-        if any(fnmatchcase(f"{table.schema}.{table.name}.{column}", pattern) for pattern in patterns):
+        matching = [one for one in patterns if fnmatchcase(f"{table.schema}.{table.name}.{column}", one)]
+        if matching and not (column in shown and matching == ["*"]):
             yield column
 
 

@@ -45,7 +45,8 @@ def prove(
     """Compare tables of two servers: definitions, exact numbers of rows, and every row by its hash. Both are only read.
 
     Without `pairs` every base table of both sides is compared with its namesake; `schemas` limits that. `personal`
-    are patterns of columns ("staging.*.email") whose values are never shown. At most `samples` rows of each kind are
+    are patterns of columns ("staging.*.email") whose values are never read into samples; "*" is every column but a key
+    that is one whole number. At most `samples` rows of each kind are
     kept per table. `keep` names a file in which progress is kept: given again, the proof goes on where it stopped.
     The guard holds it back while the found side is busy. Nothing is locked: a row that is written meanwhile is
     reported as it was when it was read.

@@ -20,6 +20,8 @@ LOST: frozenset[str] = frozenset({MISSING, EMPTIED, DAMAGED})
 """The verdicts of tables that lost something. "new since" lost nothing: the table or some of its rows are new."""
 
 HIDDEN = "(personal)"
+EVERYTHING = ("*",)
+"""The pattern of personal columns that is every one but a key that is one whole number."""
 _VERSION = 1
 
 
@@ -138,7 +140,7 @@ class Proof:
         raise KeyError(str(name))
 
     def to_json(self, *, samples: bool = True) -> dict[str, Any]:
-        """Give the proof as what `json.dumps` takes. Without samples it holds no value of any table."""
+        """Give the proof as what `json.dumps` takes. Without samples it holds names, counts and hashes only."""
         return {
             "version": _VERSION,
             "expected": self.expected,
@@ -177,7 +179,7 @@ def table_to_json(table: TableVerdict, *, samples: bool = True) -> dict[str, Any
         "changed": table.changed,
         "columns": list(table.columns),
         "samples": [_row_to_json(row) for row in table.samples] if samples else [],
-        "definition": list(table.definition),
+        "definition": list(table.definition) if samples else [],
         "digests": [_digest_to_json(table.expected_digest), _digest_to_json(table.found_digest)],
     }
 

@@ -54,6 +54,8 @@ def _sealed(recording: Recording, manifest: Manifest, files: dict[str, bytes]) -
     announced = recording.path / stores.EVENTS
     if announced.exists():
         files[stores.EVENTS] = announced.read_bytes()
+    if (proof := recording.path / stores.PROOF).exists():
+        files[stores.PROOF] = proof.read_bytes()
     final = manifest.model_copy(
         update={
             "files": {name: file_of(content) for name, content in files.items()},

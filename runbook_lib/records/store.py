@@ -28,6 +28,7 @@ DEFAULT_STORE = Path("records")
 UNFILED = "unfiled"
 SCRATCH_PREFIX = "runbook-"  # of a run's private folder among the system's temporary ones
 NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.jsonl", "report.html"
+PROOF = "proof.json"  # written by the notebook itself, where there was something to prove
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

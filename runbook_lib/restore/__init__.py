@@ -9,7 +9,7 @@ from runbook_lib.restore.plan import Choices, PlannedCall, RestorePlan, plan_res
 from runbook_lib.restore.readback import Compared, ReadBack, read_back
 from runbook_lib.restore.second import Candidate, Proposal, propose_second
 from runbook_lib.restore.settings import Setting
-from runbook_lib.restore.verification import TableRows, Verification, verify
+from runbook_lib.restore.verification import Verification, verify
 from runbook_lib.restore.ways import Outlook, Way, reason, recommended, ways_back
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "ReadBack",
     "RestorePlan",
     "Setting",
-    "TableRows",
     "Verification",
     "Way",
     "apply",

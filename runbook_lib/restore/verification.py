@@ -1,9 +1,10 @@
-"""Re-read the world after a restore: does the copy answer, and what does it hold beside the source?"""
+"""Re-read the world after a restore: does the copy answer, and what has the source lost against it?"""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +12,9 @@ from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import Cluster, describe_cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import RunbookError, Unreachable
-from runbook_lib.inventory import Inventory, TableName, take_inventory
+from runbook_lib.inventory import Inventory, list_schemas, take_inventory
 from runbook_lib.mysql import Credentials
+from runbook_lib.proof import Guard, Proof, Side, prove, record_proof
 from runbook_lib.restore.application import Applied
 from runbook_lib.times import utc_now
 
@@ -22,50 +24,34 @@ _FIRST_ANSWER_S = 120  # an endpoint's name can take a minute or two to be known
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableRows:
-    """One table's exact rows on both sides; None where the table is not there (or the source was not read)."""
-
-    table: TableName
-    source: int | None
-    copy: int | None
-
-    @property
-    def difference(self) -> str:
-        """Say in a word how the copy differs from the source as it is now."""
-        if self.source is None:
-            return "only in the copy"
-        if self.copy is None:
-            return "only in the source"
-        if self.source == self.copy:
-            return "same count"
-        return "emptied in the source" if self.source == 0 else "other count"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was re-read. `source` is None when the source could not be read, and then `source_trouble` says why."""
+    """What was re-read. `proof` holds the source as it is now against the copy, which is what is expected.
+
+    It is None when the source could not be read, and then `source_trouble` says why.
+    """
 
     cluster: Cluster
     server_version: str
     copy: Inventory
-    source: Inventory | None
+    proof: Proof | None
     source_trouble: str
     finished: datetime
 
-    @property
-    def tables(self) -> tuple[TableRows, ...]:
-        """Give every table of both sides, those that differ first."""
-        here = self.source.rows if self.source else {}
-        names = sorted({*here, *self.copy.rows})
-        rows = [TableRows(table=name, source=here.get(name), copy=self.copy.rows.get(name)) for name in names]
-        return tuple(sorted(rows, key=lambda row: (row.difference == "same count", row.table)))
 
-
-def verify(session: AwsSession, applied: Applied, *, source: Cluster | None, secret: str = "") -> Verification | None:
-    """Read the copy and the source, exactly. None when nothing was applied: there is nothing to verify.
+def verify(
+    session: AwsSession,
+    applied: Applied,
+    *,
+    source: Cluster | None,
+    secret: str = "",
+    personal: str = "*",
+    guard: Guard | None = None,
+) -> Verification | None:
+    """Prove the copy against the source, row by row. None when nothing was applied: there is nothing to verify.
 
     A copy with a managed master password is opened with its own secret. Any other is opened with the source's account:
-    its password is the one in force at the restored second.
+    its password is the one in force at the restored second. Values of `personal` columns (patterns separated by
+    commas, as `prove` takes them) are not read. The proof's counts and hashes go into the record.
 
     Raises:
         AccessDenied: the password has been changed since that second.
@@ -77,27 +63,40 @@ def verify(session: AwsSession, applied: Applied, *, source: Cluster | None, sec
     account = secret or (source.secret_arn if source else "")
     of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else account)
     version = first_answer(cluster, of_copy)
-    copy = take_inventory(lambda: open_database(cluster, of_copy))
-    found, trouble = _read_source(session, source, secret)
+    here = Side(name=cluster.identifier, connect=lambda: open_database(cluster, of_copy))
+    patterns = [name for part in personal.split(",") if (name := part.strip())]
+    proof, trouble = _prove(session, here, source, secret, patterns, guard or Guard())
     return Verification(
         cluster=cluster,
         server_version=version,
-        copy=copy,
-        source=found,
+        copy=_held(proof, here) if proof else take_inventory(here.connect),
+        proof=proof,
         source_trouble=trouble,
         finished=utc_now(),
     )
 
 
-def _read_source(session: AwsSession, source: Cluster | None, secret: str) -> tuple[Inventory | None, str]:
+def _prove(
+    session: AwsSession, copy: Side, source: Cluster | None, secret: str, personal: Collection[str], guard: Guard
+) -> tuple[Proof | None, str]:
     if source is None:
         return None, "the source cluster is gone"
     try:
         of_source = credentials_for(session, source, secret=secret)
-        return take_inventory(lambda: open_database(source, of_source)), ""
+        there = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
+        proof = prove(copy, there, personal=personal, guard=guard)
     except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
-        log.warning("the source could not be read: %s", error.message)
+        log.warning("the source could not be proved: %s", error.message)
         return None, error.message
+    record_proof(proof)
+    return proof, ""
+
+
+def _held(proof: Proof, copy: Side) -> Inventory:
+    with copy.connect() as database:
+        schemas = list_schemas(database)
+    rows = {table.pair.expected: table.expected_rows for table in proof.tables if table.expected_rows is not None}
+    return Inventory(schemas=schemas, rows=rows)
 
 
 def first_answer(cluster: Cluster, credentials: Credentials) -> str:

@@ -1,0 +1,125 @@
+"""Show a proof: the verdict on the whole, the schemas as a picture, the tables that differ, and samples of rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from runbook_lib.display.figure import Figure
+from runbook_lib.display.proof_figure import heat_map
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.proof import Proof, RowDifference, TableVerdict
+from runbook_lib.restore import Verification
+from runbook_lib.times import duration_text
+
+SHOWN_TABLES, SHOWN_ROWS = 60, 40
+_MARKS = {"missing": "bad", "emptied": "bad", "damaged": "bad", "new since": "warn", "same": "good"}
+_KINDS = {"missing": "missing", "extra": "new since", "changed": "changed"}
+
+
+def verified_sheet(verified: Verification | None) -> Stack:
+    """Show what the restored server holds, and what the source has lost against it."""
+    if verified is None:
+        return Stack(headline="Nothing to verify: nothing was applied.")
+    answers = (
+        f"{verified.cluster.identifier} answers ({verified.server_version}): "
+        f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows"
+    )
+    if verified.proof is None:
+        schemas = tuple(
+            (schema, len(tables := verified.copy.tables_in(schema)), sum(verified.copy.rows[table] for table in tables))
+            for schema in verified.copy.schemas
+        )
+        note = f"The source could not be read, so nothing is proved: {verified.source_trouble}"
+        table = Table(title="Schemas on the copy", columns=("schema", "tables", "rows"), rows=schemas, note=note)
+        return Stack(headline=answers, tables=(table,))
+    sheet = proof_sheet(verified.proof)
+    return Stack(headline=f"{answers}. {sheet.headline}", tables=sheet.tables, closing=sheet.closing)
+
+
+def proof_sheet(proof: Proof) -> Stack:
+    """Show a proof of two servers, or of one against an earlier record."""
+    differing = [table for table in proof.tables if table.verdict != "same"]
+    parts: list[Table | Figure] = [heat_map(proof)] if proof.tables else []
+    if differing:
+        parts.append(_tables(proof, differing))
+    if rows := [(table, row) for table in differing for row in table.samples]:
+        parts.append(_rows(rows))
+    if definitions := [table for table in proof.tables if table.definition]:
+        parts.append(_definitions(definitions))
+    return Stack(headline=headline(proof), tables=tuple(parts), closing=_closing(proof))
+
+
+def headline(proof: Proof) -> str:
+    """Say in one sentence what a proof came to."""
+    took = duration_text(timedelta(seconds=max(1, round(proof.seconds))))
+    read = f"{len(proof.tables):,} tables compared row by row in {took}"
+    if proof.verdict == "same":
+        return f"{proof.found} holds exactly what {proof.expected} holds: {read}"
+    parts = [f"{len(found):,} {verdict}" for verdict in _MARKS if verdict != "same" and (found := proof.of(verdict))]  # type: ignore[arg-type]
+    return f"Against {proof.expected}, {proof.found} has tables {', '.join(parts)}: {read}"
+
+
+def _tables(proof: Proof, differing: list[TableVerdict]) -> Table:
+    ordered = sorted(differing, key=lambda table: ([*_MARKS].index(table.verdict), table.pair.expected))
+    shown = ordered[:SHOWN_TABLES]
+    return Table(
+        title=f"Tables that differ: {len(differing):,} of {len(proof.tables):,}",
+        columns=("verdict", "table", f"{proof.expected}, rows", f"{proof.found}, rows", "rows missing", "rows changed",
+                 "rows new since", "in columns"),
+        rows=tuple(
+            (table.verdict, _name(table), table.expected_rows, table.found_rows, table.missing, table.changed,
+             table.extra, ", ".join(table.columns))
+            for table in shown
+        ),
+        marks={index: _MARKS[table.verdict] for index, table in enumerate(shown)},
+        left_out=len(ordered) - len(shown),
+        note="Counts are exact. Missing and changed rows are what a recovery would bring back.",
+    )  # fmt: skip
+
+
+def _name(table: TableVerdict) -> str:
+    pair = table.pair
+    return str(pair.expected) if pair.expected == pair.found else f"{pair.expected}, there {pair.found}"
+
+
+def _rows(rows: list[tuple[TableVerdict, RowDifference]]) -> Table:
+    shown = rows[:SHOWN_ROWS]
+    return Table(
+        title="Some of the rows that differ",
+        columns=("", "table", "key", "columns: as expected → as found"),
+        rows=tuple((_KINDS[row.kind], str(table.pair.expected), _key(row), _values(row)) for table, row in shown),
+        left_out=len(rows) - len(shown),
+        note="Values of personal columns are never read.",
+    )
+
+
+def _key(row: RowDifference) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.key) or "no key"
+
+
+def _values(row: RowDifference) -> str:
+    if row.kind == "changed":
+        both = zip(row.columns, row.expected, row.found, strict=False)
+        return "\n".join(f"{name}: {one} → {other}" for name, one, other in both)
+    values = row.expected or row.found
+    return ", ".join(f"{name} {value}" for name, value in zip(row.columns, values, strict=False))
+
+
+def _definitions(tables: list[TableVerdict]) -> Table:
+    return Table(
+        title=f"Tables whose definition differs: {len(tables):,}",
+        columns=("table", "verdict on the rows", "what differs"),
+        rows=tuple((_name(table), table.verdict, "\n".join(table.definition)) for table in tables[:SHOWN_TABLES]),
+        left_out=max(0, len(tables) - SHOWN_TABLES),
+        note="A definition is judged apart from the rows: they may be the same in another one.",
+    )
+
+
+def _closing(proof: Proof) -> str:
+    if proof.verdict == "same":
+        return ""
+    if not proof.damaged:
+        return f"Nothing is lost: {proof.found} has everything {proof.expected} has, and rows or tables that are new."
+    rows = sum(table.missing + table.changed for table in proof.tables)
+    return f"{len(proof.damaged):,} tables lost data: {rows:,} rows are missing or changed in {proof.found}."
