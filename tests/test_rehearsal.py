@@ -128,9 +128,9 @@ def test_what_is_verified_is_what_the_copy_holds(told: Told) -> None:
     # the application went on writing this one: nothing of it is lost
     assert {str(table.pair.expected) for table in verified.proof.of("new since")} >= {"staging.access_logs"}
     assert {str(table) for table in verified.proof.damaged} == set(_lost(expected, now)) - {"staging.access_logs"}
-    verdicts = {verdict: len(verified.proof.of(verdict)) for verdict in ("missing", "emptied", "damaged")}
-    assert verdicts["emptied"] > 40
-    assert verdicts["missing"] >= 1
+    assert len(verified.proof.damaged) > 40
+    assert verified.proof.of("emptied")
+    assert verified.proof.of("missing")
     with open_database(verified.cluster, credentials_for(told.session, verified.cluster)) as database:
         assert database.value("SELECT COUNT(*) FROM staging.rooms") > 0
 
