@@ -208,7 +208,7 @@ class Reader:
     def restart_kernel(self) -> None:
         """Restart the kernel from the menu's command, and say yes."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:restart-kernel'); }")
-        self.page.get_by_role("button", name="Restart").last.click()
+        self.page.locator(".jp-Dialog button.jp-mod-accept").click()
         self.page.wait_for_timeout(500)
         self.idle()
 
