@@ -112,3 +112,28 @@ def test_every_dependency_is_named_with_its_purpose() -> None:
     prose = told.rpartition("For changing the runbooks")[2]
     for text in project["optional-dependencies"]["dev"]:
         assert re.search(rf"(?<![\w-]){re.escape(Requirement(text).name)}(?![\w-])", prose), text
+
+
+def test_every_picture_is_there_small_and_made_by_make_pictures() -> None:
+    pictures = re.findall(r"!\[[^\]]{20,}\]\((docs/[\w-]+\.png)\)", README)
+    assert len(pictures) == README.count("!["), "each has words for those who do not see it"
+    maker = (ROOT / "scripts" / "pictures").read_text()
+    for picture in pictures:
+        assert 0 < (ROOT / picture).stat().st_size <= 200_000, picture
+        assert f'"{Path(picture).name}"' in maker, picture
+
+
+def test_every_message_explained_is_one_that_the_library_gives() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "runbook_lib").rglob("*.py"))
+    messages = re.findall(r"^\| `([^`]+)` \|", section("Troubleshooting, by message"), re.MULTILINE)
+    assert messages
+    for message in messages:
+        for part in message.split("…"):
+            words = part.strip(' "')
+            assert words in sources, words
+
+
+def test_every_page_linked_is_there() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"(?<!!)\[[^\]]+\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
