@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib.cli import main
 from runbook_lib.errors import InputRefused, NotFound, TimedOut
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
@@ -178,3 +179,36 @@ def test_an_error_on_one_side_ends_the_proof_with_its_reason_and_leaves_no_threa
     with pytest.raises(InputRefused, match="no way in"):
         prove(two_servers.side("expected"), Side(name="shut", connect=refused), schemas=(SCHEMA,))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("proof")]
+
+
+def test_the_command_proves_two_servers_and_one_against_a_record(
+    two_servers: TwoServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_servers.begin(TABLE, "INSERT INTO t VALUES (1, 'secret', NULL), (2, '', '')")
+    for name, value in {"USER": "admin", "PASSWORD": "two-servers-7"}.items():
+        monkeypatch.setenv(f"RUNBOOK_MYSQL_{name}", value)
+    for name in ("expected", "found"):
+        two_servers.plane.open(name)
+    here, there = (str(two_servers.plane.endpoint(name)) for name in ("expected", "found"))
+    (tmp_path / "proof.json").write_text(json.dumps(two_servers.prove().to_json(samples=False)))
+
+    def ends(*arguments: str) -> object:
+        with pytest.raises(SystemExit) as ended:
+            main(["proof", *arguments])
+        return ended.value.code or 0
+
+    try:
+        assert ends(there, "--against", here, "--schema", SCHEMA) == 0
+        assert ends(there, "--record", str(tmp_path)) == 0
+        two_servers.change("UPDATE t SET name = 'x' WHERE id = 1")
+        capsys.readouterr()
+        assert ends(there, "--against", here, "--schema", SCHEMA) == 3
+        said = capsys.readouterr().out
+        assert "trap.t" in said
+        assert "name: (personal) → (personal)" in said
+        assert ends(there, "--record", str(tmp_path)) == 3
+        assert ends(there) == 2
+        assert ends("nowhere", "--against", here) == 2
+    finally:
+        for name in ("expected", "found"):
+            two_servers.plane.shut(name)

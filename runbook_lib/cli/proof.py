@@ -1,0 +1,66 @@
+"""`runbook proof`: two servers held against each other, or one against the proof that an earlier record keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runbook_lib.errors import CheckFailed, InputRefused
+
+if TYPE_CHECKING:
+    from runbook_lib.proof import Proof, Side
+
+
+@click.command(short_help="Prove that one server holds what another one, or an earlier record, holds.")
+@click.argument("found")
+@click.option("--against", default="", metavar="HOST:PORT", help="The server that is right.")
+@click.option("--record", type=click.Path(path_type=Path), help="The folder of the record whose proof is right.")
+@click.option("--schema", "schemas", multiple=True, help="Only this schema; may be given again.")
+@click.option("--personal", default="*", show_default=True, help="Columns whose values are not shown, by commas.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep progress here; given again, it goes on.")
+@click.option("--workers", default=4, show_default=True, help="Connections to each server.")
+@click.option("--json", "as_json", is_flag=True, help="Write the proof as one JSON object.")
+def command(
+    found: str, against: str, record: Path | None, schemas: tuple[str, ...], personal: str, keep: Path | None,
+    workers: int, as_json: bool,
+) -> int:  # fmt: skip
+    """Read the server at FOUND (HOST:PORT) and say which of its tables lost rows. Exit code 3 when it is different.
+
+    The accounts come from the environment: RUNBOOK_MYSQL_USER and RUNBOOK_MYSQL_PASSWORD, and for the other server
+    RUNBOOK_AGAINST_USER and RUNBOOK_AGAINST_PASSWORD where it has another account.
+    """
+    from runbook_lib.display.proof import proof_sheet
+    from runbook_lib.proof import Guard, hold, prove, read_proof
+
+    if bool(against) == bool(record):
+        raise InputRefused("A proof needs one thing that is right.", hint="Give either --against or --record.")
+    side = _side(found, "RUNBOOK_MYSQL")
+    proof: Proof
+    if record:
+        proof = hold(side, read_proof(record), schemas=schemas, workers=workers, guard=Guard())
+    else:
+        other = _side(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
+        patterns = [name for part in personal.split(",") if (name := part.strip())]
+        proof = prove(other, side, schemas=schemas, personal=patterns, keep=keep, workers=workers, guard=Guard())
+    click.echo(json.dumps(proof.to_json(), ensure_ascii=False) if as_json else str(proof_sheet(proof)))
+    return 0 if proof.verdict == "same" else CheckFailed.exit_code
+
+
+def _side(place: str, prefix: str) -> Side:
+    from runbook_lib.mysql import Credentials, Endpoint, connect
+    from runbook_lib.proof import Side
+    from runbook_lib.redaction import remember
+
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputRefused(f'"{place}" is not the address of a server.', hint="Write it as HOST:PORT.")
+    user = os.environ.get(f"{prefix}_USER", "")
+    if not user:
+        raise InputRefused(f"There is no account for {place}.", hint=f"Set {prefix}_USER and {prefix}_PASSWORD.")
+    password = remember(os.environ.get(f"{prefix}_PASSWORD", ""), kind="database password")
+    account = Credentials(user=user, password=password)
+    return Side(name=place, connect=lambda: connect(Endpoint(host=host, port=int(port)), account))
