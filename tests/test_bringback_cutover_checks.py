@@ -41,7 +41,7 @@ def aws() -> Iterator[ControlPlane]:
 
 def checked(session: AwsSession, *, named: str = CLUSTER) -> dict[str, Check]:
     plan = propose_cut_over(session, source=CLUSTER, now=utc_now())
-    found = check_cut_over(session, plan, identity=session.identity(), named=named, glue_jobs="daily_etl")
+    found = check_cut_over(session, plan, identity=session.identity(), named=named)
     return {one.subject: one for one in found}
 
 

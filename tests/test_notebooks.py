@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from runbook_lib import restore
+from runbook_lib.clusters import find_cluster
+from runbook_lib.times import AskedTime, utc_now
 from tests.conftest import Told
 
 ROOT = Path(__file__).parents[1]
@@ -112,6 +115,11 @@ def test_every_link_between_notebooks_leads_to_one() -> None:
 @pytest.mark.one_engine
 def test_nbval_runs_them_as_they_stand(told: Told, tmp_path: Path) -> None:
     """It should run each notebook with its defaults: the only Aurora MySQL cluster there is, read-only or planned."""
+    source = find_cluster(told.session, told.stand_in.cluster)
+    asked = AskedTime(text="", moment=told.story.restore_point)
+    choices = restore.Choices(target="for-bring-back")  # what bring_back_data compares
+    plan = restore.propose(told.session, source, asked=asked, now=utc_now(), choices=choices)
+    restore.apply(told.session, plan, approve=plan.id)
     names = [str(path) for path in NOTEBOOKS]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *names],

@@ -30,13 +30,20 @@ _CHECK_FAILED = 3
 @click.option("--keep", is_flag=True, help="Leave the stand-in up until Ctrl-C, to try the notebooks against it.")
 @click.option("--records", "folder", default="", metavar="DIR", help="Where records are kept.")
 @click.option(
+    "--bring-back/--no-bring-back",
+    "to_the_end",
+    default=True,
+    show_default=True,
+    help="Go on after the restore: copy the data back into the damaged cluster, and prove that too.",
+)
+@click.option(
     "--notebooks",
     default="notebooks",
     show_default=True,
     type=click.Path(path_type=Path),
     help="The folder of the notebooks.",
 )
-def command(engine: str, seed: int, keep: bool, folder: str, notebooks: Path) -> int:
+def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, notebooks: Path) -> int:
     """Wipe a real database by a failing load, restore it to the second before, and prove the data is right.
 
     Everything happens on this machine: a local stand-in of AWS, and MySQL-compatible servers in a temporary folder.
@@ -54,7 +61,7 @@ def command(engine: str, seed: int, keep: bool, folder: str, notebooks: Path) ->
     store = Store(Path(folder)) if folder else default_store()
     say(f"a stand-in of AWS with {chosen.family} {chosen.version} …")
     with StandIn(chosen) as stand_in, stand_in.control.in_environment():
-        done = rehearse(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say)
+        done = rehearse(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say, to_the_end=to_the_end)
         _show(console, done, took=time.monotonic() - began)
         if keep:
             _keep(console, stand_in, done)
@@ -81,6 +88,10 @@ def _show(console: Console, done: Rehearsal, *, took: float) -> None:
     else:
         lines = "\n".join(done.left[:20])
         table.add_row("proof", f"[bold]NOT[/bold] the story's proof, {len(done.left)} differences:\n{lines}")
+    if done.kept is not None and not done.wrong:
+        table.add_row("back in service", f"the same, and all {done.kept} rows that were written after the wipe")
+    elif done.wrong:
+        table.add_row("back in service", f"[bold]NOT[/bold] as it should be:\n{chr(10).join(done.wrong[:20])}")
     for phase, seconds in done.seconds.items():
         table.add_row(phase, f"{seconds:.1f} s")
     table.add_row("in all", duration_text(timedelta(seconds=took)))

@@ -95,13 +95,14 @@ def cost_text(plan: RestorePlan, region: str) -> str:
 
 def _calls_table(plan: RestorePlan) -> Table:
     rows = tuple(
-        (number, call.operation, call.why, _request_text(call.request)) for number, call in enumerate(plan.calls, 1)
+        (number, call.operation, call.why, request_text(call.request)) for number, call in enumerate(plan.calls, 1)
     )
     note = "Tags of the run, the incident and the plan are added to everything that is made."
     return Table(title="The AWS calls, in order", columns=("", "call", "why", "with"), rows=rows, note=note)
 
 
-def _request_text(request: Mapping[str, Any]) -> str:
+def request_text(request: Mapping[str, Any]) -> str:
+    """Write a request line by line, in AWS's own names, without its tags."""
     return "\n".join(f"{name}: {_value_text(value)}" for name, value in request.items() if name != "Tags")
 
 

@@ -25,6 +25,10 @@ Statement = dict[str, Any]
 OUR_TAG = f"{TAG_PREFIX}plan"
 _REQUEST_TAG = {"Null": {f"aws:RequestTag/{OUR_TAG}": "false"}}
 _RESOURCE_TAG = {"Null": {f"aws:ResourceTag/{OUR_TAG}": "false"}}
+# A cut-over marks what it renames before it renames anything: whoever may rename may do it only to what is marked.
+_MARK = f"{TAG_PREFIX}cutover"
+_MARKING = {"Null": {f"aws:RequestTag/{_MARK}": "false"}}
+_MARKED = {"Null": {f"aws:ResourceTag/{_MARK}": "false"}}
 
 _RESTORE = ("rds:RestoreDBClusterToPointInTime", "rds:RestoreDBClusterFromSnapshot")
 _CREATE = ("rds:CreateDBInstance", "rds:CreateDBClusterEndpoint")
@@ -33,6 +37,7 @@ _OURS = (
     "rds:AddRoleToDBCluster", "rds:EnableHttpEndpoint", "rds:RemoveTagsFromResource", "rds:StopDBCluster",
 )  # fmt: skip
 _TAG = ("rds:AddTagsToResource",)
+_RENAME = ("rds:ModifyDBCluster", "rds:ModifyDBInstance", "rds:RemoveTagsFromResource")
 _SNAPSHOT = ("rds:DeleteDBClusterSnapshot",)
 _BACKUP = ("rds:DeleteDBClusterAutomatedBackup",)
 _SECRET, _DECRYPT, _GRANT, _PASS = "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:CreateGrant", "iam:PassRole"
@@ -70,6 +75,12 @@ class Scope:
             return (f"{self.prefix}*",)
         names = [source.rpartition(":")[2][:40].rstrip("-") for source in self.sources]  # as the plan shortens them
         return tuple(f"{name}-at-*" for name in names) or ("*-at-*",)
+
+    def renamed(self) -> list[str]:
+        """Write the ARNs of what a cut-over renames: the sources, what they become, and any instance."""
+        names = [source.rpartition(":")[2][:40].rstrip("-") for source in self.sources]
+        clusters = [*self.sources, *self.arns("rds", *(f"cluster:{name}*-damaged-*" for name in names))]
+        return [*(clusters or self.arns("rds", "cluster:*")), *self.arns("rds", "db:*")]
 
     def arns(self, service: str, *rests: str) -> list[str]:
         """Write ARNs in the sources' regions and accounts."""
@@ -125,6 +136,9 @@ def _statements(actions: set[str], scope: Scope) -> Iterable[Statement]:
     allow("CreateInstancesInThem", _CREATE, on_making, _REQUEST_TAG)
     allow("TagWhatIsMade", _TAG, scope.made("cluster", "db"), _REQUEST_TAG)
     allow("ChangeOnlyWhatIsOurs", (*_OURS, *_TAG), scope.made("cluster", "db"), _RESOURCE_TAG)
+    if "rds:ModifyDBInstance" in actions:  # only a cut-over renames instances
+        allow("MarkWhatIsCutOver", _TAG, scope.renamed(), _MARKING)
+        allow("RenameWhatIsMarked", _RENAME, [*scope.renamed(), *scope.made("cluster")], _MARKED)
     allow("DeleteBackupsOfDeletedCopies", _BACKUP, backups)
     allow("DeleteSnapshotsOfAnApprovedPlan", _SNAPSHOT, snapshots)
     allow("ReadDatabaseAccounts", [_SECRET], secrets)

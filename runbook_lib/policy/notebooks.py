@@ -51,6 +51,16 @@ NOTEBOOKS = {
             "rds:DescribeDBClusterAutomatedBackups",
         ),
     ),
+    "bring_back_data": Uses(
+        always=(*_FIND, "rds:DescribeDBInstances", *_SECRET),
+        # the cut-over: its checks, its calls, its undo
+        sometimes=(
+            "iam:SimulatePrincipalPolicy", "rds:DescribeGlobalClusters", "rds:DescribeDBProxies",
+            "rds:DescribeDBProxyTargets", "rds:DescribeEventSubscriptions", "rds:DescribeDBClusterEndpoints",
+            "cloudwatch:DescribeAlarms", "glue:GetTriggers", "iam:GetRole", "rds:AddTagsToResource",
+            "rds:RemoveTagsFromResource", "rds:ModifyDBCluster", "rds:ModifyDBInstance", "rds:CreateDBInstance",
+        ),
+    ),
     "clean_up_restores": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", "rds:DescribeDBClusterSnapshots",

@@ -176,15 +176,16 @@ def part_of(manifest: Manifest) -> Part:
     return Part(
         notebook=manifest.notebook,
         started=manifest.started,
-        began=_moment(said.get("began")),
-        finished=_moment(said.get("finished")),
+        began=moment_in(said.get("began")),
+        finished=moment_in(said.get("finished")),
         phases={str(name): float(took) for name, took in (said.get("phases") or {}).items()},
-        restored=_moment(said.get("recovery_point")),
-        damage_began=_moment(manifest.facts.get("damage began")),
+        restored=moment_in(said.get("recovery_point")),
+        damage_began=moment_in(manifest.facts.get("damage began")),
     )
 
 
-def _moment(text: object) -> datetime | None:
+def moment_in(text: object) -> datetime | None:
+    """Read a moment that a record or a tag holds; None where there is none."""
     try:
         return parse_timestamp(str(text), now=_FAR).moment if text else None
     except InputRefused:

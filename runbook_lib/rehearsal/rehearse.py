@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from runbook_lib.records.run import RunRecord, run_notebook
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.rehearsal.story import EstateProof, Story, differences, take_proof
+from runbook_lib.rehearsal.story.kept import wrong_after_keeping
 from runbook_lib.times import iso
 
 Say = Callable[[str], None]
@@ -31,7 +32,11 @@ class Damage:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """What a rehearsal came to. `left` is every difference between the restored data and the story's own proof."""
+    """What a rehearsal came to. `left` is every difference between the restored data and the story's own proof.
+
+    Where it was put back into the damaged cluster, `kept` is how many rows written after the wipe had to stay, and
+    `wrong` is what the story's own proof finds wrong there.
+    """
 
     engine: str
     story: Story
@@ -41,11 +46,13 @@ class Rehearsal:
     left: tuple[str, ...]
     records: tuple[RunRecord, ...]
     seconds: Mapping[str, float]
+    kept: int | None = None
+    wrong: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
-        """Tell whether exactly the story's data came back."""
-        return not self.left
+        """Tell whether exactly the story's data came back, and to the damaged cluster too where it was put back."""
+        return not self.left and not self.wrong
 
 
 def damage_between(before: EstateProof, after: EstateProof) -> Damage:
@@ -82,12 +89,19 @@ class Clock:
         self.seconds[name] = time.monotonic() - began
 
 
-def rehearse(stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say: Say) -> Rehearsal:
-    """Tell the story to a running stand-in, then bring the data back. Raises as `bring_back`."""
+def rehearse(
+    stand_in: StandIn, *, notebooks: Path, store: Store, seed: int, say: Say, to_the_end: bool = True
+) -> Rehearsal:
+    """Tell the story to a running stand-in, then bring the data back. Raises as `bring_back`.
+
+    `to_the_end` puts it into service too: copied back into the damaged cluster, with the rows kept that the
+    application wrote since. Without it the rehearsal ends when the copy is proved.
+    """
     clock = Clock(say)
     with clock.phase("a week of history and the failing load"):
         story = stand_in.tell_story(seed=seed, progress=lambda text, done, total: say(f"  {done:>2}/{total} {text}"))
-    return bring_back(stand_in, story, notebooks=notebooks, store=store, clock=clock)
+    done = bring_back(stand_in, story, notebooks=notebooks, store=store, clock=clock)
+    return put_back(stand_in, done, notebooks=notebooks, store=store, clock=clock) if to_the_end else done
 
 
 def bring_back(
@@ -104,20 +118,7 @@ def bring_back(
     common = {"timestamp": moment, "region": stand_in.control.region, "timezone": "Asia/Tokyo"}
 
     def run(name: str, expected: str, **parameters: Any) -> RunRecord:
-        record = run_notebook(
-            notebooks / f"{name}.ipynb",
-            parameters=common | parameters,
-            incident="rehearsal",
-            store=store,
-            environment=stand_in.environment(),
-            cwd=notebooks.parent,
-        )
-        if record.outcome != expected:
-            raise CheckFailed(
-                f"{name} ended as {record.outcome}, not {expected}: {record.headline}",
-                hint=f"Its record is in {record.folder}.",
-            )
-        return record
+        return _run(notebooks / f"{name}.ipynb", expected, common | parameters, stand_in=stand_in, store=store)
 
     with clock.phase("inspect_backups"):
         inspected = run("inspect_backups", "succeeded")
@@ -139,6 +140,51 @@ def bring_back(
         records=(inspected, planned, restored),
         seconds=clock.seconds,
     )
+
+
+def put_back(stand_in: StandIn, done: Rehearsal, *, notebooks: Path, store: Store, clock: Clock) -> Rehearsal:
+    """Copy the data back into the damaged cluster with the notebook, headless, and hold it to the story's proof.
+
+    Raises:
+        CheckFailed: the notebook did not end as it should; its record says why.
+    """
+    asked = {
+        "timestamp": iso(done.story.restore_point),
+        "region": stand_in.control.region,
+        "timezone": "Asia/Tokyo",
+        "cluster": stand_in.cluster,
+        "way": "copy",
+        "rows": "keep new; conflicts: source",
+    }
+
+    def run(expected: str, **more: Any) -> RunRecord:
+        return _run(notebooks / "bring_back_data.ipynb", expected, asked | more, stand_in=stand_in, store=store)
+
+    with clock.phase("bring_back_data: plan"):
+        planned = run("planned")
+    with clock.phase("bring_back_data: copy back"):
+        copied = run("succeeded", approve=_result(planned)["plan_id"])
+    with clock.phase("proof against the story, once more"), stand_in.admin() as database:
+        wrong = wrong_after_keeping(done.story, database)
+    records = (*done.records, planned, copied)
+    return replace(done, wrong=wrong, kept=len(done.story.written_after), records=records, seconds=clock.seconds)
+
+
+def _run(notebook: Path, expected: str, parameters: Mapping[str, Any], *, stand_in: StandIn, store: Store) -> RunRecord:
+    record = run_notebook(
+        notebook,
+        parameters=dict(parameters),
+        incident="rehearsal",
+        store=store,
+        environment=stand_in.environment(),
+        cwd=notebook.parent.parent,
+    )
+    if record.outcome != expected:
+        raise CheckFailed(
+            f"{notebook.stem} ended as {record.outcome}, not {expected}: {record.headline}",
+            hint=f"Its record is in {record.folder}.",
+        )
+    return record
 
 
 def _result(record: RunRecord) -> Mapping[str, Any]:

@@ -8,14 +8,14 @@ from runbook_lib.aws import AwsSession, Identity
 from runbook_lib.bringback.cutover import judged_around
 from runbook_lib.bringback.cutover.duty import differences, other_classes
 from runbook_lib.bringback.cutover.names import LONGEST
+from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan
 from runbook_lib.bringback.cutover.surroundings import look_around
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance, tags_of
 from runbook_lib.looking import Seen, look
 from runbook_lib.policy.needs import Need, needs_of_call, place_of
 from runbook_lib.proof import Proof
 from runbook_lib.restore.checks import Check
-from runbook_lib.restore.checks.aftermath import check_jobs
 from runbook_lib.restore.checks.caller import check_account, check_permissions
 from runbook_lib.restore.checks.check import bad, ok, unknown, warn
 from runbook_lib.restore.leftovers import not_ours
@@ -29,13 +29,12 @@ def check_cut_over(
     *,
     identity: Identity,
     named: str,
-    glue_jobs: str = "",
     proof: Proof | None = None,
 ) -> tuple[Check, ...]:
     """Make every check of a cut-over; none changes anything. Those of an undo are fewer.
 
-    `named` is what the person wrote as the cluster: a source is changed only by whoever names it. `glue_jobs` names
-    jobs, separated by commas. `proof` compares the copy (what is right) with the source.
+    `named` is what the person wrote as the cluster: a source is changed only by whoever names it. `proof` compares the
+    copy (what is right) with the source.
 
     Raises:
         CredentialsRefused: the caller is not known any more; nothing else can be looked at then.
@@ -49,7 +48,6 @@ def check_cut_over(
     )
     if plan.direction == "undo":
         return always
-    jobs = [name for part in glue_jobs.split(",") if (name := part.strip())]
     around = look_around(session, pairing)
     return (
         *always,
@@ -59,24 +57,32 @@ def check_cut_over(
         check_secret(plan),
         check_proof(proof),
         *judged_around.judge(around, pairing, region=session.region),
-        check_jobs(session, jobs),
     )
 
 
 def needs_of_cut_over(plan: CutOverPlan) -> tuple[Need, ...]:
     """Give every permission that the calls ahead need, each on what it is asked for under its name at that time."""
-    pairing = plan.pairing
-    held = {one.arn: one.tags for one in (pairing.source, pairing.copy)}
+    pairing, mark = plan.pairing, {CUTOVER: plan.pairing.approved or plan.id}
+    held = {one.arn: {**one.tags, **mark} for one in (pairing.source, pairing.copy)}
+    members = (*pairing.source_instances, *pairing.copy_instances)
+    held |= {str(one.raw["DBInstanceArn"]): {**tags_of(one.raw), **mark} for one in members}
+    for call in plan.made:
+        arn = place_of(pairing.source.arn, tags={}).arn("rds", f"db:{call.request['DBInstanceIdentifier']}")
+        held[arn] = {tag["Key"]: tag["Value"] for tag in call.request["Tags"]}
     place = place_of(pairing.source.arn, tags={}, held=held)
     found: list[Need] = []
     for call in plan.calls:
-        if "ResourceName" in call.request:
-            context = {"aws:TagKeys": tuple(tag["Key"] for tag in call.request.get("Tags") or ())}
-            found.append(
-                Need(action=f"rds:{call.operation}", resource=str(call.request["ResourceName"]), context=context)
-            )
-        else:
+        if "ResourceName" not in call.request:
             found += needs_of_call(call.operation, call.request, place=place)
+            continue
+        arn, tags = (
+            str(call.request["ResourceName"]),
+            {tag["Key"]: tag["Value"] for tag in call.request.get("Tags", ())},
+        )
+        keys = tuple(tags) or tuple(call.request.get("TagKeys", ()))
+        context = {f"aws:RequestTag/{key}": (value,) for key, value in tags.items()} | {"aws:TagKeys": keys}
+        context |= {f"aws:ResourceTag/{key}": (value,) for key, value in {**held.get(arn, {}), **mark}.items()}
+        found.append(Need(action=f"rds:{call.operation}", resource=arn, context=context))
     return tuple(found)
 
 

@@ -23,6 +23,7 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.restore.plan import PlannedCall
 from runbook_lib.times import parse_timestamp
 
+_OF_THE_RESTORE = tuple(f"{TAG_PREFIX}{name}" for name in ("plan", "source", "target", "moment", "purpose", "run"))
 Direction = Literal["cut over", "undo"]
 
 
@@ -108,7 +109,7 @@ def plan_cut_over(pairing: Pairing, *, now: datetime) -> CutOverPlan:
     if pairing.state == "undoing":
         raise InputRefused(
             f"The cut-over of {pairing.name} is being undone.",
-            hint="Finish the undo first: run again with undo=True and the same approval.",
+            hint='Finish the undo first: run again with way="undo cutover" and the same approval.',
         )
     source, copy = pairing.source, pairing.copy
     damaged = pairing.destined(source.tags) or set_aside_name(pairing.name, _stamp(copy, now))
@@ -178,7 +179,7 @@ def _marked(plan: CutOverPlan) -> CutOverPlan:
     """Add the marks, which carry the plan's id. The source's is the last: with it the cut-over has begun."""
     by_origin = {(one.kind, one.origin): one for one in plan.renames}
     made = tuple(
-        replace(call, request=_with_mark(call, by_origin[("instance", call.request["DBInstanceIdentifier"])], plan.id))
+        replace(call, request={**call.request, "Tags": _tags_of_made(plan, by_origin[("instance", _name_of(call))])})
         for call in plan.made
     )
     if plan.begun:
@@ -199,8 +200,14 @@ def _marked(plan: CutOverPlan) -> CutOverPlan:
     return replace(plan, marks=marks, made=made)
 
 
-def _with_mark(call: PlannedCall, rename: Rename, plan_id: str) -> dict[str, Any]:
-    return {**call.request, "Tags": _mark(rename, plan_id)}
+def _name_of(call: PlannedCall) -> str:
+    return str(call.request["DBInstanceIdentifier"])
+
+
+def _tags_of_made(plan: CutOverPlan, rename: Rename) -> list[dict[str, str]]:
+    """Mark what is made, and let it belong to the restore that made the copy: a clean-up then takes both or none."""
+    own = {name: value for name, value in plan.pairing.copy.tags.items() if name in _OF_THE_RESTORE}
+    return [*({"Key": name, "Value": value} for name, value in own.items()), *_mark(rename, plan.id)]
 
 
 def _mark(rename: Rename, plan_id: str) -> list[dict[str, str]]:

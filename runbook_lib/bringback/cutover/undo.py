@@ -31,7 +31,7 @@ def plan_undo_cut_over(pairing: Pairing) -> CutOverPlan:
     if not pairing.approved:
         raise InputRefused(
             f"{pairing.name} has not been cut over, so there is nothing to undo.",
-            hint="Set undo=False; or name the cluster whose name was given to a copy.",
+            hint="Choose another `way`, or name the cluster whose name was given to a copy.",
         )
     aside = _back(pairing, pairing.copy, pairing.copy_instances)
     into = _back(pairing, pairing.source, pairing.source_instances)
@@ -48,7 +48,11 @@ def plan_undo_cut_over(pairing: Pairing) -> CutOverPlan:
     )
     mark = PlannedCall(
         operation="AddTagsToResource",
-        request={"ResourceName": pairing.source.arn, "Tags": [{"Key": UNDO, "Value": plan.id}]},
+        # the cut-over's own mark once more: a policy may ask for it in whatever a cut-over tags
+        request={
+            "ResourceName": pairing.source.arn,
+            "Tags": [{"Key": CUTOVER, "Value": pairing.approved}, {"Key": UNDO, "Value": plan.id}],
+        },
         why="an undo that is stopped can then be finished",
     )
     return replace(plan, marks=() if plan.begun else (mark,), unmarks=_unmarks(pairing))

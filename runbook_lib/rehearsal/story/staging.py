@@ -184,20 +184,22 @@ TABLES: tuple[Table, ...] = (
 # What the application never sends to the vendor: the vendor's `basis` does not know it, and no load brings it back.
 OWN_TABLE = "moving_audits"
 
-OCCUPANCY_VIEW = """CREATE OR REPLACE VIEW `staging`.`room_occupancy` AS
+# Views, triggers and routines belong to the master user, as those of a real estate: no application is rdsadmin.
+OCCUPANCY_VIEW = """CREATE OR REPLACE DEFINER = `admin`@`%` VIEW `staging`.`room_occupancy` AS
 SELECT r.`id` AS room_id, r.`number`, a.`code` AS apartment_code, r.`rent_total`, COUNT(m.`id`) AS movings
 FROM `staging`.`rooms` r JOIN `staging`.`apartments` a ON a.`id` = r.`apartment_id`
 LEFT JOIN `staging`.`movings` m ON m.`room_id` = r.`id`
 GROUP BY r.`id`, r.`number`, a.`code`, r.`rent_total`"""
 
-MOVING_TRIGGER = """CREATE TRIGGER `staging`.`movings_after_update` AFTER UPDATE ON `staging`.`movings` FOR EACH ROW
+MOVING_TRIGGER = """CREATE DEFINER = `admin`@`%` TRIGGER `staging`.`movings_after_update`
+AFTER UPDATE ON `staging`.`movings` FOR EACH ROW
 INSERT INTO `staging`.`moving_audits` (`moving_id`, `was`, `became`, `at`)
 VALUES (NEW.`id`, OLD.`state`, NEW.`state`, NOW())"""
 
 ROUTINES = (
-    """CREATE FUNCTION `staging`.`rent_with_tax`(rent INT) RETURNS DECIMAL(12,2) DETERMINISTIC
+    """CREATE DEFINER = `admin`@`%` FUNCTION `staging`.`rent_with_tax`(rent INT) RETURNS DECIMAL(12,2) DETERMINISTIC
 RETURN ROUND(rent * 1.10, 2)""",
-    """CREATE PROCEDURE `staging`.`close_room`(IN closed_room INT UNSIGNED) MODIFIES SQL DATA
+    """CREATE DEFINER = `admin`@`%` PROCEDURE `staging`.`close_room`(IN closed_room INT UNSIGNED) MODIFIES SQL DATA
 BEGIN
   UPDATE `staging`.`rooms` SET `vacant` = 0, `free_from` = NULL WHERE `id` = closed_room;
 END""",

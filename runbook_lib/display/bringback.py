@@ -1,0 +1,195 @@
+"""Show a bring-back: the two clusters, the two ways side by side, and what came of the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runbook_lib.bringback.copy import CopiedBack, CopyUndoPlan
+from runbook_lib.bringback.cutover import CutOver, Pairing
+from runbook_lib.bringback.cutover.plan import CutOverPlan
+from runbook_lib.bringback.way import Done, Proposed, Verified
+from runbook_lib.display.bringback_copy import copied_sheet, copy_plan_sheet, copy_undo_sheet
+from runbook_lib.display.bringback_cutover import HOW_LONG, cut_over_sheet, cutover_plan_sheet, cutover_verified_sheet
+from runbook_lib.display.checks import checks_table
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.proof import VERDICTS, Proof
+from runbook_lib.times import duration_text, full_text, parse_timestamp
+
+SHOWN = 60
+_STATES = {
+    "apart": "nothing of it has been cut over",
+    "cutting over": "a cut-over has BEGUN and is not finished: run it again with its approval, or undo it",
+    "cut over": "the copy has the name, the damaged cluster is set aside",
+    "undoing": "an undo has BEGUN and is not finished: run it again with its approval",
+}
+
+
+def pairing_table(pairing: Pairing, *, zone: ZoneInfo, now: datetime) -> Table:
+    """Show the damaged cluster and the copy: which is which, what it holds, where it answers."""
+    copy = pairing.copy
+    text = copy.tags.get("recovery:moment", "")
+    moment = parse_timestamp(text, now=now).moment if text else None
+    held = full_text(moment, zone=zone, now=now) if moment else "no run of ours restored it"
+    rows = (
+        ("the name that applications connect to", pairing.name, pairing.name),
+        ("is called now", pairing.source.identifier, copy.identifier),
+        ("holds", "the damage, and what was written since", held),
+        ("status", pairing.source.status, copy.status),
+        ("instances", *(_members(one) for one in (pairing.source_instances, pairing.copy_instances))),
+        ("answers at", str(pairing.source.endpoint), str(copy.endpoint)),
+        ("resource id", pairing.source.resource_id, copy.resource_id),
+    )
+    mark = {} if pairing.state in ("apart", "cut over") else {1: "bad"}
+    note = f"State: {_STATES[pairing.state]}."
+    return Table(title="The two clusters", columns=("", "damaged", "copy"), rows=rows[1:], marks=mark, note=note)
+
+
+def _members(members: Any) -> str:
+    return "\n".join(f"{one.identifier} ({one.instance_class})" for one in members)
+
+
+def compared_sheet(proof: Proof) -> Stack:
+    """Show what differs between the copy and the damaged cluster, table by table, with the largest loss first."""
+    counts = ", ".join(f"{len(proof.of(word))} {word}" for word in VERDICTS if proof.of(word))
+    differing = sorted(
+        (one for one in proof.tables if one.verdict != "same"),
+        key=lambda one: (VERDICTS.index(one.verdict), -(one.missing or one.expected_rows or 0)),
+    )
+    rows = tuple(
+        (one.verdict, str(one.pair.expected), one.expected_rows, one.found_rows, one.missing, one.changed, one.extra)
+        for one in differing
+    )
+    tables = Table(
+        title=f"Tables that differ: {len(differing)} of {len(proof.tables)}",
+        columns=("", "table", "copy, rows", "damaged, rows", "missing", "changed", "only in the damaged"),
+        rows=rows[:SHOWN],
+        marks={index: "warn" if one.verdict == "new since" else "bad" for index, one in enumerate(differing[:SHOWN])},
+        left_out=max(0, len(rows) - SHOWN),
+        note="Exact counts of rows, compared by hash. Tables that are the same are left out.",
+    )
+    took = duration_text(timedelta(seconds=round(proof.seconds)))
+    return Stack(headline=f"{counts}; compared in {took}", tables=(tables,))
+
+
+def ways_table(pairing: Pairing, proof: Proof, *, chosen: str) -> Table:
+    """Show both ways side by side: what they take, what is lost, how they are undone."""
+    damaged = {one.pair.expected: one for one in proof.tables if one.pair.expected in proof.damaged}
+    rows = sum(one.expected_rows or 0 for one in damaged.values())
+    newer = sum(one.extra for one in proof.tables)
+    new_tables = sum(1 for one in proof.tables if one.extra)
+    since = f"{newer:,} rows in {new_tables} tables are only in the damaged cluster"
+    restarts = len(pairing.source_instances) + len(pairing.copy_instances)
+    found = (
+        ("moves", f"{len(damaged)} damaged tables, {rows:,} rows, and what foreign keys tie to them", "every name"),
+        (
+            "time",
+            "copying and proving beside the damaged tables; the plan estimates it",
+            f"{restarts} instances restart under new names, then two renames. {HOW_LONG}",
+        ),
+        (
+            "downtime",
+            "one RENAME TABLE: statements on those tables wait for a moment",
+            "nobody can connect between the two renames; connections must be made anew",
+        ),
+        (
+            "rows written since",
+            f"{since}: per table replaced, kept, or the newer wins, as you choose",
+            f"{since}: out of service, kept in the damaged cluster",
+        ),
+        (
+            "stays as it is",
+            "endpoint, passwords, instances, backups, everything outside these tables",
+            "nothing: all schemas go back to that second, passwords too; proxies, roles and Terraform must be told",
+        ),
+        (
+            "undo",
+            "one RENAME TABLE back: the damaged tables are kept in a dated schema",
+            "every name back, as one approved plan: the damaged cluster is kept",
+        ),
+        ("choose it when", "few tables are damaged, or much was written since", "most is damaged, or the server is"),
+    )
+    note = f'Chosen: way="{chosen}".' if chosen != "compare" else 'Nothing is chosen: set way to "copy" or "cutover".'
+    columns = ("", 'way="copy": copy tables back', 'way="cutover": the copy takes the name')
+    return Table(title="Which way?", columns=columns, rows=found, note=note)
+
+
+def plan_sheet(proposed: Proposed, *, approve: str) -> Stack:
+    """Show the plan of the chosen way, whichever it is."""
+    plan = proposed.plan
+    if plan is None:
+        return Stack(headline='Nothing is planned: way="compare" only looks.')
+    if isinstance(plan, CutOverPlan):
+        return cutover_plan_sheet(plan, approve=approve)
+    if isinstance(plan, CopyUndoPlan):
+        return copy_undo_sheet(plan, approve=approve)
+    return copy_plan_sheet(plan, approve=approve)
+
+
+def bring_back_checks(proposed: Proposed) -> Table | Stack:
+    """Show every check of the plan."""
+    if not proposed.checks:
+        return Stack(headline="No checks: nothing is planned that needs one.")
+    return checks_table(proposed.checks, before="the change")
+
+
+def applied_sheet(done: Done | None) -> Stack | Table:
+    """Show what was done; or that nothing was."""
+    if done is None or not done.done:
+        return Stack(headline="Nothing was changed: no plan is approved.")
+    if isinstance(done, CutOver):
+        return cut_over_sheet(done)
+    if isinstance(done, CopiedBack):
+        return copied_sheet(done)
+    return Table(
+        title=f"Undid {done.plan.of} as plan {done.approved_id}",
+        columns=("statement",),
+        rows=tuple((text,) for text in done.plan.statements),
+    )
+
+
+def verified_sheet(found: Verified | None) -> Stack:
+    """Show what holds afterwards, who has which name, and the second proof."""
+    if found is None:
+        return Stack(headline="Nothing to verify: nothing was applied.")
+    parts = list(cutover_verified_sheet(found.names).tables) if found.names else []
+    if found.moved:
+        rows = tuple((str(name),) for name in found.moved[:40])
+        title = f"Tables of the copy that are not as they were proved before: {len(found.moved)}"
+        note = "Written since it has the name, as a rule: compare with what applications do now."
+        parts.append(
+            Table(title=title, columns=("table",), rows=rows, left_out=max(0, len(found.moved) - 40), note=note)
+        )
+    if found.lost:
+        rows = tuple((line,) for line in found.lost)
+        parts.append(
+            Table(title="NOT as planned", columns=("",), rows=rows, marks=dict.fromkeys(range(len(rows)), "bad"))
+        )
+    said = "Everything is as planned" if found.holds else f"{len(found.lost)} things are NOT as planned"
+    return Stack(headline=said, tables=(*parts, *compared_sheet(found.proof).tables))
+
+
+def recovery_table(said: Mapping[str, Any] | None) -> Table | Stack:
+    """Show the recovery point and time achieved, with what is not known and why."""
+    if said is None:
+        return Stack(headline="Nothing to measure: nothing was brought back by this run.")
+    unknown = said.get("unknown") or {}
+    point = said.get("lost_seconds")
+    total = said.get("total_seconds")
+    rows: list[tuple[str, str, str]] = [
+        (
+            "recovery point achieved",
+            _took(point),
+            f"before the damage ({said.get('damage_source') or 'not on record'})",
+        ),
+        ("recovery time achieved", _took(total), f"from the damage until {said.get('until') or '—'}"),
+    ]
+    rows += [(f"  {name}", _took(took), unknown.get(name, "")) for name, took in (said.get("steps") or {}).items()]
+    return Table(title="What the recovery achieved", columns=("", "", "note"), rows=tuple(rows))
+
+
+def _took(seconds: float | None) -> str:
+    return "not known" if seconds is None else duration_text(timedelta(seconds=seconds))

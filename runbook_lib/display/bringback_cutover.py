@@ -1,0 +1,134 @@
+"""Show a cut-over: its plan call by call, what was done, and who has which name afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from runbook_lib.bringback.cutover import CutOver, CutOverPlan, CutOverVerification, to_tell
+from runbook_lib.display.restore import request_text
+from runbook_lib.display.stack import Stack
+from runbook_lib.display.table import Table
+from runbook_lib.times import duration_text
+
+HOW_LONG = "AWS's guides speak of about two minutes (DB cluster) to ten (DB instance) for a new name to take effect"
+
+
+def cutover_plan_sheet(plan: CutOverPlan, *, approve: str) -> Stack:
+    """Show everything a cut-over or its undo would do, in order, and how to approve exactly that."""
+    calls = plan.calls
+    if not calls:
+        return Stack(headline=f"Nothing is left to do: {_state(plan)}.")
+    begun = " and has begun: what is done is not done again" if plan.begun else ""
+    return Stack(
+        headline=f"Plan {plan.id}: {_aim(plan)}{begun}. {len(calls)} AWS calls, none of them made by this run yet",
+        tables=(_facts(plan), _names_table(plan), _calls_table(plan), tell_table(plan)),
+        closing=_how_to_go_on(plan, approve),
+    )
+
+
+def _aim(plan: CutOverPlan) -> str:
+    if plan.direction == "undo":
+        return f"{plan.name} goes back to the damaged cluster"
+    return f"{plan.pairing.copy.identifier} takes the name {plan.name}"
+
+
+def _state(plan: CutOverPlan) -> str:
+    serving = plan.pairing.serving
+    return f"{plan.name} is the cluster {serving.resource_id}" if serving else f"nothing has the name {plan.name}"
+
+
+def _facts(plan: CutOverPlan) -> Table:
+    source, copy = plan.pairing.source, plan.pairing.copy
+    undone = plan.direction == "undo"
+    rows = [
+        ("changes the cluster", f"{plan.name} ({source.resource_id})"),
+        ("the copy", f"{copy.identifier} ({copy.resource_id}), restored to {copy.tags.get('recovery:moment', '?')}"),
+        ("the damaged one is kept as", plan.damaged if not undone else f"{plan.damaged} until then"),
+        ("nobody can connect", f"between the last two renames. {HOW_LONG}; we poll, and ask at once"),
+        (
+            "lost from service",
+            "what was written to the copy while it had the name: it stays in the copy"
+            if undone
+            else "what was written to the damaged cluster since that second: it stays there, see the checks",
+        ),
+        (
+            "undo",
+            "cut over again" if undone else 'the same notebook with way="undo cutover": a plan with an id of its own',
+        ),
+        ("if it is stopped", "run it again with the same parameters and approval: it goes on"),
+        ("plan id", plan.id),
+    ]
+    return Table(title="What the plan is", columns=("", ""), rows=tuple(rows))
+
+
+def _names_table(plan: CutOverPlan) -> Table:
+    rows = tuple((one.kind, one.resource_id or "to be made", one.was, one.becomes) for one in plan.renames)
+    note = "Renaming an instance restarts it. The names of instances come first, those of the clusters last."
+    return Table(title="Every name, in order", columns=("", "is", "now", "becomes"), rows=rows, note=note)
+
+
+def _calls_table(plan: CutOverPlan) -> Table:
+    rows = tuple(
+        (number, call.operation, call.why, request_text(call.request)) for number, call in enumerate(plan.calls, 1)
+    )
+    return Table(title="The AWS calls that are left, in order", columns=("", "call", "why", "with"), rows=rows)
+
+
+def tell_table(plan: CutOverPlan) -> Table:
+    """Show what does not follow the names by itself, with the commands."""
+    rows = tuple((one.whom, one.why, "\n".join(one.commands)) for one in to_tell(plan))
+    return Table(title="What must be told afterwards", columns=("whom", "why", "commands"), rows=rows)
+
+
+def _how_to_go_on(plan: CutOverPlan, approve: str) -> str:
+    given = f'cluster="{plan.name}" and approve="{plan.id}"'
+    if approve.strip() == plan.id:
+        return f"This plan is approved ({plan.id}): the apply cell does it."
+    if approve:
+        return (
+            f'The approval "{approve}" is not of this plan: the apply cell will refuse. To approve this one: {given}.'
+        )
+    return f"Nothing is approved, so nothing will be changed. To go on: read the plan, then run again with {given}."
+
+
+def cut_over_sheet(done: CutOver) -> Stack | Table:
+    """Show what was done, phase by phase; or that nothing was."""
+    if not done.done:
+        return Stack(headline="Nothing was changed: the plan above is not approved.")
+    rows = tuple(
+        (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
+        for phase in done.phases
+    )
+    gap = done.without_name
+    note = (
+        f"No cluster had the name for {duration_text(gap)}, from the first of the last two renames to its answer."
+        if gap is not None
+        else "This run finished one that had begun: how long nothing had the name, it does not know."
+    )
+    return Table(
+        title=f"Applied plan {done.approved_id}", columns=("phase", "began, UTC", "took"), rows=rows, note=note
+    )
+
+
+def cutover_verified_sheet(found: CutOverVerification) -> Stack:
+    """Show who has which name now, and that the endpoint answers."""
+    rows = tuple((_word(one.holds), one.kind, one.name, one.found or "—", one.status) for one in found.names)
+    right = "every name is where it should be" if found.holds else "a name is NOT where it should be"
+    held = found.inventory
+    return Stack(
+        headline=f"{found.serving.identifier} answers ({found.server_version}) with {len(held.rows)} tables and "
+        f"{sum(held.rows.values()):,} rows; {right}",
+        tables=(
+            Table(
+                title="Who has which name, re-read from AWS",
+                columns=("", "", "name", "is now", "status"),
+                rows=rows,
+                marks={index: "good" if one.holds else "bad" for index, one in enumerate(found.names)},
+                note=f"Endpoint: {found.serving.endpoint}",
+            ),
+        ),
+    )
+
+
+def _word(holds: bool) -> str:
+    return "right" if holds else "✘ WRONG"

@@ -1,0 +1,50 @@
+"""The rules for rows written since are read as they are written, and two that exclude each other are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.bringback.rules import read_rules
+from runbook_lib.bringback.schedule import judge_schedule
+from runbook_lib.bringback.way import Wanted
+from runbook_lib.errors import InputRefused
+from runbook_lib.inventory import TableName
+from runbook_lib.looking import Seen
+
+APARTMENTS, ROOMS = TableName(schema="staging", name="apartments"), TableName(schema="staging", name="rooms")
+
+
+def test_one_line_says_the_rule_for_all_and_the_exceptions() -> None:
+    found = read_rules("keep new; staging.apartments: newer wins by updated_at; conflicts: source")
+    assert (found.rule_of(ROOMS), found.rule_of(APARTMENTS)) == ("keep new", "newer wins")
+    assert found.newer_column(APARTMENTS) == "updated_at"
+    assert found.newer_column(ROOMS) == ""
+    assert found.conflicts == "source"
+
+
+def test_a_column_for_all_tables_and_the_plain_default() -> None:
+    assert read_rules("newer wins by updated_at").newer_column(ROOMS) == "updated_at"
+    assert read_rules("").rule_of(ROOMS) == "replace"
+
+
+@pytest.mark.parametrize("text", ["keep new; replace", "keep it", "staging.rooms: merge", "conflicts: both"])
+def test_what_is_no_rule_is_refused(text: str) -> None:
+    with pytest.raises(InputRefused):
+        read_rules(text)
+
+
+def test_a_way_that_is_none_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InputRefused) as refused:
+        Wanted(way="rollback")
+    assert "undo cutover" in refused.value.hint
+    assert Wanted(way="undo copy").undo
+
+
+def test_an_active_trigger_is_named_with_the_command_that_stops_it() -> None:
+    trigger = {"Name": "nightly", "State": "ACTIVATED", "Type": "SCHEDULED", "Schedule": "cron(0 17 * * ? *)"}
+    found = judge_schedule(Seen([{**trigger, "Actions": [{"JobName": "daily_etl"}]}]), region="ap-northeast-1")
+    assert found.state == "warn"
+    assert "nightly (cron(0 17 * * ? *)) starts daily_etl" in found.sentence
+    assert "aws glue stop-trigger --region ap-northeast-1 --name nightly" in found.hint
+    assert judge_schedule(Seen(why_not="could not be looked at"), region="x").state == "unknown"
+    assert judge_schedule(Seen([{**trigger, "Type": "ON_DEMAND"}]), region="x").state == "ok"

@@ -1,0 +1,176 @@
+"""The story brought back on both engines, each time held to the story's own proof: cut over, undone, copied, undone.
+
+It happens to a clone of the told source, so that the other tests' source stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from runbook_lib import restore
+from runbook_lib.aws import AwsSession
+from runbook_lib.bringback.cutover import (
+    Pairing,
+    apply_cut_over,
+    check_cut_over,
+    find_pairing,
+    propose_cut_over,
+    propose_undo_cut_over,
+    verify_cut_over,
+)
+from runbook_lib.bringback.sides import changed_since, prove_pairing
+from runbook_lib.bringback.way import Wanted, apply_bring_back, propose_bring_back, verify_bring_back
+from runbook_lib.clusters import describe_cluster, find_cluster
+from runbook_lib.databases import credentials_for, open_database
+from runbook_lib.mysql import Database
+from runbook_lib.rehearsal.story import differences, take_proof
+from runbook_lib.rehearsal.story.kept import wrong_after_keeping
+from runbook_lib.times import AskedTime, utc_now
+from tests.conftest import Told
+from tests.control_support import settle, settle_instance
+
+NAME, COPY = "the-night", "the-night-restored"
+
+
+@dataclass(frozen=True)
+class Night:
+    """A cluster that the incident has happened to, and the copy of the second before."""
+
+    told: Told
+
+    @property
+    def session(self) -> AwsSession:
+        return self.told.session
+
+    @property
+    def pairing(self) -> Pairing:
+        return find_pairing(self.session, cluster=NAME)
+
+    def admin(self, cluster: str) -> Database:
+        return self.told.stand_in.data.admin(describe_cluster(self.session, cluster).resource_id)
+
+    def wrong(self, cluster: str, moment: str) -> tuple[str, ...]:
+        """Hold what a cluster's endpoint answers with to the story's own proof of one of its moments."""
+        found = describe_cluster(self.session, cluster)
+        assert found.endpoint == self.told.stand_in.data.endpoint(found.resource_id)
+        with self.admin(cluster) as database:
+            return differences(self.told.story.proofs[self.told.story.moments[moment]], take_proof(database))
+
+
+@pytest.fixture(scope="module")
+def night(told: Told) -> Iterator[Night]:
+    """Clone the damaged source as a cluster of its own, and restore the second before the wipe beside it."""
+    session, rds = told.session, told.session.client("rds")
+    source = find_cluster(session, told.stand_in.cluster)
+    rds.restore_db_cluster_to_point_in_time(
+        DBClusterIdentifier=NAME,
+        SourceDBClusterIdentifier=told.stand_in.cluster,
+        RestoreType="copy-on-write",
+        DBSubnetGroupName=source.raw["DBSubnetGroup"],
+        UseLatestRestorableTime=True,
+    )
+    settle(rds, NAME)
+    rds.modify_db_cluster(DBClusterIdentifier=NAME, ManageMasterUserPassword=True, ApplyImmediately=True)
+    settle(rds, NAME)
+    rds.create_db_instance(
+        DBInstanceIdentifier=f"{NAME}-1",
+        DBClusterIdentifier=NAME,
+        DBInstanceClass="db.r6g.large",
+        Engine="aurora-mysql",
+    )
+    settle_instance(rds, f"{NAME}-1")
+    asked = AskedTime(text="", moment=told.story.restore_point)
+    plan = restore.propose(session, source, asked=asked, now=utc_now(), choices=restore.Choices(target=COPY))
+    restore.apply(session, plan, approve=plan.id)
+    arn = describe_cluster(session, COPY).arn
+    rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "recovery:source", "Value": NAME}])
+    yield Night(told)
+    for name in (NAME, COPY):
+        rds.modify_db_cluster(DBClusterIdentifier=name, DeletionProtection=False)
+        settle(rds, name)
+        for instance in describe_cluster(session, name).writer_first:
+            rds.delete_db_instance(DBInstanceIdentifier=instance, SkipFinalSnapshot=True)
+        rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+
+
+def test_cut_over_the_name_answers_with_the_restored_data_and_undone_with_the_damaged(night: Night) -> None:
+    session = night.session
+    before = prove_pairing(session, night.pairing)
+    assert len(before.damaged) > 40
+    assert sum(one.extra for one in before.tables), "the application wrote after the wipe"
+    plan = propose_cut_over(session, source=NAME, now=utc_now())
+    checks = check_cut_over(session, plan, identity=session.identity(), named=NAME, proof=before)
+    restore.require(checks, plan, approve=plan.id)
+    done = apply_cut_over(session, plan, approve=plan.id)
+    found = verify_cut_over(session, done)
+    assert found is not None
+    assert found.holds
+    assert night.wrong(NAME, "before-the-wipe") == ()
+    assert night.wrong(plan.damaged, "now") == ()
+    after = prove_pairing(session, night.pairing)
+    assert changed_since(before, after) == (), "the name answers with the very rows that were proved before"
+    assert after.damaged == before.damaged
+    undo = propose_undo_cut_over(session, source=NAME)
+    undone = verify_cut_over(session, apply_cut_over(session, undo, approve=undo.id))
+    assert undone is not None
+    assert undone.holds
+    assert night.wrong(NAME, "now") == ()
+    assert night.wrong(COPY, "before-the-wipe") == ()
+
+
+def test_an_application_that_goes_by_the_name_reads_the_restored_rows_at_once(night: Night) -> None:
+    """It should need no other address: only the name, as AWS answers it now, and the account of the copy."""
+    session = night.session
+
+    def rooms() -> int:
+        cluster = describe_cluster(session, NAME)
+        with open_database(cluster, credentials_for(session, cluster)) as database:
+            tables = database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'staging'")
+            return int(str(tables))
+
+    damaged = rooms()
+    plan = propose_cut_over(session, source=NAME, now=utc_now())
+    apply_cut_over(session, plan, approve=plan.id)
+    assert rooms() > damaged
+    undo = propose_undo_cut_over(session, source=NAME)
+    apply_cut_over(session, undo, approve=undo.id)
+    assert rooms() == damaged
+
+
+def test_copied_back_with_new_rows_kept_the_applications_rows_are_still_there_and_undone_all_is_as_before(
+    night: Night,
+) -> None:
+    """It should hold every row the application wrote after the wipe, beside everything of the second before it."""
+    session, story = night.session, night.told.story
+    wanted = Wanted(way="copy", rows="keep new; conflicts: source")
+    proof = prove_pairing(session, night.pairing)
+    proposed = propose_bring_back(
+        session, night.pairing, proof, wanted=wanted, identity=session.identity(), named=NAME, now=utc_now()
+    )
+    assert proposed.plan is not None
+    done = apply_bring_back(session, proposed, approve=proposed.id, run_id="test")
+    verified = verify_bring_back(session, proposed, done)
+    assert verified is not None
+    assert verified.lost == ()
+    with night.admin(NAME) as database:
+        assert wrong_after_keeping(story, database) == ()
+    undo = propose_bring_back(
+        session,
+        night.pairing,
+        proof,
+        wanted=Wanted(way="undo copy"),
+        identity=session.identity(),
+        named=NAME,
+        now=utc_now(),
+    )
+    undone = verify_bring_back(session, undo, apply_bring_back(session, undo, approve=undo.id))
+    assert undone is not None
+    assert undone.lost == ()
+    with night.admin(NAME) as database:
+        found = take_proof(database)
+    left = differences(story.proofs[story.moments["now"]], found)
+    own = ("runbook_copyback_", "_undone_")  # how far it came, and the tables brought back, kept for a look
+    assert [line for line in left if not any(name in line for name in own)] == []
