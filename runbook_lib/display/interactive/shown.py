@@ -11,7 +11,7 @@ from typing import Any
 class Shown:
     """A static value and the widgets beside it. Only an interactive front-end shows this; `value` is what is recorded.
 
-    With a `handle` the value can be shown anew in its place. `above` are widgets that come before it.
+    With a `handle` the value can be shown anew in its place.
     """
 
     value: Any
