@@ -11,6 +11,7 @@ from runbook_lib.errors import CheckFailed, InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.proof import prove
 from tests.copying import NOW, ROOMS, Estate
+from tests.matrix import thorough
 
 TYPES = (
     "id INT PRIMARY KEY, b BIT(64), e ENUM('', '2', '1', 'ä') , s SET('a', 'b', 'c') , f FLOAT, d DOUBLE,"
@@ -169,7 +170,7 @@ def test_a_row_that_would_lose_its_parent_stops_the_swap(estate: Estate) -> None
     assert rooms(estate) == [(1, 95), (70, 200)]
 
 
-@pytest.mark.parametrize(("side", "left"), [("copy", [(2, 110)]), ("source", [(77, 5)])])
+@pytest.mark.parametrize(("side", "left"), [("copy", [(2, 110)]), thorough("source", [(77, 5)])])
 def test_two_rows_with_one_unique_value_are_a_conflict_too(estate: Estate, side: str, left: list[Any]) -> None:
     with estate.source.connect() as source:
         source.execute("SET foreign_key_checks = 0")
