@@ -37,8 +37,8 @@ MOMENTS = [
 def run_apart(estate: Estate, words: str = "", times: int = 0, *, undo: bool = False) -> int:
     """Run a copy back of everything in a process of its own; give its exit status (-9: killed)."""
     told = {
-        "copy": asdict(estate.copy.connect().endpoint),
-        "source": asdict(estate.source.connect().endpoint),
+        "copy": asdict(estate.plane.endpoint("expected")),
+        "source": asdict(estate.plane.endpoint("found")),
         "master": asdict(estate.master),
         "tables": TABLES,
         "now": NOW.isoformat(),
