@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -41,7 +42,23 @@ def sides(told_story: ToldStory) -> Iterator[tuple[Side, Side]]:
 
 
 def without_ours(proof: EstateProof) -> EstateProof:
-    return EstateProof(schemas={name: one for name, one in proof.schemas.items() if not is_ours(name)})
+    """Leave out what a copy back made for itself, and words of a definition that say what holds anyhow.
+
+    MySQL writes the character set of a column once its collation has been named, as a dump of its own does.
+    """
+    return EstateProof(
+        schemas={
+            name: replace(
+                one,
+                tables={
+                    key: replace(table, definition=table.definition.replace("CHARACTER SET utf8mb4 ", ""))
+                    for key, table in one.tables.items()
+                },
+            )
+            for name, one in proof.schemas.items()
+            if not is_ours(name)
+        }
+    )
 
 
 def is_there(database: Database, schema: str, table: str, values: Mapping[str, str]) -> bool:
@@ -78,7 +95,7 @@ def test_the_wiped_schema_comes_back_with_what_was_written_since_and_goes_again_
             assert is_there(database, row.schema, row.table, {**key, **row.values}), f"{row.table} {row.key}"
         found = without_ours(take_proof(database))
     # the story's own proof, which shares no code with ours: nothing differs but where the application wrote
-    lines = differences(told_story.story.proofs[told_story.story.restore_point], found)
+    lines = differences(without_ours(told_story.story.proofs[told_story.story.restore_point]), found)
     assert {line.split(":")[0] for line in lines} <= WRITTEN, lines
     undo = propose_undo(source)
     undone = apply_undo(source, undo, approve=undo.id)
@@ -86,6 +103,6 @@ def test_the_wiped_schema_comes_back_with_what_was_written_since_and_goes_again_
     assert again is not None
     assert again.holds, (again.wrong, again.lacking)
     with source.connect() as database:
-        assert differences(wiped, without_ours(take_proof(database))) == ()
+        assert differences(without_ours(wiped), without_ours(take_proof(database))) == ()
     shown = [copied_sheet(done), copy_verified_sheet(verified), copy_undo_sheet(undo, approve="", undone=undone)]
     assert all(len(sheet.html()) > 100 for sheet in shown)
