@@ -29,6 +29,7 @@ from runbook_lib.rehearsal.control.request_log import Request
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.control_support import until
+from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 COPY = "the-copy"
@@ -199,11 +200,15 @@ def stopped_after(aws: ControlPlane, calls: int) -> None:
     aws.faults.after = stop
 
 
-def test_stopped_after_any_change_a_second_run_finishes_it_and_the_undo_too(aws: ControlPlane) -> None:
+# of 13 changes: copy marked, all marked, set, made, renaming, one to go, none to go
+@pytest.mark.parametrize("moments", [(5, 9, 12), thorough((4, 6, 7, 11))])
+def test_stopped_after_any_change_a_second_run_finishes_it_and_the_undo_too(
+    aws: ControlPlane, moments: tuple[int, ...]
+) -> None:
     """It should need only the same parameters and the same approval, also when nothing has the source's name."""
     session = connect()
     source, copy = describe_cluster(session, CLUSTER).resource_id, describe_cluster(session, COPY).resource_id
-    for calls in (4, 5, 6, 7, 9, 11, 12):  # of 13: copy marked, all marked, set, made, renaming, one to go, none to go
+    for calls in moments:
         approved = planned(session).id
         stopped_after(aws, calls)
         with pytest.raises(AccessDenied):

@@ -68,10 +68,11 @@ def _compared(name: str, proof: Proof) -> str:
 
 
 def _aim(proposed: Proposed) -> str:
-    name, copy = proposed.pairing.name, proposed.pairing.copy
+    pairing = proposed.pairing
+    name, copy = pairing.name, pairing.origin(pairing.copy.identifier, pairing.copy.tags)
     cutover = proposed.wanted.way.endswith("cutover")
     what = f"the cut-over of {name}" if cutover else f"the copy back into {name}"
-    return f"The undo of {what}" if proposed.is_undo else f"{what[0].upper()}{what[1:]} from {copy.resource_id}"
+    return f"The undo of {what}" if proposed.is_undo else f"{what[0].upper()}{what[1:]} from {copy}"
 
 
 def _facts(proof: Proof) -> dict[str, str]:
