@@ -7,36 +7,49 @@ from typing import Any
 
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
+from runbook_lib.proof import Proof, TableVerdict
 
 _SHOWN_LINES = 16
 
 
-def table_chooser(
-    value: Any, found: Mapping[str, str], *, chosen: str = "", parameter: str = "tables", separator: str = ", "
-) -> Any:
-    """Show what was found of each table, in JupyterLab with a list to choose from.
+def table_chooser(value: Any, proof: Proof, *, chosen: str = "") -> Any:
+    """Show what a proof found of each table, in JupyterLab with a list of the damaged ones to be copied back.
 
-    `found` has a line about each table by its name (`schema.table`); `chosen` is the parameter as it stands, names
-    with the `separator` between them. Choosing runs the notebook anew, because its plan is then about other tables.
+    `chosen` is the parameter as it stands. Choosing runs the notebook anew without an approval, because its plan is
+    then another one.
     """
+    lost = {str(name) for name in proof.damaged}
+    lines = {str(one.pair.expected): one for one in proof.tables}
+    found = {name: _line(one) for name, one in lines.items() if name in lost}
+    return _chooser(value, found, chosen=chosen)
+
+
+def _line(one: TableVerdict) -> str:
+    return f"{one.verdict}: {one.missing:,} rows missing, {one.changed:,} changed, {one.extra:,} new since"
+
+
+def _chooser(value: Any, found: Mapping[str, str], *, chosen: str) -> Any:
     if not found or not front.reader_is_there():
         return value
     import ipywidgets as w
 
     longest = max(map(len, found))
-    given = {name.strip() for name in chosen.split(separator.strip()) if name.strip()}
+    given = {name.strip() for name in chosen.split(",") if name.strip()}
     choice = w.SelectMultiple(
         options=[(f"{name.ljust(longest)}   {line}", name) for name, line in found.items()],
         value=[name for name in found if name in given],
         rows=min(_SHOWN_LINES, len(found)),
         layout=w.Layout(width="100%"),
     )
-    button = w.Button(description="Take these tables", button_style="primary", layout=w.Layout(width="auto"))
+    button = w.Button(
+        description="Copy these tables back: make the plan", button_style="primary", layout=w.Layout(width="auto")
+    )
     every = w.Button(description="All of them", layout=w.Layout(width="auto"))
     said = w.HTML()
 
     def values() -> dict[str, str]:
-        return {parameter: separator.join(name for name in found if name in choice.value)}
+        taken = ", ".join(name for name in found if name in choice.value)
+        return {"way": "copy", "tables": taken, "approve": ""}
 
     def show(_change: Any = None) -> None:
         count = f"{len(choice.value)} of {len(found)} tables. Ctrl or Shift with a click takes several."
