@@ -1,0 +1,80 @@
+"""A click chooses the value of a parameter; without a reader each widget is the static value that it stands beside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from runbook_lib.display import interactive
+from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.shown import Shown
+
+
+@dataclass(frozen=True)
+class Plan:
+    id: str = "abc123"
+
+
+def sheet(plan: Plan, *, approve: str) -> str:
+    return f"{plan.id} {'approved' if approve == plan.id else 'waits'}"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Give the names of a notebook that somebody steps through."""
+    monkeypatch.setenv(front.KERNEL_VARIABLE, str(os.getpid()))
+    monkeypatch.setenv(front.NOTEBOOK_VARIABLE, "/project/lab/now/restore_to_timestamp.ipynb")
+    shell = InteractiveShell.instance()
+    yield shell.user_ns
+    InteractiveShell.clear_instance()
+
+
+def widgets(shown: Shown, kind: str) -> list[Any]:
+    def below(one: Any) -> Iterator[Any]:
+        yield one
+        for child in getattr(one, "children", ()):
+            yield from below(child)
+
+    return [one for box in shown.widgets for one in below(box) if type(one).__name__ == kind]
+
+
+def test_without_a_reader_a_plan_is_only_shown() -> None:
+    assert not interactive.reader_is_there()
+    assert interactive.approval(Plan(), sheet, Plan(), approve="") == "abc123 waits"
+
+
+def test_a_process_started_from_the_notebook_has_no_reader(names: dict[str, Any]) -> None:
+    assert interactive.reader_is_there()
+    os.environ[front.KERNEL_VARIABLE] = "1"
+    assert not interactive.reader_is_there()
+
+
+def test_a_click_writes_the_plans_id_where_a_headless_run_takes_it(names: dict[str, Any]) -> None:
+    shown = interactive.approval(Plan(), sheet, Plan(), approve="")
+    assert shown.value == "abc123 waits"
+    (button,) = widgets(shown, "Button")
+    assert "abc123" in button.description
+    button.click()
+    assert names["approve"] == "abc123"
+    assert 'approve = "abc123"' in widgets(shown, "HTML")[0].value.replace("&quot;", '"')
+
+
+def test_what_touches_the_source_wants_its_name_typed(names: dict[str, Any]) -> None:
+    shown = interactive.approval(Plan(), sheet, Plan(), approve="", touches="prod-aurora")
+    (button,) = widgets(shown, "Button")
+    (field,) = widgets(shown, "Text")
+    assert button.disabled
+    field.value = "prod"
+    assert button.disabled
+    field.value = "prod-aurora"
+    assert not button.disabled
+
+
+def test_a_plan_with_nothing_to_do_has_no_button(names: dict[str, Any]) -> None:
+    assert interactive.approval(Plan(), sheet, Plan(), approve="", anything=()) == "abc123 waits"
+    assert interactive.approval(Plan(id=""), sheet, Plan(), approve="") == "abc123 waits"
