@@ -129,7 +129,8 @@ class Bench:
 
     def _run(self, command: list[str]) -> None:
         found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
-        if found.returncode or found.stdout.strip():
+        # reladiff ends with 0 after an error as well
+        if found.returncode or found.stdout.strip() or "ERROR" in found.stderr:
             raise RuntimeError(f"exit {found.returncode}: {(found.stdout + found.stderr).strip()[-300:]}")
 
 

@@ -15,7 +15,9 @@ from runbook_lib.backups import list_snapshots
 from runbook_lib.clusters import Cluster, find_cluster, instances_of
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import ApprovalRefused, InputRefused
+from runbook_lib.proof import read_proof
 from runbook_lib.records.store import Store
+from runbook_lib.records.verification import verify_store
 from runbook_lib.rehearsal.control import Request
 from runbook_lib.rehearsal.rehearse import Clock, bring_back
 from runbook_lib.rehearsal.story import EstateProof, differences, take_proof
@@ -79,6 +81,10 @@ def test_the_whole_incident_headless(told: Told, tmp_path: Path) -> None:
     assert done.proved, done.left[:5]
     assert [record.outcome for record in done.records] == ["succeeded", "planned", "succeeded"]
     assert all((record.folder / "record.ipynb").exists() for record in done.records)
+    kept = read_proof(done.records[2].folder)
+    assert len(kept.damaged) > 40
+    assert "proof.json" in json.loads((done.records[2].folder / "manifest.json").read_text())["files"]
+    assert verify_store(Store(tmp_path)) == ()
     inspecting, planning, restoring, _ = marks
     assert began <= inspecting < planning < restoring
     assert [request for request in list(requests)[inspecting:restoring] if request.mutating] == []
