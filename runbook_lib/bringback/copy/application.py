@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runbook_lib.bringback.copy.approval import approved_plan, require_as_planned
 from runbook_lib.bringback.copy.checking import require, source_checks
 from runbook_lib.bringback.copy.codec import revived
 from runbook_lib.bringback.copy.finishing import finish, make_schemas
 from runbook_lib.bringback.copy.loading import Progress, add_keys, fill, make_tables, note_pieces, staged
 from runbook_lib.bringback.copy.merging import aliases_of
 from runbook_lib.bringback.copy.objects import refused_definers
+from runbook_lib.bringback.copy.phases import Phase, Phases
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.planning import fingerprint
-from runbook_lib.bringback.copy.reading import read_server
 from runbook_lib.bringback.copy.rows import Merged, merge_rows, take_over_late_rows
-from runbook_lib.bringback.copy.state import State, find_states
+from runbook_lib.bringback.copy.state import State
 from runbook_lib.bringback.copy.swapping import Swap, do_swap, is_done, mend
 from runbook_lib.bringback.copy.undoing import undo_statements
-from runbook_lib.errors import ApprovalRefused, CheckFailed, RunbookError
+from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Pair, Proof, Side, prove
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """One step that was done, with its start (aware UTC) and how long it took."""
-
-    name: str
-    began: datetime
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +92,13 @@ def apply_copy_back(
     if not wanted:
         return CopiedBack(plan=plan)
     with copy.connect() as reading, source.connect() as writing:
-        plan = _approved(writing, plan, wanted)
+        plan = approved_plan(writing, plan, wanted)
         state = State(writing, plan.state)
         if finished := state.get("done"):
             return _told(plan, finished)
-        run = _Run(copy, source, plan, state, phases=_Phases(plan, step), progress=progress)
+        run = _Run(copy, source, plan, state, phases=Phases(plan, step), progress=progress)
         if (kept := state.get("plan")) is None or revived(CopyBackPlan, kept).id != plan.id:
-            _still_as_planned(writing, plan)
+            require_as_planned(writing, plan)
             require(source_checks(reading, writing, plan), plan)
             state.make()
             if refused := refused_definers(writing, (*plan.triggers_on, *plan.objects), table=state.pieces):
@@ -143,34 +132,6 @@ def apply_copy_back(
     )
 
 
-def _approved(source: Database, plan: CopyBackPlan, wanted: str) -> CopyBackPlan:
-    """Give the plan that is approved: this one, or the one an earlier run began under the same id."""
-    for state in find_states(source):
-        if (stored := state.get("plan")) is not None:
-            kept: CopyBackPlan = revived(CopyBackPlan, stored)
-            if kept.id == wanted:
-                return kept
-    if wanted != plan.id:
-        raise ApprovalRefused(
-            f'The approval "{wanted}" is not the id of this plan, which is {plan.id}.',
-            hint="The choices or the source have changed since it was approved; read the plan above and approve it "
-            f'with approve="{plan.id}".',
-            plan_id=plan.id,
-        )
-    return plan
-
-
-def _still_as_planned(source: Database, plan: CopyBackPlan) -> None:
-    names = [table.name for table in plan.tables]
-    now = read_server(source, name=plan.source, schemas={name.schema for name in names})
-    if fingerprint(names, now) != plan.fingerprint:
-        raise ApprovalRefused(
-            "The source's tables or triggers have been changed since the plan was made.",
-            hint="Prove and plan again, and read the new plan.",
-            plan_id=plan.id,
-        )
-
-
 def _told(plan: CopyBackPlan, finished: dict[str, Any]) -> CopiedBack:
     return CopiedBack(
         plan=plan,
@@ -189,7 +150,7 @@ class _Run:
     source: Side
     plan: CopyBackPlan
     state: State
-    phases: _Phases
+    phases: Phases
     progress: Progress | None
     proof: Proof | None = None
     merged: tuple[Merged, ...] = ()
@@ -277,23 +238,6 @@ class _Run:
 
     def _afterwards(self, database: Database) -> None:
         take_over_late_rows(database, self.plan)
-
-
-class _Phases:
-    def __init__(self, plan: CopyBackPlan, step: Callable[[str], object] | None) -> None:
-        self._plan = plan
-        self._step = step
-        self.done: list[Phase] = []
-
-    @contextmanager
-    def one(self, name: str) -> Iterator[None]:
-        announce("phase", name=name, target=self._plan.source, plan=self._plan.id)
-        log.info("%s …", name)
-        if self._step:
-            self._step(name)
-        began, clock = utc_now(), time.monotonic()
-        yield
-        self.done.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))
 
 
 __all__ = ["CopiedBack", "Phase", "TablePlan", "apply_copy_back"]

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbook_lib.bringback.copy.around import changed_objects, lost_objects, triggers_afterwards
 from runbook_lib.bringback.copy.choices import CopyChoices, RowRule, chosen
 from runbook_lib.bringback.copy.closure import closure
 from runbook_lib.bringback.copy.definition import take_apart, without_counter
-from runbook_lib.bringback.copy.facts import ServerFacts, StoredObject, TableFacts
+from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
 from runbook_lib.bringback.copy.names import damaged_schema, staging_schema
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
 from runbook_lib.bringback.copy.ways import choose_way
@@ -71,8 +72,8 @@ def plan_copy_back(
     made = {staging[schema]: _characters(schema, copy, source) for schema in schemas}
     made |= {damaged[schema]: _characters(schema, copy, source) for schema in damaged}
     off = tuple(one for table in known for one in source.triggers_of(table))
-    on, said = _triggers_on(known, origins, copy, source)
-    lost = _lost_objects(concerned, copy, source, known)
+    on, said = triggers_afterwards(known, origins, copy, source)
+    lost = lost_objects(concerned, copy, source, known)
     return CopyBackPlan(
         copy=copy.name,
         source=source.name,
@@ -94,7 +95,7 @@ def plan_copy_back(
         workers=max(1, choices.workers),
         bucket=choices.bucket,
         locked_rename=not source.is_mariadb,
-        notes=said + _changed_objects(concerned, copy, source),
+        notes=said + changed_objects(concerned, copy, source),
         fingerprint=fingerprint(known, source),
     )
 
@@ -203,58 +204,6 @@ def _table_notes(origin: str, own: TableFacts, here: TableFacts | None, rule: st
     if own.engine.upper() != "INNODB":
         notes.append(f"engine {own.engine}: a piece that fails half-way cannot be taken back, it is loaded again whole")
     return tuple(notes)
-
-
-def _triggers_on(
-    known: list[TableName], origins: Mapping[TableName, str], copy: ServerFacts, source: ServerFacts
-) -> tuple[tuple[StoredObject, ...], tuple[str, ...]]:
-    """Give the triggers the swapped tables have afterwards: the copy's where the table is the copy's, and newer."""
-    on: list[StoredObject] = []
-    said: list[str] = []
-    for table in known:
-        here, there = source.triggers_of(table), copy.triggers_of(table)
-        if origins[table] == "source":
-            on.extend(here)
-            continue
-        on.extend(there)
-        by_name = {one.name: one for one in there}
-        for one in here:
-            if one.name not in by_name:
-                on.append(one)
-                said.append(f"{one.title} is new at the source; it stays")
-            elif one.statement != by_name[one.name].statement:
-                said.append(f"{one.title} is another one at the source; it becomes the copy's again")
-    return tuple(on), tuple(said)
-
-
-def _lost_objects(
-    concerned: set[str], copy: ServerFacts, source: ServerFacts, known: list[TableName]
-) -> tuple[StoredObject, ...]:
-    """Give what the copy has and the source has lost: views, routines, events, and triggers of tables not swapped."""
-    here = {(one.kind, one.schema, one.name) for one in source.objects}
-    swapped = set(known)
-    return tuple(
-        one
-        for one in copy.objects
-        if one.schema in concerned
-        and (one.kind, one.schema, one.name) not in here
-        and (
-            one.kind != "TRIGGER"
-            or ((table := TableName(schema=one.schema, name=one.table)) not in swapped and table in source.tables)
-        )
-    )
-
-
-def _changed_objects(concerned: set[str], copy: ServerFacts, source: ServerFacts) -> tuple[str, ...]:
-    here = {(one.kind, one.schema, one.name): one for one in source.objects}
-    return tuple(
-        f"{one.title} is another one at the source; it is left as it is"
-        for one in copy.objects
-        if one.kind != "TRIGGER"
-        and one.schema in concerned
-        and (other := here.get((one.kind, one.schema, one.name))) is not None
-        and other.statement != one.statement
-    )
 
 
 def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[str, str]:

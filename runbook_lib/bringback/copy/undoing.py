@@ -1,4 +1,9 @@
-"""Undo a copy back: the damaged tables take their names again, and what was brought back stays in a dated schema."""
+"""Undo a copy back: the damaged tables take their names again, and what was brought back stays in a dated schema.
+
+A limit: a damaged table whose foreign key pointed at a dropped parent is tied by the server to the parent that was
+brought in under that name. From the swap on its rows, in the dated schema, count for that key; after an undo the key
+points at the parent in the schema of the undo. Drop the dated schemas when they are no longer needed.
+"""
 
 from __future__ import annotations
 
