@@ -141,6 +141,7 @@ def test_the_whole_way(reader: Reader, index: str, incident: Told, project: Path
         cwd=project,
     )
     assert headless.outcome == "succeeded"
+    remove_copies(incident, manifest(headless.folder))
     first, other = (json.loads((path / "record.ipynb").read_bytes()) for path in (restored, headless.folder))
     assert compare(first, other) == ()
 

@@ -187,8 +187,6 @@ def test_the_command_proves_two_servers_and_one_against_a_record(
     two_servers.begin(TABLE, "INSERT INTO t VALUES (1, 'secret', NULL), (2, '', '')")
     for name, value in {"USER": "admin", "PASSWORD": "two-servers-7"}.items():
         monkeypatch.setenv(f"RUNBOOK_MYSQL_{name}", value)
-    for name in ("expected", "found"):
-        two_servers.plane.open(name)
     here, there = (str(two_servers.plane.endpoint(name)) for name in ("expected", "found"))
     (tmp_path / "proof.json").write_text(json.dumps(two_servers.prove().to_json(samples=False)))
 
@@ -197,18 +195,14 @@ def test_the_command_proves_two_servers_and_one_against_a_record(
             main(["proof", *arguments])
         return ended.value.code or 0
 
-    try:
-        assert ends(there, "--against", here, "--schema", SCHEMA) == 0
-        assert ends(there, "--record", str(tmp_path)) == 0
-        two_servers.change("UPDATE t SET name = 'x' WHERE id = 1")
-        capsys.readouterr()
-        assert ends(there, "--against", here, "--schema", SCHEMA) == 3
-        said = capsys.readouterr().out
-        assert "trap.t" in said
-        assert "name: (personal) → (personal)" in said
-        assert ends(there, "--record", str(tmp_path)) == 3
-        assert ends(there) == 2
-        assert ends("nowhere", "--against", here) == 2
-    finally:
-        for name in ("expected", "found"):
-            two_servers.plane.shut(name)
+    assert ends(there, "--against", here, "--schema", SCHEMA) == 0
+    assert ends(there, "--record", str(tmp_path)) == 0
+    two_servers.change("UPDATE t SET name = 'x' WHERE id = 1")
+    capsys.readouterr()
+    assert ends(there, "--against", here, "--schema", SCHEMA) == 3
+    said = capsys.readouterr().out
+    assert "trap.t" in said
+    assert "name: (personal) → (personal)" in said
+    assert ends(there, "--record", str(tmp_path)) == 3
+    assert ends(there) == 2
+    assert ends("nowhere", "--against", here) == 2
