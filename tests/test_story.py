@@ -18,13 +18,7 @@ from runbook_lib.rehearsal.story.staging import TABLES
 from tests.matrix import thorough
 from tests.storytelling import ToldStory
 
-MOMENTS = (
-    "inside-a-load",
-    thorough("just-after-the-load"),
-    "before-the-wipe",
-    thorough("after-the-wipe"),
-    thorough("now"),
-)
+MOMENTS = ("inside-a-load", "just-after-the-load", "before-the-wipe", "after-the-wipe", "now")
 NOW = datetime(2026, 2, 5, 1, 48, 33, tzinfo=UTC)
 
 
@@ -159,7 +153,9 @@ def test_every_row_written_after_the_wipe_is_in_the_source_and_was_not_there_bef
             assert not restored.value(counted), row
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [one if one in ("inside-a-load", "before-the-wipe") else thorough(one) for one in MOMENTS]
+)
 def test_a_restore_to_the_second_gives_exactly_the_storys_proof(told_story: ToldStory, moment: str) -> None:
     story = told_story.story
     with told_story.plane.admin(told_story.restored(moment)) as copy:
