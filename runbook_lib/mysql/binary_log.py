@@ -21,7 +21,7 @@ from typing import Any
 
 import pymysql
 
-from runbook_lib.mysql.connection import Credentials, Database, Endpoint, encryption, error_of
+from runbook_lib.mysql.connection import Credentials, Database, Endpoint, LocalConnection, encryption, error_of
 
 # The package advises every reader to have column names logged, which nobody needs for a date and a number of rows.
 logging.getLogger("pymysqlreplication").setLevel(logging.ERROR)
@@ -138,6 +138,7 @@ def _stream(endpoint: Endpoint, credentials: Credentials, *, file: str, only: li
             server_id=2**31 + secrets.randbelow(2**31 - 1),
             log_file=file,
             log_pos=4,
+            pymysql_wrapper=LocalConnection,
             resume_stream=True,
             blocking=False,
             only_events=only,
