@@ -19,7 +19,7 @@ Statement = Mapping[str, Any]
 Context = Mapping[str, Sequence[str]]
 
 
-class UnknownOperator(InputRefused, NotImplementedError):
+class UnknownOperator(InputRefused):
     """A policy's condition uses an operator that this evaluator does not know: better no answer than a wrong one."""
 
 

@@ -40,7 +40,7 @@ def product(
 def products_of(region: str) -> list[dict[str, Any]]:
     """Write a region's products from the dated prices, a decoy of another product beside each kind."""
     shipped = json.loads(files("runbook_lib.costs").joinpath("data", "aurora_prices.json").read_text(encoding="utf-8"))
-    here, prefix = shipped["regions"].get(region, {}), _PREFIX.get(region, "XXX1-")
+    here, prefix = shipped["regions"].get(region, {}), _PREFIX.get(region, f"{region}-")
     published = shipped["publication_date"][:10]
 
     def entry(usage: str, usd: float, unit: str, family: str, engine: str, **more: str) -> dict[str, Any]:
