@@ -110,6 +110,7 @@ def test_what_an_owner_left_that_was_killed_with_its_reaper_is_swept_by_the_next
     os.kill(owner.reaper, signal.SIGKILL)
     owner.process.kill()
     owner.process.wait()
+    assert until(lambda: is_gone(owner.reaper)), "it holds the folder's lock until the system has ended it"
     assert len(owner.left) == 4, "nobody was there to clear it"
     OwnedFolder(tmp_path).close()
     assert not owner.left

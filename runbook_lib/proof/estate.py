@@ -183,7 +183,7 @@ class Estate:
                 extra=counts.extra,
                 changed=counts.changed,
                 columns=tuple(name for name in work.ways if work.known.columns[name]),
-                samples=tuple(work.known.samples),
+                samples=tuple(sorted(work.known.samples, key=lambda sample: sample.place)),
                 definition=definition,
                 expected_digest=Digest(rows=counts.expected_rows, total=counts.expected_total, ways=ways),
                 found_digest=Digest(rows=counts.found_rows, total=counts.found_total, ways=ways) if found else None,

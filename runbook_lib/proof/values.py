@@ -67,6 +67,13 @@ class RowDifference:
     expected: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Give where it stands among others: by kind, then by key, numbers by their value."""
+        kinds = ("missing", "changed", "extra")
+        values = ((0, int(value), "") if value.isdecimal() else (1, 0, value) for _, value in self.key)
+        return (kinds.index(self.kind), *values, self.expected, self.found)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableVerdict:
