@@ -17,7 +17,7 @@ rehearse: ## the whole incident on this machine: wipe, restore, proof (ENGINE=my
 test: ## the tests, on every database engine found (ARGS="-k words" picks some)
 	@$(SETUP) --engine pytest -n 3 --dist loadgroup $(ARGS)
 
-test-thorough: ## the rest of the matrices whose quickest members are in `test`: every kill, every second, every answer lost
+test-thorough: ## what takes longer: every kill, every second, every answer lost, every notebook under its own policy
 	@$(SETUP) --engine pytest -n 3 --dist loadgroup -m thorough $(ARGS)
 
 test-browser: ## JupyterLab in a real browser, from the index to the finished record (pictures: browser-pictures/)

@@ -25,6 +25,9 @@ from runbook_lib.rehearsal.story.proof import EstateProof, differences, take_pro
 from tests.copying import NOW
 from tests.storytelling import ToldStory
 
+# It restores the whole story once more; test_bringback_story shows the same by the notebook.
+pytestmark = pytest.mark.thorough
+
 WRITTEN = {"staging.inquiries", "staging.access_logs", "staging.audit_logs", "staging.apartments"}
 
 

@@ -107,6 +107,7 @@ def test_a_backtrack_is_refused_rather_than_reported_without_being_done(real: Re
         real.rds.backtrack_db_cluster(DBClusterIdentifier="back", BacktrackTo=datetime.now(UTC))
 
 
+@pytest.mark.thorough
 def test_clones_snapshots_and_retained_backups_hold_the_data(real: Real) -> None:
     rds = real.rds
     origin = plain_cluster(rds, "origin")

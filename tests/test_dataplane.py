@@ -111,6 +111,7 @@ def test_a_deleted_cluster_is_restored_from_its_kept_backup_and_only_from_it(pla
     assert len(folders - set((plane.folder / "images").iterdir())) == 2, "an image goes with its last user"
 
 
+@pytest.mark.thorough
 def test_a_restored_cluster_can_itself_be_restored(plane: DataPlane) -> None:
     plane.create("first", master=MASTER, moment=START)
     with plane.admin("first") as first:
@@ -126,6 +127,7 @@ def test_a_restored_cluster_can_itself_be_restored(plane: DataPlane) -> None:
         plane.restore_to_time("fourth", source_id="second", moment=after(99))
 
 
+@pytest.mark.thorough
 def test_connections_survive_a_snapshot_taken_while_they_write(plane: DataPlane) -> None:
     plane.create("busy", master=MASTER, moment=START)
     with plane.admin("busy") as source:

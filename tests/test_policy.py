@@ -195,6 +195,7 @@ def test_with_the_printed_policy_a_cut_over_is_done_and_undone_and_what_is_not_m
 
 
 @pytest.mark.one_engine
+@pytest.mark.thorough
 def test_every_notebook_runs_with_exactly_its_policy_and_makes_the_calls_that_are_declared_of_it(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

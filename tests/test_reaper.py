@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.folders import OwnedFolder
 from runbook_lib.rehearsal.reaper import is_gone
@@ -87,6 +89,7 @@ def until(reached: Callable[[], bool]) -> bool:
     return reached()
 
 
+@pytest.mark.one_engine
 def test_nothing_is_left_of_owners_that_were_killed_and_a_neighbour_lives_on(engine: Engine, tmp_path: Path) -> None:
     *ended, neighbour = owners(engine, tmp_path, count=4)
     assert len({owner.port for owner in (*ended, neighbour)}) == 4
@@ -102,6 +105,7 @@ def test_nothing_is_left_of_owners_that_were_killed_and_a_neighbour_lives_on(eng
     assert until(lambda: not neighbour.left), neighbour.left
 
 
+@pytest.mark.one_engine
 def test_what_an_owner_left_that_was_killed_with_its_reaper_is_swept_by_the_next_start(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -153,6 +153,7 @@ def test_cells_that_were_left_out_or_failed_are_told_and_decide_how_it_ended(ope
     assert states(lab.record() / "record.ipynb") == ["never-ran", "never-ran", "completed"]
 
 
+@pytest.mark.thorough
 def test_what_ran_before_a_cell_above_it_ran_again_is_not_taken_for_its_result(open_lab: Any) -> None:
     lab = open_lab("1 + 1", RESULT)
     lab.run("parameters", "cell-0", "cell-1")
@@ -162,6 +163,7 @@ def test_what_ran_before_a_cell_above_it_ran_again_is_not_taken_for_its_result(o
     assert "had not run again" in lab.manifest().headline
 
 
+@pytest.mark.thorough
 def test_what_was_never_saved_is_asked_for_before_the_record_is_written(open_lab: Any) -> None:
     lab = open_lab("print('seen')", RESULT)
     lab.run("parameters", "cell-0", "cell-1", save=False)
@@ -193,6 +195,7 @@ def test_a_kernel_that_ends_finishes_its_record(open_lab: Any, project: Path) ->
     assert verify_store(Store(project / "records")) == ()
 
 
+@pytest.mark.thorough
 def test_a_papermill_run_from_there_has_no_widgets(open_lab: Any, project: Path) -> None:
     """It inherits the kernel's environment, and is headless all the same."""
     asks = "from runbook_lib.display import interactive\nprint('reader:', interactive.reader_is_there())"

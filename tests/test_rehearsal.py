@@ -24,7 +24,6 @@ from runbook_lib.rehearsal.story import EstateProof, differences, take_proof
 from runbook_lib.restore import RestorePlan
 from runbook_lib.times import AskedTime, iso, parse_timestamp, utc_now
 from tests.conftest import Told
-from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -96,7 +95,8 @@ def test_the_whole_incident_headless(told: Told, tmp_path: Path) -> None:
     assert steady(source_of(told)) == steady(source)
 
 
-@pytest.mark.parametrize("at", [thorough("inside-a-load"), "just-after-the-load", thorough("after-the-wipe")])
+@pytest.mark.thorough
+@pytest.mark.parametrize("at", ["inside-a-load", "just-after-the-load", "after-the-wipe"])
 def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) -> None:
     plan = plan_for(told, at)
     applied = restore.apply(told.session, plan, approve=plan.id)

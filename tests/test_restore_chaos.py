@@ -133,6 +133,7 @@ def apply(session: AwsSession, plan: RestorePlan) -> Applied:
     return restore.apply(session, plan, approve=plan.id)
 
 
+@pytest.mark.thorough
 def test_thirty_percent_throttled_is_only_slower(aws: ControlPlane, moment: str) -> None:
     session, before = connect(), steady(connect())
     plan = plan_of(session, moment, "copy")

@@ -28,6 +28,7 @@ def test_a_server_that_cannot_start_says_why_in_one_sentence_and_leaves_nothing(
         assert not list(plane.folder.glob("cluster-*"))
 
 
+@pytest.mark.one_engine
 def test_two_who_need_a_template_at_once_make_it_once(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
