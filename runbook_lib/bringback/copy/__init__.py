@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runbook_lib.bringback.copy.application import CopiedBack, apply_copy_back
+    from runbook_lib.bringback.copy.application import apply_copy_back
     from runbook_lib.bringback.copy.checking import copy_checks
     from runbook_lib.bringback.copy.choices import CONFLICTS, ROW_RULES, CopyChoices
+    from runbook_lib.bringback.copy.outcome import CopiedBack
     from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
     from runbook_lib.bringback.copy.proposing import propose_copy_back, propose_with_checks
     from runbook_lib.bringback.copy.undoing import CopyUndone, CopyUndoPlan, apply_undo, propose_undo
@@ -39,9 +40,10 @@ __all__ = [
 ]
 
 _WHERE = {
-    "application": ("CopiedBack", "apply_copy_back"),
+    "application": ("apply_copy_back",),
     "checking": ("copy_checks",),
     "choices": ("CONFLICTS", "ROW_RULES", "CopyChoices"),
+    "outcome": ("CopiedBack",),
     "plan": ("CopyBackPlan", "TablePlan"),
     "proposing": ("propose_copy_back", "propose_with_checks"),
     "undoing": ("CopyUndoPlan", "CopyUndone", "apply_undo", "propose_undo"),

@@ -13,6 +13,7 @@ from runbook_lib.bringback.copy.choices import RowRule
 from runbook_lib.bringback.copy.facts import Column, ForeignKey, StoredObject
 from runbook_lib.bringback.copy.names import state_schema
 from runbook_lib.bringback.copy.objects import drop_statement, statements_of
+from runbook_lib.bringback.copy.stand_ins import StandIn
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
 
@@ -64,8 +65,9 @@ class CopyBackPlan:
     """What would be done to what. Equal plans have equal ids, whenever they are made.
 
     `renames` is the swap, in its order. `objects` are what the damage has taken away; `triggers_off` and `triggers_on`
-    are those of the swapped tables, taken away before the swap and made again after it. `resumes` says that an
-    unfinished run of this plan stands at the source.
+    are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep damaged
+    tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands at the
+    source.
     """
 
     copy: str
@@ -87,6 +89,7 @@ class CopyBackPlan:
     workers: int
     bucket: str
     locked_rename: bool
+    stand_ins: tuple[StandIn, ...] = ()
     notes: tuple[str, ...] = ()
     resumes: bool = False
     fingerprint: str = field(default="", repr=False)
@@ -123,9 +126,10 @@ class CopyBackPlan:
 
     @property
     def renames(self) -> tuple[tuple[TableName, TableName], ...]:
-        """Give the swap: all of the source's tables away, then all new ones in."""
+        """Give the swap: stand-ins for lost parents, all of the source's tables away, then all new ones in."""
+        stand_ins = tuple(pair for one in self.stand_ins for pair in one.renames)
         away = tuple((table.name, table.damaged) for table in self.tables if table.damaged)
-        return away + tuple((table.staging, table.name) for table in self.tables)
+        return stand_ins + away + tuple((table.staging, table.name) for table in self.tables)
 
     @property
     def swap(self) -> tuple[str, ...]:
@@ -143,6 +147,7 @@ class CopyBackPlan:
                 for statement in (table.create, table.add_keys, table.add_foreign_keys)
                 if statement
             ),
+            *(one.make for one in self.stand_ins),
             *self.swap,
             *(statement for one in self.objects for statement in statements_of(one)),
             *self.grants,

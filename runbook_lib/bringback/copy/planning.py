@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_lib.bringback.copy.around import changed_objects, lost_objects, triggers_afterwards
-from runbook_lib.bringback.copy.choices import CopyChoices, RowRule, chosen
+from runbook_lib.bringback.copy.choices import CopyChoices, chosen
 from runbook_lib.bringback.copy.closure import closure
-from runbook_lib.bringback.copy.definition import take_apart, without_counter
+from runbook_lib.bringback.copy.definition import without_counter
 from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
-from runbook_lib.bringback.copy.names import damaged_schema, staging_schema
-from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.ways import choose_way
+from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema
+from runbook_lib.bringback.copy.plan import CopyBackPlan
+from runbook_lib.bringback.copy.planning_table import plan_table
+from runbook_lib.bringback.copy.stand_ins import lost_parents, stand_ins
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
-
-KEYS_LATER_FROM = 4 << 20  # bytes; below, adding indexes afterwards costs more than it saves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +53,25 @@ def plan_copy_back(
     schemas = sorted({table.schema for table in known})
     key = _key(copy, source, facts, origins, choices, past)
     staging = {schema: staging_schema(schema, key) for schema in schemas}
-    damaged = {
-        schema: damaged_schema(schema, now)
-        for schema in schemas
-        if any(table.schema == schema and table in source.tables for table in known)
-    }
+    lost = lost_parents(known, copy, source)
+    set_aside = {table.schema for table in (*lost, *(table for table in known if table in source.tables))}
+    damaged = {schema: damaged_schema(schema, now) for schema in schemas if schema in set_aside}
 
     def place(table: TableName) -> TableName:
         return TableName(schema=staging[table.schema], name=table.name) if table in facts else table
 
+    words = verdicts.words if verdicts else {}
     tables = tuple(
-        _table(table, facts, origins, copy, source, verdicts, choices, place, damaged.get(table.schema, ""))
+        plan_table(
+            table,
+            origins[table],
+            copy,
+            source,
+            verdict=words.get(table, ""),
+            choices=choices,
+            place=place,
+            damaged=damaged.get(table.schema, ""),
+        )
         for table in known
     )
     concerned = set(schemas) if choices.tables else set(copy.schemas)
@@ -73,7 +80,6 @@ def plan_copy_back(
     made |= {damaged[schema]: _characters(schema, copy, source) for schema in damaged}
     off = tuple(one for table in known for one in source.triggers_of(table))
     on, said = triggers_afterwards(known, origins, copy, source)
-    lost = lost_objects(concerned, copy, source, known)
     return CopyBackPlan(
         copy=copy.name,
         source=source.name,
@@ -89,12 +95,13 @@ def plan_copy_back(
         + tuple(one for one in source.foreign_keys if one.table in facts and origins[one.table] == "source"),
         triggers_off=off,
         triggers_on=on,
-        objects=lost,
+        objects=lost_objects(concerned, copy, source, known),
         grants=tuple(sorted(grant for grant in copy.grants - source.grants if _concerns(grant, concerned))),
         conflicts=choices.conflicts,
         workers=max(1, choices.workers),
         bucket=choices.bucket,
         locked_rename=not source.is_mariadb,
+        stand_ins=stand_ins(lost, source, damaged=damaged, state=state_schema(key)),
         notes=said + changed_objects(concerned, copy, source),
         fingerprint=fingerprint(known, source),
     )
@@ -115,95 +122,6 @@ def _rows_from(table: TableName, wanted: tuple[TableName, ...], copy: ServerFact
     if table in copy.tables and (table in wanted or table not in source.tables):
         return "copy"
     return "source"
-
-
-def _table(
-    table: TableName,
-    facts: Mapping[TableName, TableFacts],
-    origins: Mapping[TableName, str],
-    copy: ServerFacts,
-    source: ServerFacts,
-    verdicts: Verdicts | None,
-    choices: CopyChoices,
-    place: object,
-    damaged: str,
-) -> TablePlan:
-    assert callable(place)
-    own, here = facts[table], source.tables.get(table)
-    counted = next((column.name for column in own.columns if column.counted), "")
-    large = own.bytes >= KEYS_LATER_FROM
-    parts = take_apart(own.create, table=table, place=place, counted=counted, keys_later=large)
-    word = (verdicts.words.get(table, "") if verdicts else "") or ("missing" if here is None else "chosen")
-    rule = _rule(table, origins[table], here, choices)
-    common = tuple(c for c in own.loaded if here and (other := here.column(c.name)) and not other.generated)
-    whole = here is not None and here.key == own.key
-    way, why = choose_way(own, copy=copy, source=source, bucket=choices.bucket, from_source=origins[table] == "source")
-    newer_by = _newer_by(table, rule, own, here, choices)
-    return TablePlan(
-        name=table,
-        staging=place(table),
-        damaged=TableName(schema=damaged, name=table.name) if here else None,
-        verdict=word,
-        rows_from=origins[table],
-        rule=rule,
-        newer_by=newer_by,
-        way=way,
-        why=why,
-        create=parts.create,
-        add_keys=parts.add_keys(place(table)),
-        add_foreign_keys=parts.add_foreign_keys(place(table)),
-        columns=own.loaded,
-        compared=common,
-        key=own.key if whole or here is None else (),
-        uniques=own.uniques,
-        counted=counted,
-        counter=own.counter or 0,
-        rows=own.rows,
-        bytes=own.bytes,
-        notes=_table_notes(origins[table], own, here, rule),
-    )
-
-
-def _rule(table: TableName, origin: str, here: TableFacts | None, choices: CopyChoices) -> RowRule:
-    if here is None or origin == "source":
-        return "replace"
-    rule = choices.rule_of(table)
-    return "newer wins" if rule == "newer wins" else "keep new" if rule == "keep new" else "replace"
-
-
-def _newer_by(table: TableName, rule: str, own: TableFacts, here: TableFacts | None, choices: CopyChoices) -> str:
-    if rule != "newer wins" or here is None:
-        return ""
-    column = choices.newer_column(table)
-    if not column or not own.column(column) or not here.column(column):
-        raise InputRefused(
-            f'"newer wins" needs a column of {table} that says which row is newer; "{column}" is none of both sides.',
-            hint="Name it in `newer_by`, or choose another rule for this table.",
-        )
-    if not own.key or own.key != here.key:
-        raise InputRefused(
-            f"{table} has no key that both sides share, so no two of its rows can be held against each other.",
-            hint='Choose "replace" or "keep new" for this table.',
-        )
-    return column
-
-
-def _table_notes(origin: str, own: TableFacts, here: TableFacts | None, rule: str) -> tuple[str, ...]:
-    notes = []
-    if origin == "source":
-        notes.append("not damaged: made again from the source's own rows, because foreign keys tie it to one that is")
-    if here and origin == "copy" and without_counter(own.create) != without_counter(here.create):
-        notes.append("its definition at the source is another one now; it becomes the copy's again")
-        gone = [column.name for column in here.loaded if not own.column(column.name)]
-        if gone:
-            notes.append(f"columns only at the source: {', '.join(gone)}: their values stay in the dated schema")
-    if not own.key:
-        notes.append(
-            "no key: it is copied in one piece" + (", rows are told apart by all they hold" * (rule != "replace"))
-        )
-    if own.engine.upper() != "INNODB":
-        notes.append(f"engine {own.engine}: a piece that fails half-way cannot be taken back, it is loaded again whole")
-    return tuple(notes)
 
 
 def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[str, str]:

@@ -1,8 +1,6 @@
 """Undo a copy back: the damaged tables take their names again, and what was brought back stays in a dated schema.
 
-A limit: a damaged table whose foreign key pointed at a dropped parent is tied by the server to the parent that was
-brought in under that name. From the swap on its rows, in the dated schema, count for that key; after an undo the key
-points at the parent in the schema of the undo. Drop the dated schemas when they are no longer needed.
+Foreign keys of damaged tables whose parent had been lost stand on a stand-in meanwhile, and are made as they were.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.bringback.copy.names import undone_schema
 from runbook_lib.bringback.copy.objects import drop_statement
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema, swap_statements
+from runbook_lib.bringback.copy.stand_ins import untie, untie_statements
 from runbook_lib.bringback.copy.state import State, find_states
 from runbook_lib.bringback.copy.swapping import Swap, do_swap, is_done, mend
 from runbook_lib.errors import ApprovalRefused, NotFound
@@ -46,6 +45,7 @@ def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
         *(create_schema(schema, *plan.schemas[made[schema]]) for schema in schemas),
         *(drop_statement(one) for one in plan.objects),
         *swap_statements(swap.off, swap.renames, swap.on),
+        *untie_statements(plan.stand_ins),
         *(f"DROP DATABASE {quoted(schema)}" for schema in plan.new_schemas),
     )
 
@@ -148,6 +148,7 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str) -> CopyUndone:
             _drop_objects(database, done.objects)
             do_swap(database, swap, state, inside=_nothing, afterwards=_nothing)
         mend(database, swap.on)
+        untie(database, done.stand_ins)
         _drop_objects(database, done.objects)
         for schema in done.new_schemas:
             if not database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.application import CopiedBack
 from runbook_lib.bringback.copy.objects import there
+from runbook_lib.bringback.copy.outcome import CopiedBack
+from runbook_lib.bringback.copy.stand_ins import still_tied
 from runbook_lib.bringback.copy.undoing import CopyUndone
 from runbook_lib.proof import Pair, Proof, Side, TableVerdict, prove
 
@@ -70,8 +71,9 @@ def verify_undone(copy: Side, source: Side, undone: CopyUndone, *, before: Proof
     ]
     with source.connect() as database:
         here = there(database, (*plan.triggers_off, *plan.objects))
+        tied = still_tied(database, plan.stand_ins)
     lacking = [one.title for one in plan.triggers_off if (one.kind, one.schema, one.name) not in here]
-    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=tuple(lacking))
+    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=(*lacking, *tied))
 
 
 def _said(table: TableVerdict) -> str:

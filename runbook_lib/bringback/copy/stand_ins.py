@@ -1,0 +1,164 @@
+"""Stand-ins for parents that the source has lost: they keep a damaged table's foreign key off the table brought back.
+
+A foreign key whose parent was dropped is tied, by both engines, to the next table that takes the parent's name. Were
+that the table brought back, the damaged child would count for it from its dated schema (a DELETE of a parent's row
+refused, or carried on into the damaged rows), and an undo would leave the key tied to the schema of the undo.
+
+So the RENAME of the swap first gives the parent's name to an empty stand-in and then takes it away again, into the
+dated schema: the key goes with it, and the whole is still one atomic statement. The stand-in has the columns of the
+child's key, so that a child whose types no longer fit the parent cannot stop the swap. After an undo the damaged
+table stands in its place with a key on an empty table, which refuses rows as a missing parent does, until the key is
+made as it was. Seen on MySQL 9.7 and MariaDB 10.11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from runbook_lib.bringback.copy.definition import take_apart
+from runbook_lib.bringback.copy.facts import ForeignKey, ServerFacts
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database, quoted
+
+COMMENT = "empty, for foreign keys of damaged tables whose parent was lost"
+CHECKS_OFF = "SET SESSION foreign_key_checks = 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tie:
+    """A foreign key of a damaged table: the statements that take it away and make it as it was."""
+
+    table: TableName
+    name: str
+    parent: TableName
+    drop: str
+    add: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandIn:
+    """An empty table in a lost parent's place. `waits` is where it is made, `stays` where the swap takes it."""
+
+    parent: TableName
+    waits: TableName
+    stays: TableName
+    make: str
+    ties: tuple[Tie, ...]
+
+    @property
+    def renames(self) -> tuple[tuple[TableName, TableName], ...]:
+        """Give its part of the swap, which comes first."""
+        return (self.waits, self.parent), (self.parent, self.stays)
+
+
+def lost_parents(known: Iterable[TableName], copy: ServerFacts, source: ServerFacts) -> tuple[TableName, ...]:
+    """Give the tables that come back and that foreign keys of the source point at though it has lost them."""
+    back = {table for table in known if table in copy.tables and table not in source.tables}
+    return tuple(sorted({key.parent for key in source.foreign_keys if key.parent in back}))
+
+
+def stand_ins(
+    parents: Iterable[TableName], source: ServerFacts, *, damaged: Mapping[str, str], state: str
+) -> tuple[StandIn, ...]:
+    """Plan a stand-in for each of the lost parents; `state` is the schema in which it waits."""
+    return tuple(
+        _stand_in(
+            parent,
+            [key for key in source.foreign_keys if key.parent == parent],
+            source,
+            waits=TableName(schema=state, name=f"stand_in_{number}"),
+            stays=TableName(schema=damaged[parent.schema], name=parent.name),
+        )
+        for number, parent in enumerate(parents)
+    )
+
+
+def _stand_in(
+    parent: TableName, keys: list[ForeignKey], source: ServerFacts, *, waits: TableName, stays: TableName
+) -> StandIn:
+    children = sorted({key.table for key in keys})
+    columns: dict[str, str] = {}
+    indexes: dict[tuple[str, ...], None] = {}
+    for key in keys:
+        indexes.setdefault(key.parent_columns)
+        for own, theirs in zip(key.columns, key.parent_columns, strict=True):
+            columns.setdefault(theirs, f"c{children.index(key.table)}.{quoted(own)} AS {quoted(theirs)}")
+    unique = ", ".join(f"UNIQUE KEY ({', '.join(quoted(name) for name in index)})" for index in indexes)
+    made_of = ", ".join(f"{child.sql} AS c{number}" for number, child in enumerate(children))
+    return StandIn(
+        parent=parent,
+        waits=waits,
+        stays=stays,
+        make=f"CREATE TABLE {waits.sql} ({unique}) ENGINE=InnoDB COMMENT='{COMMENT}'"
+        f" AS SELECT {', '.join(columns.values())} FROM {made_of} LIMIT 0",
+        ties=tuple(_tie(key, source) for key in keys),
+    )
+
+
+def _tie(key: ForeignKey, source: ServerFacts) -> Tie:
+    create = source.tables[key.table].create
+    parts = take_apart(create, table=key.table, place=lambda table: table, counted="", keys_later=False)
+    start = f"ADD CONSTRAINT {quoted(key.name)} "
+    clause = next(one for one in parts.foreign_keys if one.startswith(start))
+    table = f"ALTER TABLE {key.table.sql}"
+    return Tie(
+        table=key.table,
+        name=key.name,
+        parent=key.parent,
+        drop=f"{table} DROP FOREIGN KEY {quoted(key.name)}",
+        add=f"{table} {clause}",
+    )
+
+
+def make_stand_ins(database: Database, wanted: Iterable[StandIn]) -> None:
+    """Make the stand-ins anew where they wait."""
+    for one in wanted:
+        database.execute(f"DROP TABLE IF EXISTS {one.waits.sql}")
+        database.execute(one.make)
+
+
+def untie_statements(wanted: Iterable[StandIn]) -> tuple[str, ...]:
+    """Write what makes the keys as they were once the damaged tables stand in their places again."""
+    made = tuple(wanted)
+    if not made:
+        return ()
+    ties = tuple(tie for one in made for tie in one.ties)
+    remade = tuple(statement for tie in ties for statement in (tie.drop, tie.add))
+    return (CHECKS_OFF, *remade, *(f"DROP TABLE IF EXISTS {one.stays.sql}" for one in made))
+
+
+def untie(database: Database, wanted: Iterable[StandIn]) -> None:
+    """Make the keys as they were, those that are not yet, and drop the stand-ins."""
+    database.execute(CHECKS_OFF)
+    try:
+        for one in wanted:
+            for tie in one.ties:
+                points_at = _parent_of(database, tie)
+                if points_at == tie.parent:
+                    continue
+                if points_at is not None:
+                    database.execute(tie.drop)
+                database.execute(tie.add)
+            database.execute(f"DROP TABLE IF EXISTS {one.stays.sql}")
+    finally:
+        database.execute("SET SESSION foreign_key_checks = DEFAULT")
+
+
+def still_tied(database: Database, wanted: Iterable[StandIn]) -> tuple[str, ...]:
+    """Name the keys that are not as they were."""
+    return tuple(
+        f"foreign key {tie.name} of {tie.table}"
+        for one in wanted
+        for tie in one.ties
+        if _parent_of(database, tie) != tie.parent
+    )
+
+
+def _parent_of(database: Database, tie: Tie) -> TableName | None:
+    found = database.rows(
+        "SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage"
+        " WHERE table_schema = %s AND table_name = %s AND constraint_name = %s AND referenced_table_name IS NOT NULL",
+        (tie.table.schema, tie.table.name, tie.name),
+    )
+    return TableName(schema=str(found[0][0]), name=str(found[0][1])) if found else None
