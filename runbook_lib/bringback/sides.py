@@ -10,7 +10,7 @@ from runbook_lib.clusters import Cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials
-from runbook_lib.proof import Proof, Side, prove
+from runbook_lib.proof import Guard, Proof, Side, prove
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +40,17 @@ def _side(cluster: Cluster, account: Credentials) -> Side:
     return Side(name=cluster.identifier, connect=lambda: open_database(cluster, account))
 
 
-def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "") -> Proof:
+def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "*") -> Proof:
     """Compare the damaged cluster with the copy, to the row. `personal` are column patterns, separated by commas.
 
+    The proof waits while the damaged cluster is busy, by the guard's usual bounds.
+
     Raises:
-        AccessDenied, Unreachable: see `prove`.
+        AccessDenied, Unreachable, TimedOut: see `prove`.
     """
     sides = sides_of(session, pairing, secret=secret)
     hidden = tuple(part for one in personal.split(",") if (part := one.strip()))
-    return prove(sides.copy, sides.source, personal=hidden)
+    return prove(sides.copy, sides.source, personal=hidden, guard=Guard())
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:

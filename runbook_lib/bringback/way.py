@@ -56,7 +56,7 @@ class Wanted:
     tables: str = ""
     rows: str = "replace"
     secret: str = ""
-    personal: str = ""
+    personal: str = "*"
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:

@@ -14,12 +14,13 @@ from runbook_lib.bringback.way import Done, Proposed, Verified
 from runbook_lib.display.bringback_copy import copied_sheet, copy_plan_sheet, copy_undo_sheet
 from runbook_lib.display.bringback_cutover import HOW_LONG, cut_over_sheet, cutover_plan_sheet, cutover_verified_sheet
 from runbook_lib.display.checks import checks_table
+from runbook_lib.display.figure import Figure
+from runbook_lib.display.proof import proof_sheet
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.proof import VERDICTS, Proof
+from runbook_lib.proof import Proof
 from runbook_lib.times import duration_text, full_text, parse_timestamp
 
-SHOWN = 60
 _STATES = {
     "apart": "nothing of it has been cut over",
     "cutting over": "a cut-over has BEGUN and is not finished: run it again with its approval, or undo it",
@@ -50,29 +51,6 @@ def pairing_table(pairing: Pairing, *, zone: ZoneInfo, now: datetime) -> Table:
 
 def _members(members: Any) -> str:
     return "\n".join(f"{one.identifier} ({one.instance_class})" for one in members)
-
-
-def compared_sheet(proof: Proof) -> Stack:
-    """Show what differs between the copy and the damaged cluster, table by table, with the largest loss first."""
-    counts = ", ".join(f"{len(proof.of(word))} {word}" for word in VERDICTS if proof.of(word))
-    differing = sorted(
-        (one for one in proof.tables if one.verdict != "same"),
-        key=lambda one: (VERDICTS.index(one.verdict), -(one.missing or one.expected_rows or 0)),
-    )
-    rows = tuple(
-        (one.verdict, str(one.pair.expected), one.expected_rows, one.found_rows, one.missing, one.changed, one.extra)
-        for one in differing
-    )
-    tables = Table(
-        title=f"Tables that differ: {len(differing)} of {len(proof.tables)}",
-        columns=("", "table", "copy, rows", "damaged, rows", "missing", "changed", "only in the damaged"),
-        rows=rows[:SHOWN],
-        marks={index: "warn" if one.verdict == "new since" else "bad" for index, one in enumerate(differing[:SHOWN])},
-        left_out=max(0, len(rows) - SHOWN),
-        note="Exact counts of rows, compared by hash. Tables that are the same are left out.",
-    )
-    took = duration_text(timedelta(seconds=round(proof.seconds)))
-    return Stack(headline=f"{counts}; compared in {took}", tables=(tables,))
 
 
 def ways_table(pairing: Pairing, proof: Proof, *, chosen: str) -> Table:
@@ -155,7 +133,7 @@ def verified_sheet(found: Verified | None) -> Stack:
     """Show what holds afterwards, who has which name, and the second proof."""
     if found is None:
         return Stack(headline="Nothing to verify: nothing was applied.")
-    parts = list(cutover_verified_sheet(found.names).tables) if found.names else []
+    parts: list[Table | Figure] = [*cutover_verified_sheet(found.names).tables] if found.names else []
     if found.moved:
         rows = tuple((str(name),) for name in found.moved[:40])
         title = f"Tables of the copy that are not as they were proved before: {len(found.moved)}"
@@ -169,7 +147,7 @@ def verified_sheet(found: Verified | None) -> Stack:
             Table(title="NOT as planned", columns=("",), rows=rows, marks=dict.fromkeys(range(len(rows)), "bad"))
         )
     said = "Everything is as planned" if found.holds else f"{len(found.lost)} things are NOT as planned"
-    return Stack(headline=said, tables=(*parts, *compared_sheet(found.proof).tables))
+    return Stack(headline=said, tables=(*parts, *proof_sheet(found.proof).tables))
 
 
 def recovery_table(said: Mapping[str, Any] | None) -> Table | Stack:

@@ -8,6 +8,7 @@ from runbook_lib.display.figure import Figure
 from runbook_lib.display.proof_figure import heat_map
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
+from runbook_lib.inventory import TableName
 from runbook_lib.proof import Proof, RowDifference, TableVerdict
 from runbook_lib.restore import Verification
 from runbook_lib.times import duration_text
@@ -38,7 +39,7 @@ def verified_sheet(verified: Verification | None) -> Stack:
 
 
 def proof_sheet(proof: Proof) -> Stack:
-    """Show a proof of two servers, or of one against an earlier record."""
+    """Show a proof of two servers, or of one against an earlier record, the largest loss first."""
     differing = [table for table in proof.tables if table.verdict != "same"]
     parts: list[Table | Figure] = [heat_map(proof)] if proof.tables else []
     if differing:
@@ -61,7 +62,7 @@ def headline(proof: Proof) -> str:
 
 
 def _tables(proof: Proof, differing: list[TableVerdict]) -> Table:
-    ordered = sorted(differing, key=lambda table: ([*_MARKS].index(table.verdict), table.pair.expected))
+    ordered = sorted(differing, key=_loss)
     shown = ordered[:SHOWN_TABLES]
     return Table(
         title=f"Tables that differ: {len(differing):,} of {len(proof.tables):,}",
@@ -76,6 +77,11 @@ def _tables(proof: Proof, differing: list[TableVerdict]) -> Table:
         left_out=len(ordered) - len(shown),
         note="Counts are exact. Missing and changed rows are what a recovery would bring back.",
     )  # fmt: skip
+
+
+def _loss(table: TableVerdict) -> tuple[int, int, TableName]:
+    lost = table.missing + table.changed or table.expected_rows or 0
+    return [*_MARKS].index(table.verdict), -lost, table.pair.expected
 
 
 def _name(table: TableVerdict) -> str:
