@@ -65,6 +65,7 @@ def values(plane: DataPlane, cluster: str) -> list[int]:
         return [row[0] for row in database.rows("SELECT a FROM d.t ORDER BY a")]
 
 
+@pytest.mark.thorough
 def test_copies_and_their_source_do_not_know_of_each_other(plane: DataPlane) -> None:
     plane.create("mother", master=MASTER, moment=START)
     with plane.admin("mother") as mother:

@@ -23,6 +23,7 @@ from runbook_lib.records.register import entries
 from runbook_lib.records.run import Limits, Progress, run_notebook
 from runbook_lib.records.store import Store
 from runbook_lib.records.verification import verify_store
+from tests.matrix import thorough
 from tests.records_support import plain_papermill, run_cli, runbook, states, write_notebook
 
 SLEEP = "import time\nprint('begun')\ntime.sleep(600)"
@@ -133,7 +134,14 @@ SITUATIONS = (
 )
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
+LONG = ("two errors", "sys.exit(3)", "cell timeout", "kernel os._exit", "SIGHUP")  # each has one much like it
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [thorough(one) if one.name in LONG else one for one in SITUATIONS],
+    ids=lambda situation: situation.name,
+)
 def test_each_ending_is_told_truthfully(
     situation: Situation, tmp_path: Path, record_property: pytest.RecordProperty
 ) -> None:

@@ -56,7 +56,8 @@ def prepare(scratch: Path, *, project: Path, originals: Path, incident: str) -> 
     spec = {
         "argv": [
             *(sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"),
-            *("--ext", "runbook_lib.records.interactive", "--HistoryManager.hist_file=:memory:"),
+            *("--ext", "runbook_lib.records.interactive", "--ext", "runbook_lib.records.leaving"),
+            "--HistoryManager.hist_file=:memory:",
         ],
         "display_name": "Python 3 (ipykernel)",
         "language": "python",

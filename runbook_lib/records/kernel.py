@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
+from runbook_lib.records import leaving
 from runbook_lib.records.store import SCRATCH_PREFIX, scratch_root
 from runbook_lib.redaction.channel import CHANNEL_VARIABLE, SecretsChannel
 
@@ -31,7 +32,7 @@ class Kernel:
         self.manager.connection_file = str(self.folder / "kernel.json")
         self.manager.ip = str(self.folder / "k")
         run_sync(self.manager.start_kernel)(
-            extra_arguments=["--HistoryManager.hist_file=:memory:"],
+            extra_arguments=["--HistoryManager.hist_file=:memory:", "--ext", leaving.__name__],
             env={**os.environ, **environment, CHANNEL_VARIABLE: str(self.channel.path)},
             cwd=str(cwd) if cwd else None,
             stdout=self._said,
