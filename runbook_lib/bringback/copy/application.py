@@ -14,6 +14,7 @@ from runbook_lib.bringback.copy.objects import refused_definers
 from runbook_lib.bringback.copy.outcome import CopiedBack
 from runbook_lib.bringback.copy.phases import Phases
 from runbook_lib.bringback.copy.plan import CopyBackPlan
+from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.bringback.copy.running import Run
 from runbook_lib.bringback.copy.state import State
@@ -71,6 +72,7 @@ def apply_copy_back(
         summary = {
             "rows": run.copied_rows,
             "merged": [merged.as_json() for merged in run.merged],
+            "left": [left.as_json() for left in run.left],
             "undo": list(undo_statements(plan)),
             "problems": list(run.problems),
             "began": state.get("began"),
@@ -83,6 +85,7 @@ def apply_copy_back(
         copied_rows=run.copied_rows,
         proof=run.proof,
         merged=run.merged,
+        left=run.left,
         undo=undo_statements(plan),
         problems=run.problems,
         began=datetime.fromisoformat(summary["began"]),
@@ -95,6 +98,7 @@ def _told(plan: CopyBackPlan, finished: dict[str, Any]) -> CopiedBack:
         approved_id=plan.id,
         copied_rows=finished["rows"],
         merged=tuple(revived(Merged, one) for one in finished["merged"]),
+        left=tuple(revived(Remaining, one) for one in finished.get("left", ())),
         undo=tuple(finished["undo"]),
         problems=tuple(finished["problems"]),
         began=datetime.fromisoformat(finished["began"]),

@@ -8,7 +8,7 @@ compared as the server compares them, all other values byte by byte, so that "a"
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runbook_lib.bringback.copy.facts import Column, ForeignKey
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
@@ -72,6 +72,15 @@ def merge_of(table: TablePlan, number: int, *, conflicts: str) -> Merge | None:
         clashes=written.count_clashes(),
         statements=tuple(steps),
     )
+
+
+def only_in(table: TablePlan, there: TableName, *, but_not_in: TableName) -> tuple[str, str]:
+    """Write two statements on the rows of a table that another one of the same columns does not hold: all, and count.
+
+    A row that both hold with different values is among them.
+    """
+    what, where = _Written(replace(table, name=there, staging=but_not_in), 1).only_at_source()
+    return f"SELECT {what} {where}", f"SELECT COUNT(*) {where}"
 
 
 def orphans_of(plan: CopyBackPlan) -> tuple[tuple[ForeignKey, str], ...]:
@@ -181,6 +190,11 @@ class _Written:
     def keep_without_key(self) -> str:
         """Write what adds the rows that the source has more often than the copy, all their values taken together."""
         names = ", ".join(quoted(column.name) for column in self.table.compared)
+        return f"INSERT INTO {self.table.staging.sql} ({names}) SELECT {names} {self.more_often()}"
+
+    def more_often(self) -> str:
+        """Write FROM and WHERE for the rows that the source has more often, all their values taken together."""
+        names = ", ".join(quoted(column.name) for column in self.table.compared)
         of_old, of_new = self.whole(self.old), self.whole(self.new)
         numbered = (
             f"SELECT {names}, {of_old} AS `h#`, ROW_NUMBER() OVER (PARTITION BY {of_old}) AS `r#`"
@@ -188,8 +202,17 @@ class _Written:
         )
         counted = f"SELECT {of_new} AS `h#`, COUNT(*) AS `c#` FROM {self.table.staging.sql} AS {self.new} GROUP BY `h#`"
         return (
-            f"INSERT INTO {self.table.staging.sql} ({names}) SELECT {names} FROM ({numbered}) AS x"
-            f" LEFT JOIN ({counted}) AS y ON x.`h#` = y.`h#` WHERE x.`r#` > COALESCE(y.`c#`, 0)"
+            f"FROM ({numbered}) AS x LEFT JOIN ({counted}) AS y ON x.`h#` = y.`h#` WHERE x.`r#` > COALESCE(y.`c#`, 0)"
+        )
+
+    def only_at_source(self) -> tuple[str, str]:
+        """Write what is selected, and from where, to get the source's rows that the other table does not hold so."""
+        if not self.table.key:
+            return ", ".join(f"x.{quoted(column.name)}" for column in self.table.compared), self.more_often()
+        missing = f"{self.new}.{quoted(self.table.key[0])} IS NULL"
+        return f"{self.old}.*", (
+            f"FROM {self.table.name.sql} AS {self.old} LEFT JOIN {self.table.staging.sql} AS {self.new} ON {self.match}"
+            f" WHERE {missing} OR {self.differs()}"
         )
 
     def whole(self, alias: str) -> str:

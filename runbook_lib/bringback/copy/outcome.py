@@ -7,6 +7,7 @@ from datetime import datetime
 
 from runbook_lib.bringback.copy.phases import Phase
 from runbook_lib.bringback.copy.plan import CopyBackPlan
+from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.proof import Proof
 
@@ -16,7 +17,8 @@ class CopiedBack:
     """What was done of a plan: nothing at all (`approved_id` empty), or everything.
 
     `proof` holds the staged tables against the copy, before any row of the source was put beside the copy's; None when
-    an earlier run had already swapped. `merged` tells what became of the source's rows; `problems` names objects and
+    an earlier run had already swapped. `merged` tells what became of the source's rows, `left` which of them only the
+    dated schema holds now; `problems` names objects and
     grants that could not be made again, with the server's words.
     """
 
@@ -26,6 +28,7 @@ class CopiedBack:
     copied_rows: int = 0
     proof: Proof | None = None
     merged: tuple[Merged, ...] = ()
+    left: tuple[Remaining, ...] = ()
     undo: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     began: datetime | None = None

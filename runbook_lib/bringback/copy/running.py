@@ -10,6 +10,7 @@ from runbook_lib.bringback.copy.loading import Progress, add_keys, fill, make_ta
 from runbook_lib.bringback.copy.merging import aliases_of
 from runbook_lib.bringback.copy.phases import Phases
 from runbook_lib.bringback.copy.plan import CopyBackPlan
+from runbook_lib.bringback.copy.remaining import Remaining, left_behind
 from runbook_lib.bringback.copy.rows import Merged, merge_rows, take_over_late_rows
 from runbook_lib.bringback.copy.stand_ins import make_stand_ins
 from runbook_lib.bringback.copy.state import State
@@ -33,6 +34,7 @@ class Run:
     progress: Progress | None
     proof: Proof | None = None
     merged: tuple[Merged, ...] = ()
+    left: tuple[Remaining, ...] = ()
     copied_rows: int = 0
     problems: tuple[str, ...] = ()
     swap: Swap = field(init=False)
@@ -50,6 +52,8 @@ class Run:
         begun = self.state.get("swap begun")
         if begun and self.plan.tables and is_done(writing, self.swap):
             mend(writing, self.swap.on)
+            if writing.is_mariadb and not self.state.get("late rows"):
+                self._afterwards(writing)
             self.merged = tuple(revived(Merged, one) for one in self.state.get("merged") or ())
         elif self.plan.tables:
             if begun:
@@ -62,6 +66,8 @@ class Run:
         self.copied_rows = sum(self.state.copied().values())
         with self.phases.one("make what else was lost"):
             self.problems = finish(writing, self.plan)
+        with self.phases.one("count what stays in the dated schemas"):
+            self.left = left_behind(writing, self.plan)
 
     def _empty_merged(self, writing: Database) -> None:
         """Have those tables copied anew into which a run that was killed had already put rows of the source."""
@@ -118,3 +124,4 @@ class Run:
 
     def _afterwards(self, database: Database) -> None:
         take_over_late_rows(database, self.plan)
+        self.state.put("late rows", True)

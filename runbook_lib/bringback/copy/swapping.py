@@ -1,8 +1,10 @@
 """The swap itself: under locks, in an order that leaves the old state or the new one wherever it is cut off.
 
 MySQL (Aurora too) renames tables under LOCK TABLES, so writers wait from the last look at the source's rows until
-triggers stand on the new tables. MariaDB refuses that (error 1192): there the RENAME waits on a second connection
-and goes first when the locks are let go; a write that slips in before it has all its locks is taken over afterwards.
+triggers stand on the new tables. MariaDB refuses that (error 1192): there the RENAME waits on a second connection,
+and locks that wait behind it hold writers off until the triggers stand (see `renaming`). What each waiting connection
+was about to write may slip in before the RENAME has all its tables: an insert is taken over afterwards, with the
+triggers it missed; a change or a deletion stays in the dated schema, and is listed there.
 
 What a client that is killed may leave behind is a table without its triggers, for as long as until the next run:
 they are kept in the state before they are taken away, and every run and every undo makes the missing ones first.
@@ -11,23 +13,21 @@ they are kept in the state before they are taken away, and every run and every u
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.bringback.copy.objects import drop_statement, make, there
 from runbook_lib.bringback.copy.plan import rename_statement
+from runbook_lib.bringback.copy.renaming import WAITED_TOO_LONG, rename_from_outside
 from runbook_lib.bringback.copy.state import State
 from runbook_lib.errors import RunbookError, StepFailed, TryLater
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import Database, opened_again, quoted
+from runbook_lib.mysql import Database, quoted
 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60  # a statement that runs longer on one of the tables makes the swap give up, not the application
-_WAITED_TOO_LONG = {1205, 1213}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,14 @@ def do_swap(
             for one in swap.off:
                 database.execute(drop_statement(one))
             if database.is_mariadb:
-                _rename_from_outside(database, swap)
+                rename_from_outside(
+                    database,
+                    rename_statement(swap.renames),
+                    held=[old for old, _ in swap.renames if exists(database, old)],
+                    triggers=swap.on,
+                    done=lambda own: is_done(own, swap),
+                    seconds=LOCK_SECONDS,
+                )
             else:
                 database.execute(rename_statement(swap.renames))
                 for one in swap.on:
@@ -125,7 +132,7 @@ def do_swap(
     except RunbookError as error:
         if not is_done(database, swap):
             mend(database, swap.off)
-        if error.facts.get("code") in _WAITED_TOO_LONG:
+        if error.facts.get("code") in WAITED_TOO_LONG:
             raise TryLater(
                 f"The tables could not be locked within {LOCK_SECONDS} seconds; nothing was changed.",
                 hint="Look for long transactions on them (SHOW PROCESSLIST), end them, and run the same plan again.",
@@ -142,36 +149,3 @@ def _lock_statement(database: Database, swap: Swap, state: State) -> str:
     locks = [f"{old.sql} WRITE" for old, _ in swap.renames if exists(database, old)]
     locks += [f"{name.sql} AS {alias} WRITE" for name, alias in swap.aliases]
     return f"LOCK TABLES {', '.join([*locks, f'{state.facts} WRITE'])}"
-
-
-def _rename_from_outside(database: Database, swap: Swap) -> None:
-    """Rename on another connection that waits for our locks, and let them go when it does."""
-    failed: list[BaseException] = []
-    with opened_again(database) as other:
-        other.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
-        number = other.value("SELECT CONNECTION_ID()")
-
-        def rename() -> None:
-            try:
-                other.execute(rename_statement(swap.renames))
-            except BaseException as error:  # noqa: BLE001  # carried over to the calling thread
-                failed.append(error)
-
-        waiting = threading.Thread(target=rename, name="rename")
-        waiting.start()
-        while waiting.is_alive() and not _waits(database, number):
-            time.sleep(0.01)
-        database.execute("UNLOCK TABLES")
-        waiting.join()
-    if failed:
-        raise failed[0]
-
-
-def _waits(database: Database, number: int) -> bool:
-    """Tell whether a connection stands waiting for the lock of a table."""
-    return bool(
-        database.value(
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s AND state LIKE 'Waiting for table%%'",
-            (number,),
-        )
-    )

@@ -15,6 +15,8 @@ from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.bringback.copy.names import undone_schema
 from runbook_lib.bringback.copy.objects import drop_statement
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema, swap_statements
+from runbook_lib.bringback.copy.remaining import Remaining, written_since
+from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.bringback.copy.stand_ins import untie, untie_statements
 from runbook_lib.bringback.copy.state import State, find_states
 from runbook_lib.bringback.copy.swapping import Swap, do_swap, is_done, mend
@@ -76,11 +78,15 @@ class CopyUndoPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyUndone:
-    """What came of an undo: nothing at all (`approved_id` empty), or everything."""
+    """What came of an undo: nothing at all (`approved_id` empty), or everything.
+
+    `left` are the rows that were written to the tables brought back since the swap: they stay with these.
+    """
 
     plan: CopyUndoPlan
     approved_id: str = ""
     began: datetime | None = None
+    left: tuple[Remaining, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -117,8 +123,10 @@ def _swapped(database: Database, state: State) -> CopyBackPlan | None:
     return plan if is_done(database, swap) or state.get("undo begun") else None
 
 
-def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str) -> CopyUndone:
+def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str, copy: Side | None = None) -> CopyUndone:
     """Undo if `approve` is the undo's id; without an approval do nothing. A run that was killed is taken up again.
+
+    With `copy`, rows written since the swap are told from those that it brought, and listed.
 
     Raises:
         ApprovalRefused: the approval is of another plan.
@@ -156,8 +164,11 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str) -> CopyUndone:
         for schema in done.damaged_schemas.values():
             if not database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):
                 database.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
+        merged = tuple(revived(Merged, one) for one in state.get("merged") or ())
+        left = written_since(source, done, merged=merged, copy=copy)
+        announce("copy-back-undone", plan=plan.id, left=[one.as_json() for one in left])
         state.put("undone", utc_now().isoformat())
-    return CopyUndone(plan=plan, approved_id=plan.id, began=began)
+    return CopyUndone(plan=plan, approved_id=plan.id, began=began, left=left)
 
 
 def _drop_objects(database: Database, objects: tuple[StoredObject, ...]) -> None:
