@@ -173,7 +173,7 @@ def apply_bring_back(session: AwsSession, proposed: Proposed, *, approve: str, r
         return apply_cut_over(session, plan, approve=approve)
     sides = sides_of(session, proposed.pairing, secret=proposed.wanted.secret)
     if isinstance(plan, CopyUndoPlan):
-        return apply_undo(sides.source, plan, approve=approve)
+        return apply_undo(sides.source, plan, approve=approve, copy=sides.copy)
     return apply_copy_back(sides.copy, sides.source, plan, approve=approve, run_id=run_id)
 
 
