@@ -138,14 +138,14 @@ class _Lexer:
 
     def _gap(self) -> Gap | None:
         while True:
-            found = patterns(self._session.syntax, final=self._final).gap.match(self._window, self._place)
-            assert found is not None  # it matches nothing, too
+            stop = patterns(self._session.syntax, final=self._final).gap_end(self._window, self._place)
             # A comment may begin here whose end is not read yet, or so few bytes are left that none can be told.
-            undecided = len(self._window) - found.end() < 64 or _COMMENT.match(self._window, found.end())
+            undecided = len(self._window) - stop < 64 or _COMMENT.match(self._window, stop)
             if not undecided or not self._more():
                 break
-        at, self._place = self._offset(), found.end()
-        return Gap(data=found[0], at=at) if found[0] else None
+        at, data = self._offset(), self._window[self._place : stop]
+        self._place = stop
+        return Gap(data=data, at=at) if data else None
 
     def _special_line(self) -> Delimiter | Noise | None:
         for pattern, kind in ((_DELIMITER, Delimiter), (_NOISE, Noise)):
@@ -216,9 +216,7 @@ class _Lexer:
         """Stream the rest of a statement element by element."""
         syntax = self._session.syntax
         while True:
-            found = patterns(syntax, final=self._final).body.match(self._window, self._place)
-            assert found is not None
-            stop = found.end()
+            stop = patterns(syntax, final=self._final).body_end(self._window, self._place)
             if self._window.startswith(syntax.delimiter, stop):
                 yield Rows(data=memoryview(self._window)[self._place : stop])
                 self._place = stop + len(syntax.delimiter)
@@ -237,14 +235,13 @@ class _Lexer:
     def _statement(self) -> Iterator[Piece]:
         syntax = self._session.syntax
         while True:
-            found = patterns(syntax, final=self._final).body.match(self._window, self._place)
-            assert found is not None
-            stop, whole = found.end(), self._window.startswith(syntax.delimiter, found.end())
+            stop = patterns(syntax, final=self._final).body_end(self._window, self._place)
+            whole = self._window.startswith(syntax.delimiter, stop)
             if whole or stop - self._place > _WHOLE or not self._more():
                 break
         at = self._offset()
         if not whole and not self._final:
-            yield Statement(text=found[0], at=at, streamed=True, ansi_quotes=syntax.ansi_quotes)
+            yield Statement(text=self._window[self._place : stop], at=at, streamed=True, ansi_quotes=syntax.ansi_quotes)
             self._place = stop
             yield from self._slowly()
             return

@@ -36,13 +36,39 @@ class Syntax:
         return self.delimiter == b";" and self.backslash and not self.lead
 
 
+# Before Python 3.11.5 a possessive group may keep what its last, failed turn had taken (CPython's gh-106052; Debian 12
+# has 3.11.2), if that turn failed after a lookahead or a repetition. Such a group is repeated in an atomic one, which
+# remembers each turn until it ends; hence the bound.
+_TURNS = 4096
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patterns:
-    """The patterns of one syntax. The `partial` ones never take what may go on beyond the bytes at hand."""
+    """The patterns of one syntax. What may go on beyond the bytes at hand is never taken, unless they are the last.
 
+    `head` is that of row data, up to its first row.
+    """
+
+    head: re.Pattern[bytes]
     gap: re.Pattern[bytes]
     body: re.Pattern[bytes]
-    head: re.Pattern[bytes]
+
+    def gap_end(self, data: bytes, start: int) -> int:
+        """Give where blanks and comments end that begin at `start`."""
+        return _end(self.gap, data, start)
+
+    def body_end(self, data: bytes, start: int) -> int:
+        """Give where a statement's text ends that begins at `start`: at its delimiter, or before what is unfinished."""
+        return _end(self.body, data, start)
+
+
+def _end(pattern: re.Pattern[bytes], data: bytes, start: int) -> int:
+    while True:
+        found = pattern.match(data, start)
+        assert found is not None, "it takes nothing where it takes no more"
+        if found.end() == start:
+            return start
+        start = found.end()
 
 
 @lru_cache(maxsize=64)
@@ -51,33 +77,36 @@ def patterns(syntax: Syntax, *, final: bool) -> Patterns:
     end = rb"(?:\n|\Z)" if final else rb"\n"
     quotes = b"|".join(_quoted(mark, syntax) for mark in (b"'", b'"')) + rb"|`[^`]*+`"
     comment = rb"#[^\n]*+" + end + rb"|--(?=[\x00-\x20" + (rb"]|\Z)" if final else rb"])") + rb"[^\n]*+" + end
-    comment += rb"|/\*(?!!|M!)(?:[^*]++|\*(?!/))*+\*/"
+    comment += rb"|/\*(?!!|M!).*?\*/"
     first, delimiter = re.escape(syntax.delimiter[:1]), re.escape(syntax.delimiter)
     single = rb"-(?:(?=[^-])|(?=-[^\x00-\x20]))|/(?:(?=[^*])|(?=\*(?:!|M!)))"
     if final:
         single += rb"|-\Z|/\Z"
-    body = (
-        rb"(?:[^'\"`#/\-" + first + rb"]++|" + quotes + rb"|" + comment
-        + rb"|(?!" + delimiter + rb")(?:" + single + rb"|" + _alone(syntax.delimiter[:1]) + rb"))*+"
+    body = _repeated(
+        rb"[^'\"`#/\-" + first + rb"]++|" + quotes + rb"|" + comment
+        + rb"|(?!" + delimiter + rb")(?:" + single + rb"|" + _alone(syntax.delimiter[:1]) + rb")"
     )  # fmt: skip
-    gap = rb"(?:[\x00-\x20]++|\xEF\xBB\xBF|" + comment + rb")*+"
+    gap = _repeated(rb"[\x00-\x20]++|\xEF\xBB\xBF|" + comment)
     head = (
-        rb"(?:INSERT|REPLACE)[\x00-\x20](?:(?!VALUES?\b)[\w$]++|" + quotes + rb"|[\x00-\x20,.()]|" + comment
-        + rb")*+VALUES?[\x00-\x20]*+(?=\()"
+        rb"(?:INSERT|REPLACE)[\x00-\x20]"
+        + _repeated(rb"(?!VALUES?\b)[\w$]++|" + quotes + rb"|[\x00-\x20,.()]|" + comment, turns=8 * _TURNS)
+        + rb"VALUES?[\x00-\x20]*+(?=\()"
     )  # fmt: skip
     flags = re.DOTALL | re.IGNORECASE
     # The delimiter is compared with its case, the words of a head without.
     return Patterns(gap=re.compile(gap, re.DOTALL), body=re.compile(body, re.DOTALL), head=re.compile(head, flags))
 
 
+def _repeated(alternatives: bytes, *, turns: int = _TURNS) -> bytes:
+    return rb"(?>(?:" + alternatives + rb"){0,%d})" % turns
+
+
 def _quoted(mark: bytes, syntax: Syntax) -> bytes:
-    if not syntax.backslash:
-        inner = rb"[^" + mark + syntax.lead + rb"]++"
-    else:
-        inner = rb"[^" + mark + rb"\\" + syntax.lead + rb"]++|\\."
-    if syntax.lead:
-        inner += rb"|[" + syntax.lead + rb"]."
-    return mark + rb"(?:" + inner + rb")*+" + mark
+    escapes = ([rb"\\."] if syntax.backslash else []) + ([rb"[" + syntax.lead + rb"]."] if syntax.lead else [])
+    plain = rb"[^" + mark + (rb"\\" if syntax.backslash else b"") + syntax.lead + rb"]*+"
+    if not escapes:
+        return mark + plain + mark
+    return mark + plain + rb"(?:(?:" + b"|".join(escapes) + rb")" + plain + rb")*+" + mark
 
 
 def _alone(first: bytes) -> bytes:
