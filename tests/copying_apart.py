@@ -42,7 +42,7 @@ def main() -> None:
         undo = propose_undo(sides[1])
         apply_undo(sides[1], undo, approve=undo.id)
     else:
-        choices = CopyChoices(tables=tuple(told["tables"]), rows="keep new", conflicts="copy")
+        choices = CopyChoices(tables=tuple(told["tables"]), rows="keep new", conflicts="copy", definitions="copy")
         plan = propose_copy_back(*sides, proof=None, choices=choices, now=datetime.fromisoformat(told["now"]))
         apply_copy_back(*sides, plan, approve=plan.id)
 

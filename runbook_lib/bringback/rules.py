@@ -6,14 +6,15 @@ from runbook_lib.bringback.copy import CopyChoices
 from runbook_lib.errors import InputRefused
 
 _BY = " by "
-_CONFLICTS = "conflicts"
+_CONFLICTS, _DEFINITIONS = "conflicts", "definitions"
 
 
 def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
     """Read the rules, separated by semicolons: one for all tables, and "table: rule" for those that differ.
 
     A rule is "replace", "keep new" or "newer wins by COLUMN". "conflicts: copy" or "conflicts: source" says which row
-    is taken where no rule decides; without it such rows are listed, and nothing is swapped.
+    is taken where no rule decides; without it such rows are listed, and nothing is swapped. "definitions: copy" puts
+    views, routines and events back that are made otherwise at the source now.
 
     Raises:
         InputRefused: a rule that is none, or two for everything.
@@ -21,11 +22,14 @@ def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
     general: list[str] = []
     rules: dict[str, str] = {}
     newer_by: dict[str, str] = {}
-    conflicts = ""
+    conflicts, definitions = "", "source"
     for part in (one.strip() for one in text.split(";") if one.strip()):
         name, colon, rule = (piece.strip() for piece in part.rpartition(":"))
         if colon and name.lower() == _CONFLICTS:
             conflicts = rule
+            continue
+        if colon and name.lower() == _DEFINITIONS:
+            definitions = rule
             continue
         rule, _, column = (piece.strip() for piece in rule.partition(_BY))
         if column:
@@ -45,4 +49,5 @@ def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
         rules=rules,
         newer_by=newer_by,
         conflicts=conflicts,
+        definitions=definitions,
     )

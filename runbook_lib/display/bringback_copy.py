@@ -172,7 +172,7 @@ def _meanings(plan: CopyBackPlan) -> Table:
 
 def _notes(plan: CopyBackPlan) -> Table:
     made = tuple(("made again", one.title) for one in plan.objects)
-    given = tuple(("given again", grant) for grant in plan.grants)
+    given = tuple(("given again", grant.statement) for grant in plan.grants)
     return Table(
         title="Around the tables", columns=("", ""), rows=(*made, *given, *(("mind", note) for note in plan.notes))
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runbook_lib.bringback.copy.application import apply_copy_back
     from runbook_lib.bringback.copy.checking import copy_checks
-    from runbook_lib.bringback.copy.choices import CONFLICTS, ROW_RULES, CopyChoices
+    from runbook_lib.bringback.copy.choices import CONFLICTS, DEFINITIONS, ROW_RULES, CopyChoices
     from runbook_lib.bringback.copy.outcome import CopiedBack
     from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
     from runbook_lib.bringback.copy.proposing import propose_copy_back, propose_with_checks
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFLICTS",
+    "DEFINITIONS",
     "ROW_RULES",
     "CopiedBack",
     "CopyBackPlan",
@@ -42,7 +43,7 @@ __all__ = [
 _WHERE = {
     "application": ("apply_copy_back",),
     "checking": ("copy_checks",),
-    "choices": ("CONFLICTS", "ROW_RULES", "CopyChoices"),
+    "choices": ("CONFLICTS", "DEFINITIONS", "ROW_RULES", "CopyChoices"),
     "outcome": ("CopiedBack",),
     "plan": ("CopyBackPlan", "TablePlan"),
     "proposing": ("propose_copy_back", "propose_with_checks"),

@@ -59,7 +59,7 @@ def apply_copy_back(
             require_as_planned(writing, plan)
             require(source_checks(reading, writing, plan), plan)
             state.make()
-            if refused := refused_definers(writing, (*plan.triggers_on, *plan.objects), table=state.pieces):
+            if refused := refused_definers(writing, plan.made, table=state.pieces):
                 raise CheckFailed(
                     f"The account may not make triggers, views or routines for {', '.join(refused)}.",
                     hint="Grant it SET_USER_ID (8.2 and later SET_ANY_DEFINER and, for a definer that has it, "

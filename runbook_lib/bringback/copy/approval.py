@@ -29,16 +29,18 @@ def approved_plan(source: Database, plan: CopyBackPlan, wanted: str) -> CopyBack
 
 
 def require_as_planned(source: Database, plan: CopyBackPlan) -> None:
-    """Stop a plan whose tables or triggers at the source are made otherwise now.
+    """Stop a plan whose tables, triggers or other objects at the source are made otherwise now.
 
     Raises:
         ApprovalRefused: they are.
     """
     names = [table.name for table in plan.tables]
-    now = read_server(source, name=plan.source, schemas={name.schema for name in names})
-    if fingerprint(names, now) != plan.fingerprint:
+    others = [one.now for one in plan.replaced]
+    schemas = {name.schema for name in names} | {one.schema for one in others}
+    now = read_server(source, name=plan.source, schemas=schemas)
+    if fingerprint(names, now, others) != plan.fingerprint:
         raise ApprovalRefused(
-            "The source's tables or triggers have been changed since the plan was made.",
+            "The source's tables, triggers or other objects have been changed since the plan was made.",
             hint="Prove and plan again, and read the new plan.",
             plan_id=plan.id,
         )

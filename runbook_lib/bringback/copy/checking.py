@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from runbook_lib.bringback.copy.facts import ServerFacts
 from runbook_lib.bringback.copy.lines import is_known
+from runbook_lib.bringback.copy.objects import definer_of
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.reading import read_server
 from runbook_lib.errors import CheckFailed
@@ -62,9 +63,10 @@ def _same_server(plan: CopyBackPlan) -> Check:
 
 def _rights(plan: CopyBackPlan, source: ServerFacts) -> Check:
     needed = [*NEEDED, *(["TRIGGER"] if plan.triggers_on or plan.triggers_off else [])]
-    kinds = {one.kind for one in plan.objects}
+    kinds = {one.kind for one in (*plan.objects, *(one.now for one in plan.replaced))}
     needed += ["CREATE VIEW"] if "VIEW" in kinds else []
-    needed += ["CREATE ROUTINE"] if kinds & {"PROCEDURE", "FUNCTION"} else []
+    needed += ["CREATE ROUTINE", "ALTER ROUTINE"] if kinds & {"PROCEDURE", "FUNCTION"} else []
+    needed += ["GRANT OPTION"] if plan.grants or any(one.grants for one in plan.replaced) else []
     needed += ["EVENT"] if "EVENT" in kinds else []
     if "ALL" in source.rights:
         return ok("rights at the source", "The account may do everything.")
@@ -78,7 +80,14 @@ def _rights(plan: CopyBackPlan, source: ServerFacts) -> Check:
 
 
 def _definers(plan: CopyBackPlan, source: ServerFacts) -> Check:
-    made = (*plan.triggers_on, *plan.objects)
+    made = plan.made
+    if source.accounts is not None and (gone := [one for one in made if _is_gone(definer_of(one), source)]):
+        said = "; ".join(f"{one.title} ({definer_of(one)})" for one in gone)
+        return warn(
+            "definers",
+            f"Made in the name of accounts that the source does not have: {said}. They keep that name.",
+            "Make these accounts (CREATE USER) before anybody uses what works in their name: it fails until then.",
+        )
     if not made or source.rights & _DEFINERS:
         return ok("definers", f"{len(made)} triggers and other objects keep their definers.")
     return warn(
@@ -86,6 +95,10 @@ def _definers(plan: CopyBackPlan, source: ServerFacts) -> Check:
         f"{len(made)} triggers and other objects are made again, and not in another definer's name.",
         "Grant SET_USER_ID (8.0; SET_ANY_DEFINER from 8.2, SET USER in MariaDB), or be their definer.",
     )
+
+
+def _is_gone(account: str, source: ServerFacts) -> bool:
+    return bool(account) and source.accounts is not None and account not in source.accounts
 
 
 def _read_only(source: ServerFacts) -> Check:

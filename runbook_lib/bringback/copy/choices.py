@@ -22,6 +22,10 @@ CONFLICTS: Mapping[str, str] = {
     "copy": "the copy's row is taken, the source's stays only in the dated schema",
     "source": "the source's row is taken over the copy's",
 }
+DEFINITIONS: Mapping[str, str] = {
+    "source": "left as they are now, and named",
+    "copy": "the copy's again; the present ones are in the record before, and an undo puts them back",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,9 @@ class CopyChoices:
     `tables` are names of tables ("schema.table", quoted with backticks where a part holds a dot) or of whole schemas.
     `rules` and `newer_by` are by table, in the same writing; `rows` is for all others. `conflicts` says which side is
     taken where both have a row of one key with different content and no rule decides: with "" nobody guesses, and
-    the swap does not happen while there are any.
+    the swap does not happen while there are any. `definitions` says what becomes of views, routines and events that
+    are made otherwise at the source now; those that it has lost come back: all of a schema that is named (of every
+    schema where nothing is named), and the views that read a table that is named.
     """
 
     tables: tuple[str, ...] = ()
@@ -39,6 +45,7 @@ class CopyChoices:
     rules: Mapping[str, str] = field(default_factory=dict)
     newer_by: Mapping[str, str] = field(default_factory=dict)
     conflicts: str = ""
+    definitions: str = "source"
     bucket: str = ""
     workers: int = 2
 
@@ -50,6 +57,12 @@ class CopyChoices:
             raise InputRefused(
                 f'"{self.conflicts}" does not say which side a conflict is decided for.',
                 hint='Set `conflicts` to "copy" or "source", or leave it empty to be shown them.',
+            )
+
+        if self.definitions not in DEFINITIONS:
+            raise InputRefused(
+                f'"{self.definitions}" does not say whose views, routines and events are kept where they differ.',
+                hint='Set `definitions` to "copy" or "source".',
             )
 
     def rule_of(self, table: TableName) -> str:

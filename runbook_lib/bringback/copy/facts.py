@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runbook_lib.inventory import TableName
+from runbook_lib.mysql import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,9 @@ class ForeignKey:
 class StoredObject:
     """A trigger, view, routine or event: the statement that makes it, and the session it is made in.
 
-    `kind` is TRIGGER, VIEW, PROCEDURE, FUNCTION or EVENT. `table` is a trigger's table, empty for others.
+    `kind` is TRIGGER, VIEW, PROCEDURE, FUNCTION or EVENT. `table` is a trigger's table, empty for others. `meaning` is
+    what a view is compared by: MySQL writes the same view in other words while one of its tables is missing, and
+    cannot tell its `statement` at all, which is empty then, while the schema of one is.
     """
 
     kind: str
@@ -48,11 +51,55 @@ class StoredObject:
     collation: str = "utf8mb4_general_ci"
     time_zone: str = ""
     table: str = ""
+    meaning: str = ""
 
     @property
     def title(self) -> str:
         """Name it for people."""
         return f"{self.kind.lower()} {self.schema}.{self.name}"
+
+    @property
+    def id(self) -> tuple[str, str, str]:
+        """Give what tells it from others at one server."""
+        return self.kind, self.schema, self.name
+
+    def is_made_as(self, other: StoredObject) -> bool:
+        """Tell whether two objects of one name are defined alike."""
+        mine, theirs = (one.meaning or one.statement for one in (self, other))
+        return (mine, self.sql_mode, self.time_zone) == (theirs, other.sql_mode, other.time_zone)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """Rights that an account ("'name'@'host'") holds on a schema, a table (or its columns) or a routine.
+
+    `kind` is "schema", "table", "FUNCTION" or "PROCEDURE"; `name` is empty for a schema, whose name may be a pattern.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    account: str
+    rights: frozenset[str]
+
+    @property
+    def where(self) -> str:
+        """Write what the rights are on, as GRANT takes it."""
+        if self.kind == "schema":
+            return f"{quoted(self.schema)}.*"
+        return (
+            f"{self.kind} {quoted(self.schema, self.name)}" if self.kind.isupper() else quoted(self.schema, self.name)
+        )
+
+    @property
+    def statement(self) -> str:
+        """Write the statement that gives them."""
+        return f"GRANT {', '.join(sorted(self.rights))} ON {self.where} TO {self.account}"
+
+    @property
+    def taken_away(self) -> str:
+        """Write the statement that takes them away."""
+        return f"REVOKE {', '.join(sorted(self.rights))} ON {self.where} FROM {self.account}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +134,8 @@ class TableFacts:
 class ServerFacts:
     """What one of the two servers holds, as far as a copy back needs it.
 
-    `schemas` are (character set, collation) by name. `settings` are server variables by name. `grants` are statements
-    that give rights on a table, column or routine, without which an account could not work as before.
+    `schemas` are (character set, collation) by name. `settings` are server variables by name. `grants` are the rights
+    that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
     """
 
     name: str
@@ -101,7 +148,8 @@ class ServerFacts:
     objects: tuple[StoredObject, ...]
     settings: Mapping[str, str]
     rights: frozenset[str]
-    grants: frozenset[str] = frozenset()
+    grants: frozenset[Grant] = frozenset()
+    accounts: frozenset[str] | None = None
     clients: Mapping[str, int] = field(default_factory=dict)
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runbook_lib.bringback.copy.objects import make_all, there
+from collections.abc import Iterable
+
+from runbook_lib.bringback.copy.objects import make_all, put_all_in_place, there
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema
 from runbook_lib.errors import RunbookError
 from runbook_lib.mysql import Database, quoted
@@ -16,16 +18,35 @@ def make_schemas(source: Database, plan: CopyBackPlan) -> None:
 
 
 def finish(source: Database, plan: CopyBackPlan) -> tuple[str, ...]:
-    """Make the objects that are missing, give the grants, and drop the staging schemas; give what failed, and why."""
+    """Make the objects that are missing or others, give the grants, and drop the staging schemas; give what failed."""
     here = there(source, plan.objects)
-    missing = [one for one in plan.objects if (one.kind, one.schema, one.name) not in here]
-    problems = [f"{one.title}: {why}" for one, why in make_all(source, missing)]
-    for grant in plan.grants:
-        try:
-            source.execute(grant)
-        except RunbookError as error:
-            problems.append(f"{grant}: {error.message}")
+    problems = make_all(source, [one for one in plan.objects if one.id not in here])
+    problems += put_all_in_place(source, [one.becomes for one in plan.replaced])
+    said = [f"{one.title}: {why}" for one, why in problems]
+    said += give(source, (*(text for one in plan.replaced for text in one.grants), *(g.statement for g in plan.grants)))
     for schema in sorted({table.staging.schema for table in plan.tables}):
         if not source.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):
             source.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
-    return tuple(problems)
+    return tuple(said)
+
+
+def put_back(source: Database, plan: CopyBackPlan) -> tuple[str, ...]:
+    """Put the objects back that the plan has replaced, with their rights; give what failed, and why."""
+    problems = put_all_in_place(source, [one.now for one in plan.replaced])
+    said = [f"{one.title}: {why}" for one, why in problems]
+    return (*said, *give(source, [text for one in plan.replaced for text in one.grants]))
+
+
+def give(source: Database, statements: Iterable[str]) -> list[str]:
+    """Give or take rights; give what failed, and why. No account is made by it."""
+    problems = []
+    if source.is_mariadb:
+        # without it, a GRANT to an account that is gone would make one without a password
+        source.execute("SET SESSION sql_mode = 'NO_AUTO_CREATE_USER'")
+    for statement in statements:
+        try:
+            source.execute(statement)
+        except RunbookError as error:
+            problems.append(f"{statement}: {error.message}")
+    source.execute("SET SESSION sql_mode = ''")
+    return problems

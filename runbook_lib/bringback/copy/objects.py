@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from runbook_lib.bringback.copy.facts import StoredObject
-from runbook_lib.errors import AccessDenied, RunbookError, StepFailed
+from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed
 from runbook_lib.mysql import Database, literal, quoted
 
 _DEFINER = re.compile(r"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
+_NO_SUCH_SCHEMA = 1049
 _LISTS = {
     "TRIGGER": "SELECT trigger_schema, trigger_name, event_object_table FROM information_schema.triggers"
     " WHERE trigger_schema IN ({}) ORDER BY trigger_schema, event_object_table, action_timing, event_manipulation,"
     " action_order",
-    "VIEW": "SELECT table_schema, table_name, '' FROM information_schema.views WHERE table_schema IN ({})"
-    " ORDER BY table_schema, table_name",
+    "VIEW": "SELECT table_schema, table_name, CONCAT_WS(' ', definer, security_type, check_option, view_definition)"
+    " FROM information_schema.views WHERE table_schema IN ({}) ORDER BY table_schema, table_name",
     "ROUTINE": "SELECT routine_schema, routine_name, routine_type FROM information_schema.routines"
     " WHERE routine_schema IN ({}) AND routine_type IN ('PROCEDURE', 'FUNCTION') ORDER BY routine_schema, routine_name",
     "EVENT": "SELECT event_schema, event_name, time_zone FROM information_schema.events WHERE event_schema IN ({})"
@@ -41,7 +43,13 @@ def read_objects(database: Database, schemas: Iterable[str]) -> tuple[StoredObje
 
 
 def _read(database: Database, kind: str, schema: str, name: str, more: str) -> StoredObject:
-    shown = database.rows(f"SHOW CREATE {kind} {quoted(schema, name)}")[0]
+    try:
+        shown = database.rows(f"SHOW CREATE {kind} {quoted(schema, name)}")[0]
+    except InputRefused as error:
+        if kind != "VIEW" or error.facts.get("code") != _NO_SUCH_SCHEMA:
+            raise
+        # MySQL shows no view whose tables were in a schema that is gone
+        return StoredObject(kind=kind, schema=schema, name=name, statement="", meaning=more)
     if kind == "VIEW":
         statement, mode, charset, collation = shown[1], "", shown[2], shown[3]
     elif kind == "EVENT":
@@ -63,6 +71,7 @@ def _read(database: Database, kind: str, schema: str, name: str, more: str) -> S
         collation=str(collation),
         time_zone=more if kind == "EVENT" else "",
         table=more if kind == "TRIGGER" else "",
+        meaning=more if kind == "VIEW" else "",
     )
 
 
@@ -90,8 +99,12 @@ def make(database: Database, one: StoredObject) -> None:
     Raises:
         StepFailed, AccessDenied: the server refuses it.
     """
+    _run(database, statements_of(one))
+
+
+def _run(database: Database, statements: Sequence[str]) -> None:
     try:
-        for statement in statements_of(one):
+        for statement in statements:
             database.execute(statement)
     finally:
         database.execute(AFTERWARDS)
@@ -100,18 +113,82 @@ def make(database: Database, one: StoredObject) -> None:
 
 def make_all(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:
     """Make objects that may need each other, whatever their order; give those that cannot be made, and why."""
+    return _as_far_as_possible(wanted, lambda one: make(database, one))
+
+
+def _as_far_as_possible(
+    wanted: Sequence[StoredObject], act: Callable[[StoredObject], object]
+) -> tuple[tuple[StoredObject, str], ...]:
     left: list[StoredObject] = list(wanted)
     while left:
         refused: list[tuple[StoredObject, str]] = []
         for one in left:
             try:
-                make(database, one)
+                act(one)
             except RunbookError as error:
                 refused.append((one, error.message))
         if len(refused) == len(left):
             return tuple(refused)
         left = [one for one, _ in refused]
     return ()
+
+
+def is_replaced_at_once(one: StoredObject, *, mariadb: bool) -> bool:
+    """Tell whether the engine can put one definition in another's place in one statement."""
+    return one.kind == "VIEW" or mariadb
+
+
+def replace_statements(one: StoredObject, *, mariadb: bool) -> tuple[str, ...]:
+    """Write what puts a definition in the place of another of its name."""
+    if not is_replaced_at_once(one, mariadb=mariadb):
+        return drop_statement(one), *statements_of(one)
+    again = re.sub(r"^CREATE (?!OR REPLACE )", "CREATE OR REPLACE ", one.statement, count=1)
+    return statements_of(dataclasses.replace(one, statement=again))
+
+
+def put_in_place(database: Database, one: StoredObject) -> None:
+    """Make an object, in the place of another of its name if there is one.
+
+    Where the engine cannot do that at once (MySQL's routines and events), the former is made again if the new one is
+    refused.
+
+    Raises:
+        StepFailed, AccessDenied: the server refuses it; the former one stands as it did.
+    """
+    mariadb = database.is_mariadb
+    former = next((each for each in read_objects(database, [one.schema]) if each.id == one.id), None)
+    if former is not None and former.is_made_as(one):
+        return
+    try:
+        _run(database, replace_statements(one, mariadb=mariadb))
+    except RunbookError:
+        if (
+            former is not None
+            and not is_replaced_at_once(one, mariadb=mariadb)
+            and not there(database, [one]) & {one.id}
+        ):
+            make(database, former)
+        raise
+
+
+def put_all_in_place(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:
+    """Put objects in place that may need each other, whatever their order; give those that cannot be, and why."""
+    return _as_far_as_possible(wanted, lambda one: put_in_place(database, one))
+
+
+def not_made_as(database: Database, wanted: Sequence[StoredObject]) -> tuple[StoredObject, ...]:
+    """Give those objects that are not at the server, or are others there."""
+    here = {one.id: one for one in read_objects(database, {one.schema for one in wanted})}
+    return tuple(one for one in wanted if one.id not in here or not here[one.id].is_made_as(one))
+
+
+def definer_of(one: StoredObject) -> str:
+    """Give the account in whose name an object works, as accounts are written, empty if none is named."""
+    found = _DEFINER.search(one.statement)
+    if not found:
+        return ""
+    parts = re.findall(r"`((?:[^`]|``)*)`", found[0])
+    return "@".join("'" + part.replace("``", "`").replace("'", "''") + "'" for part in parts)
 
 
 def refused_definers(database: Database, wanted: Sequence[StoredObject], *, table: str) -> tuple[str, ...]:

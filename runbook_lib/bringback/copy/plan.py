@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from runbook_lib.bringback.copy.choices import RowRule
-from runbook_lib.bringback.copy.facts import Column, ForeignKey, StoredObject
+from runbook_lib.bringback.copy.facts import Column, ForeignKey, Grant, StoredObject
 from runbook_lib.bringback.copy.names import state_schema
-from runbook_lib.bringback.copy.objects import drop_statement, statements_of
+from runbook_lib.bringback.copy.objects import drop_statement, replace_statements, statements_of
 from runbook_lib.bringback.copy.stand_ins import StandIn
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
@@ -61,10 +61,24 @@ class TablePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """A view, routine or event that becomes the copy's again. `grants` give a routine its rights again, either way."""
+
+    now: StoredObject
+    becomes: StoredObject
+    grants: tuple[str, ...] = ()
+
+    def statements(self, *, mariadb: bool, back: bool = False) -> tuple[str, ...]:
+        """Write what puts the copy's in its place, or what was there `back`."""
+        return *replace_statements(self.now if back else self.becomes, mariadb=mariadb), *self.grants
+
+
+@dataclass(frozen=True, kw_only=True)
 class CopyBackPlan:
     """What would be done to what. Equal plans have equal ids, whenever they are made.
 
-    `renames` is the swap, in its order. `objects` are what the damage has taken away; `triggers_off` and `triggers_on`
+    `renames` is the swap, in its order. `objects` are what the damage has taken away, `replaced` what it has changed
+    and `definitions` puts back; `triggers_off` and `triggers_on`
     are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep damaged
     tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands at the
     source.
@@ -84,12 +98,14 @@ class CopyBackPlan:
     triggers_off: tuple[StoredObject, ...]
     triggers_on: tuple[StoredObject, ...]
     objects: tuple[StoredObject, ...]
-    grants: tuple[str, ...]
+    grants: tuple[Grant, ...]
     conflicts: str
     workers: int
     bucket: str
     locked_rename: bool
     stand_ins: tuple[StandIn, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    definitions: str = "source"
     notes: tuple[str, ...] = ()
     resumes: bool = False
     fingerprint: str = field(default="", repr=False)
@@ -113,6 +129,16 @@ class CopyBackPlan:
     def state(self) -> str:
         """Give the schema at the source that keeps how far this copy back has come."""
         return state_schema(self.key)
+
+    @property
+    def made(self) -> tuple[StoredObject, ...]:
+        """Give every trigger, view, routine and event that stands as planned afterwards."""
+        return *self.triggers_on, *self.objects, *(one.becomes for one in self.replaced)
+
+    @property
+    def mariadb(self) -> bool:
+        """Tell the source's engine family."""
+        return not self.locked_rename
 
     @property
     def bytes(self) -> int:
@@ -150,7 +176,8 @@ class CopyBackPlan:
             *(one.make for one in self.stand_ins),
             *self.swap,
             *(statement for one in self.objects for statement in statements_of(one)),
-            *self.grants,
+            *(statement for one in self.replaced for statement in one.statements(mariadb=self.mariadb)),
+            *(grant.statement for grant in self.grants),
         )
 
     def as_json(self) -> dict[str, Any]:

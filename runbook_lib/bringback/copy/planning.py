@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from runbook_lib.bringback.copy.around import changed_objects, lost_objects, triggers_afterwards
+from runbook_lib.bringback.copy.around import Scope, around_tables, grants_again, triggers_afterwards
 from runbook_lib.bringback.copy.choices import CopyChoices, chosen
 from runbook_lib.bringback.copy.closure import closure
 from runbook_lib.bringback.copy.definition import without_counter
-from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
+from runbook_lib.bringback.copy.facts import ServerFacts, StoredObject, TableFacts
 from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning_table import plan_table
@@ -74,7 +74,10 @@ def plan_copy_back(
         )
         for table in known
     )
-    concerned = set(schemas) if choices.tables else set(copy.schemas)
+    scope = _scope(copy, choices, [table for table in known if origins[table] == "copy"])
+    others = around_tables(scope, copy, source, known, definitions=choices.definitions)
+    grants, taken = grants_again(others.lost, scope, copy, source)
+    concerned = {*schemas, *scope.schemas, *(one.schema for one in others.lost)}
     new = {name: copy.schemas[name] for name in sorted(concerned & set(copy.schemas) - set(source.schemas))}
     made = {staging[schema]: _characters(schema, copy, source) for schema in schemas}
     made |= {damaged[schema]: _characters(schema, copy, source) for schema in damaged}
@@ -95,15 +98,17 @@ def plan_copy_back(
         + tuple(one for one in source.foreign_keys if one.table in facts and origins[one.table] == "source"),
         triggers_off=off,
         triggers_on=on,
-        objects=lost_objects(concerned, copy, source, known),
-        grants=tuple(sorted(grant for grant in copy.grants - source.grants if _concerns(grant, concerned))),
+        objects=others.lost,
+        grants=grants,
         conflicts=choices.conflicts,
         workers=max(1, choices.workers),
         bucket=choices.bucket,
         locked_rename=not source.is_mariadb,
         stand_ins=stand_ins(lost, source, damaged=damaged, state=state_schema(key)),
-        notes=said + changed_objects(concerned, copy, source),
-        fingerprint=fingerprint(known, source),
+        replaced=others.replaced,
+        definitions=choices.definitions,
+        notes=said + others.notes + taken,
+        fingerprint=fingerprint(known, source, [one.now for one in others.replaced]),
     )
 
 
@@ -128,8 +133,12 @@ def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[st
     return copy.schemas.get(schema) or source.schemas[schema]
 
 
-def _concerns(grant: str, schemas: set[str]) -> bool:
-    return any(f"`{schema.replace('`', '``')}`." in grant for schema in schemas)
+def _scope(copy: ServerFacts, choices: CopyChoices, brought: list[TableName]) -> Scope:
+    """Give what reaches beyond tables: without a choice every schema of the copy, else those that are named whole."""
+    if not choices.tables:
+        return Scope(schemas=frozenset(copy.schemas), tables=frozenset())
+    whole = frozenset(choices.tables) & frozenset(copy.schemas)
+    return Scope(schemas=whole, tables=frozenset(table for table in brought if table.schema not in whole))
 
 
 def _key(
@@ -153,9 +162,10 @@ def _key(
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
 
 
-def fingerprint(known: Sequence[TableName], source: ServerFacts) -> str:
-    """Give a hash of how the source's tables and triggers are made now; their rows may go on changing."""
-    content = [
+def fingerprint(known: Sequence[TableName], source: ServerFacts, others: Sequence[StoredObject]) -> str:
+    """Give a hash of how the source's tables, triggers and some others are made now; rows may go on changing."""
+    here = {one.id: one.statement for one in source.objects}
+    content = [[one.title, here.get(one.id, "missing")] for one in others] + [
         [
             str(table),
             without_counter(source.tables[table].create) if table in source.tables else "missing",

@@ -9,7 +9,7 @@ from typing import Any
 from runbook_lib.bringback.copy.facts import Column, ForeignKey, ServerFacts, TableFacts
 from runbook_lib.bringback.copy.names import is_ours
 from runbook_lib.bringback.copy.objects import read_objects
-from runbook_lib.bringback.copy.rights import read_clients, read_grants, read_rights
+from runbook_lib.bringback.copy.rights import read_accounts, read_clients, read_grants, read_rights
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import Database
 
@@ -53,6 +53,7 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
             settings=_settings(database),
             rights=read_rights(database),
             grants=read_grants(database),
+            accounts=read_accounts(database),
             clients=read_clients(database),
         )
     finally:

@@ -63,6 +63,7 @@ class Run:
             self._swap(writing)
         else:
             make_schemas(writing, self.plan)
+            self._tell_the_undo()
         self.copied_rows = sum(self.state.copied().values())
         with self.phases.one("make what else was lost"):
             self.problems = finish(writing, self.plan)
@@ -106,17 +107,19 @@ class Run:
         with self.phases.one("swap"):
             make_schemas(writing, self.plan)
             make_stand_ins(writing, self.plan.stand_ins)
-            undo = undo_statements(self.plan)
-            self.state.put("swap begun", {"undo": list(undo)})
-            announce(
-                "copy-back-swap", plan=self.plan.id, state=self.plan.state, swap=list(self.plan.swap), undo=list(undo)
-            )
+            self._tell_the_undo()
             try:
                 do_swap(writing, self.swap, self.state, inside=self._inside, afterwards=self._afterwards)
             except RunbookError:
                 if not is_done(writing, self.swap):
                     self.state.forget("swap begun")  # all is as before, so another plan may follow
                 raise
+
+    def _tell_the_undo(self) -> None:
+        """Keep the statements of the undo, here and in the record, before anything is done that they undo."""
+        undo = list(undo_statements(self.plan))
+        self.state.put("swap begun", {"undo": undo})
+        announce("copy-back-swap", plan=self.plan.id, state=self.plan.state, swap=list(self.plan.swap), undo=undo)
 
     def _inside(self, database: Database) -> None:
         self.merged = merge_rows(database, self.plan)

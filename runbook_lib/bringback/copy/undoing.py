@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runbook_lib.bringback.copy.codec import revived
-from runbook_lib.bringback.copy.facts import StoredObject
+from runbook_lib.bringback.copy.facts import Grant, StoredObject
+from runbook_lib.bringback.copy.finishing import give, put_back
 from runbook_lib.bringback.copy.names import undone_schema
 from runbook_lib.bringback.copy.objects import drop_statement
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema, swap_statements
@@ -46,6 +47,8 @@ def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
     return (
         *(create_schema(schema, *plan.schemas[made[schema]]) for schema in schemas),
         *(drop_statement(one) for one in plan.objects),
+        *(statement for one in plan.replaced for statement in one.statements(mariadb=plan.mariadb, back=True)),
+        *(grant.taken_away for grant in _taken_away(plan)),
         *swap_statements(swap.off, swap.renames, swap.on),
         *untie_statements(plan.stand_ins),
         *(f"DROP DATABASE {quoted(schema)}" for schema in plan.new_schemas),
@@ -80,13 +83,15 @@ class CopyUndoPlan:
 class CopyUndone:
     """What came of an undo: nothing at all (`approved_id` empty), or everything.
 
-    `left` are the rows that were written to the tables brought back since the swap: they stay with these.
+    `left` are the rows that were written to the tables brought back since the swap: they stay with these. `problems`
+    names objects that could not be made as they were, with the server's words.
     """
 
     plan: CopyUndoPlan
     approved_id: str = ""
     began: datetime | None = None
     left: tuple[Remaining, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -154,10 +159,12 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str, copy: Side | N
         if swap.renames and not is_done(database, swap):
             mend(database, swap.off)
             _drop_objects(database, done.objects)
+            put_back(database, done)  # a view can be made only while its tables are there
             do_swap(database, swap, state, inside=_nothing, afterwards=_nothing)
         mend(database, swap.on)
         untie(database, done.stand_ins)
         _drop_objects(database, done.objects)
+        problems = (*put_back(database, done), *give(database, [grant.taken_away for grant in _taken_away(done)]))
         for schema in done.new_schemas:
             if not database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):
                 database.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
@@ -168,7 +175,12 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str, copy: Side | N
         left = written_since(source, done, merged=merged, copy=copy)
         announce("copy-back-undone", plan=plan.id, left=[one.as_json() for one in left])
         state.put("undone", utc_now().isoformat())
-    return CopyUndone(plan=plan, approved_id=plan.id, began=began, left=left)
+    return CopyUndone(plan=plan, approved_id=plan.id, began=began, left=left, problems=problems)
+
+
+def _taken_away(plan: CopyBackPlan) -> tuple[Grant, ...]:
+    """Give the rights that the plan has given, but for those that go with a routine."""
+    return tuple(grant for grant in plan.grants if grant.kind in ("schema", "table"))
 
 
 def _drop_objects(database: Database, objects: tuple[StoredObject, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.objects import there
+from runbook_lib.bringback.copy.objects import not_made_as
 from runbook_lib.bringback.copy.outcome import CopiedBack
 from runbook_lib.bringback.copy.stand_ins import still_tied
 from runbook_lib.bringback.copy.undoing import CopyUndone
@@ -43,13 +43,12 @@ def verify_copied(copy: Side, source: Side, copied: CopiedBack) -> CopyVerificat
         done = merged.get(str(table.pair.expected))
         if table.missing > (done.dropped if done else 0) or table.changed > (done.updated if done else 0):
             wrong.append(_said(table))
-    made = (*plan.triggers_on, *plan.objects)
     with source.connect() as database:
-        here = there(database, made)
+        lacking = not_made_as(database, plan.made)
     return CopyVerification(
         proof=proof,
         wrong=tuple(wrong),
-        lacking=tuple(one.title for one in made if (one.kind, one.schema, one.name) not in here),
+        lacking=tuple(one.title for one in lacking),
     )
 
 
@@ -70,10 +69,9 @@ def verify_undone(copy: Side, source: Side, undone: CopyUndone, *, before: Proof
         if (now.verdict, now.missing, now.extra, now.changed) != (then.verdict, then.missing, then.extra, then.changed)
     ]
     with source.connect() as database:
-        here = there(database, (*plan.triggers_off, *plan.objects))
+        lacking = not_made_as(database, (*plan.triggers_off, *(one.now for one in plan.replaced)))
         tied = still_tied(database, plan.stand_ins)
-    lacking = [one.title for one in plan.triggers_off if (one.kind, one.schema, one.name) not in here]
-    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=(*lacking, *tied))
+    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=(*(one.title for one in lacking), *tied))
 
 
 def _said(table: TableVerdict) -> str:
