@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runbook_lib.schemas.dump import marks, rowscan
 from runbook_lib.schemas.dump.lexer import Delimiter, End, Gap, Noise, Piece, Rows, Statement, pieces
 from runbook_lib.schemas.dump.rowscan import RowScanner
 
@@ -95,11 +96,13 @@ def test_statements_end_where_a_byte_by_byte_reading_ends_them(chosen: list[byte
     assert [s for s in statements(found) if s] == [s for s in map(without_gap, naive(text)) if s]
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_row_data_is_scanned_as_a_byte_by_byte_reading_would(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_row_data_is_scanned_as_a_byte_by_byte_reading_would(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of backslashes and quotes lie across every boundary of the scan: words, turns and blocks."""
+    for module in (marks, rowscan):
+        monkeypatch.setattr(module, "STEP", 4096)
     chance = random.Random(seed)
-    weights = [(30, 2, 2), (3, 1, 30), (60, 1, 0)][seed % 3]
+    weights = [(30, 2, 2), (3, 1, 30), (60, 1, 0), (90_000, 1, 9)][seed % 4]
     text = b"".join(chance.choices([b"ab;", b"\\", b"'x'"], weights=weights, k=120_000))
     # Inside one string: every quote that is not escaped is doubled, so that the string goes on to the end.
     body, escaped = bytearray(), False

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.mysql import literal
 from runbook_lib.schemas.dump.lexer import Delimiter, End, Gap, Piece, Rows, Statement, pieces
-from runbook_lib.schemas.dump.rewrite import quoted_bytes, rewritten
+from runbook_lib.schemas.dump.rewrite import literal_bytes, quoted_bytes, rewritten
 from runbook_lib.schemas.dump.source import DumpSource
 from runbook_lib.schemas.dump.statement import Act, Reading, read
 from runbook_lib.schemas.dump.tokens import Name
@@ -77,7 +76,7 @@ class _Cleaner:
             "-- stops the load (error 1242) when another schema, or none, is chosen.\n"
         ).encode() + _GUARD
         text += b" = (SELECT 1 FROM (SELECT 1 AS one UNION SELECT 2) AS two WHERE NOT (DATABASE() <=> "
-        self._write(text + literal(self._schema).encode() + b"));\n")
+        self._write(text + literal_bytes(self._schema) + b"));\n")
 
     def finish(self) -> Cleaned:
         self.done.drops_left_out = tuple(f"{kind} {name}" for kind, name in self._held)

@@ -1,6 +1,8 @@
 """Mark the bytes of a block of row data that can matter: quotes, backslashes, and whatever may end the rows.
 
-This looks at each byte without knowing what came before it, so it can be done ahead, in a thread of its own.
+This looks at each byte without knowing what came before it, so it can be done ahead, in a thread of its own. A row has
+many quotes and hardly ever one of the others: the quotes are one bit a byte of the whole block, the others are kept for
+those words only in which there are any.
 """
 
 from __future__ import annotations
@@ -10,28 +12,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
 
-STEP = 1 << 19  # bytes a turn: fewer and longer numpy calls win over the second-level cache up to here
+STEP = 1 << 20  # bytes a turn: fewer and longer numpy calls win over the second-level cache
 
-# What can end row data or change what a quote means there: end, "strings", `names`, # comments, /* comments.
-_SPECIAL = b';"`#*'
+# What can end row data or change what a quote means there: end, "strings", `names`, # comments, /* comments, escapes.
+# A pair of dashes can, too.
+_SPECIAL = b';"`#*\\'
+_FEW = 8  # so many of one of them are put down one by one; more are looked for with numpy
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One bit a byte, in words of 64, the first byte's bit the lowest. None: there is no such byte."""
+    """One bit a byte, in words of 64, the first byte's bit the lowest.
+
+    `quotes` has all words; `special` (backslashes among them) and `backslashes` have those at `places`, in order.
+    """
 
     quotes: Words
-    backslashes: Words | None
-    special: Words | None
+    places: Places
+    special: Words
+    backslashes: Words
 
 
 class Marker:
     """Marks up to `STEP` bytes at a time. It has buffers of its own: one a thread."""
 
     def __init__(self) -> None:
-        self._bytes = np.empty(STEP, np.uint8)
+        self._scratch = np.empty(STEP, np.uint8)
         self._padded = np.zeros(STEP, np.uint8)
         self._zeros = np.empty(STEP, np.uint8)
 
@@ -44,35 +54,51 @@ class Marker:
             self._padded[: len(block)] = block
             self._padded[len(block) : whole] = 0
             block = self._padded[:whole]
-        return Marks(
-            quotes=self._where(block, 0x27),
-            backslashes=self._where(block, 0x5C) if data.find(b"\\", start, end) >= 0 else None,
-            special=self._specials(data, start, end, block),
-        )
+        # An exclusive or and a pack are cheaper than a comparison.
+        quotes = _zero_bits(np.bitwise_xor(block, np.uint8(0x27), out=self._scratch[: len(block)]))
+        if not self._find_special(data, start, end, block):
+            return Marks(quotes, _NOWHERE, _NO_WORDS, _NO_WORDS)
+        special = _zero_bits(self._zeros[: len(block)])
+        places = np.flatnonzero(special != 0)  # a bool has the quicker search
+        lines = block.reshape(-1, 64).take(places, axis=0)
+        backslashes = _zero_bits(np.bitwise_xor(lines, np.uint8(0x5C), out=lines).ravel())
+        return Marks(quotes, places, special[places], backslashes)
 
-    def _where(self, block: npt.NDArray[np.uint8], byte: int) -> Words:
-        """Give a bit a byte, set where the byte is found. An exclusive or and a pack are cheaper than a comparison."""
-        scratch = self._bytes[: len(block)]
-        np.bitwise_xor(block, np.uint8(byte), out=scratch)
-        bits: Words = np.packbits(scratch, bitorder="little").view(np.uint64)
-        return np.invert(bits, out=bits)
-
-    def _specials(self, data: bytes, start: int, end: int, block: npt.NDArray[np.uint8]) -> Words | None:
-        """Give the bits of every byte that may end row data or begin another kind of quote; None if there is none.
+    def _find_special(self, data: bytes, start: int, end: int, block: Bytes) -> bool:
+        """Make `_zeros` zero for each byte that may end row data or change what a quote means; tell if there is one.
 
         A pair of dashes is marked at its second dash; one at the block's first byte counts, as it may follow another.
         """
-        scratch, zeros = self._bytes[: len(block)], self._zeros[: len(block)]
+        scratch, zeros = self._scratch[: len(block)], self._zeros[: len(block)]
         np.bitwise_xor(block, np.uint8(0x2D), out=scratch)
         np.bitwise_or(scratch[1:], scratch[:-1], out=zeros[1:])
         zeros[0] = scratch[0]
-        found = not zeros.view(np.bool_).all()
+        found = False
         for byte in _SPECIAL:
-            if data.find(byte, start, end) >= 0:
+            few = _places_of(byte, data, start, end)
+            if len(few) > _FEW:
                 np.bitwise_xor(block, np.uint8(byte), out=scratch)
                 np.minimum(zeros, scratch, out=zeros)
-                found = True
-        if not found:
-            return None
-        bits: Words = np.packbits(zeros, bitorder="little").view(np.uint64)
-        return np.invert(bits, out=bits)
+            for place in few[: _FEW + 1]:
+                zeros[place - start] = 0
+            found = found or bool(few)
+        return found or not zeros.view(np.bool_).all()
+
+
+def _places_of(byte: int, data: bytes, start: int, end: int) -> list[int]:
+    """Give the first places of a byte, at most one more than `_FEW`."""
+    places: list[int] = []
+    while len(places) <= _FEW and (start := data.find(byte, start, end)) >= 0:
+        places.append(start)
+        start += 1
+    return places
+
+
+def _zero_bits(block: Bytes) -> Words:
+    """Give a bit a byte, set where the byte is zero."""
+    bits: Words = np.packbits(block, bitorder="little").view(np.uint64)
+    return np.invert(bits, out=bits)
+
+
+_NOWHERE: Places = np.empty(0, np.intp)
+_NO_WORDS: Words = np.empty(0, np.uint64)

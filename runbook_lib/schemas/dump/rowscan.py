@@ -1,22 +1,25 @@
 """Find where a statement's row data ends, many gigabytes a minute, without taking a string for SQL.
 
 Row data is nearly the whole of a dump and nothing in it matters but its end. Python cannot look at each byte, so numpy
-looks at 64 of them at a time: one bit a byte for the quotes, minus those that a backslash escapes, gives the bytes that
-lie inside a string; a semicolon outside ends the statement. Whatever else could change the meaning of a quote (a
-comment, another kind of quote, a backslash outside a string) stops the scan too, and the slow lexer judges it.
+looks at 64 of them at a time: one bit a byte for the quotes, minus those that a backslash escapes, tells which of the
+few other bytes of interest lie inside a string; a semicolon outside ends the statement. Whatever else could change the
+meaning of a quote (a comment, another kind of quote, a backslash outside a string) stops the scan too, and the slow
+lexer judges it.
 
-The bit arithmetic is that of Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (VLDB Journal 28, 2019), with
-the carries between words made whole-array operations.
+The bit arithmetic is that of Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (VLDB Journal 28, 2019), done
+for the words alone that hold such a byte, with the carries between words made whole-array operations.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from runbook_lib.schemas.dump.marks import STEP, Marker, Marks, Words
+from runbook_lib.schemas.dump.marks import STEP, Bytes, Marker, Marks, Places, Words
 from runbook_lib.schemas.dump.pipeline import ahead
 
 _WORD = np.uint64
@@ -29,15 +32,35 @@ _AHEAD = 2  # blocks marked ahead
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What a turn has found out about its bytes; the rows of the next statement are usually among them."""
+    """What a turn has found out about its bytes; the rows of the next statement are usually among them.
+
+    `odd` has a word's parity of all quotes up to its end, `strings` the bytes that lie within a string, for the words
+    at the marks' places; both as if the turn began outside a string if not `inside`.
+    """
 
     data: bytes
     start: int
     end: int
-    special: Words | None
-    backslashes: Words | None
-    strings: Words
+    inside: bool
     escaped: bool
+    marks: Marks
+    quotes: Words
+    odd: Bytes
+    strings: Words
+    _stops: dict[bool, list[int]] = field(default_factory=dict)
+
+    def inside_at(self, place: int) -> bool:
+        """Tell whether the byte at a place of the turn follows an open quote; at its end, whether one is left open."""
+        word, bit = divmod(place, 64)
+        before = self.inside ^ bool(word and self.odd[word - 1])
+        return before ^ bool(bit and (int(self.quotes[word]) & ((1 << bit) - 1)).bit_count() & 1)
+
+    def stops(self, *, turned: bool) -> list[int]:
+        """Give the places of the special bytes outside strings; `turned`: of those that the turn takes for inside."""
+        if turned not in self._stops:
+            strings = self.strings if turned else ~self.strings
+            self._stops[turned] = _places_of(self.marks.special & strings, self.marks.places)
+        return self._stops[turned]
 
 
 class RowScanner:
@@ -70,7 +93,8 @@ class RowScanner:
         turn = self._last
         known = turn is not None and turn.data is data and turn.start < start < turn.end
         if turn and known and not inside and not escaped and data[start - 1] != 0x5C:
-            found, inside, escaped = _reread(turn, start - turn.start)
+            # The place lies outside strings; if the turn took it for inside, all it says is turned round.
+            found, inside, escaped = _look(turn, start - turn.start, turned=turn.inside_at(start - turn.start))
             if found >= 0:
                 return turn.start + found, False, False
             start = turn.end
@@ -83,19 +107,20 @@ class RowScanner:
 
     def _turn(self, data: bytes, start: int, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
         end, marks = min(start + STEP, len(data)), self._marks_of(data, start)
-        quotes, backslashes, special = marks.quotes, marks.backslashes, marks.special
-        if backslashes is None and escaped:
-            backslashes = np.zeros_like(quotes)
-        if backslashes is not None:
-            skipped, escaped = _escaped(backslashes, escaped, last=end - start - 1)
-            quotes = quotes & ~skipped
-        if special is None and backslashes is None:
+        quotes = marks.quotes
+        if not len(marks.places) and not escaped:
             odd = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
-            return -1, inside ^ bool(odd), escaped
-        strings = _between(quotes, inside)
-        self._last = _Turn(data, start, end, special, backslashes, strings, escaped)
-        found = _first(_stops(special, backslashes, strings))
-        return (found, False, False) if found >= 0 else (-1, bool(int(strings[-1]) >> 63), escaped)
+            return -1, inside ^ bool(odd), False
+        quotes, escaped = _without_escaped(marks, escaped, last=end - start - 1)
+        parity = np.bitwise_xor.accumulate(np.bitwise_count(quotes) & 1)
+        before = parity[marks.places - 1].astype(_WORD)
+        if len(before) and not marks.places[0]:
+            before[0] = 0
+        if inside:
+            before ^= _ONE
+        strings = _between(quotes[marks.places], _NONE - before)
+        self._last = turn = _Turn(data, start, end, inside, escaped, marks, quotes, parity, strings)
+        return _look(turn, 0, turned=False)
 
     def _marks_of(self, data: bytes, start: int) -> Marks:
         turn, rest = divmod(start, STEP)
@@ -110,67 +135,61 @@ def _marked(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, tuple[Marks, ...]]
         yield block, tuple(marker.mark(block, start) for start in range(0, len(block), STEP))
 
 
-def _stops(special: Words | None, backslashes: Words | None, strings: Words) -> Words:
-    """Give the bits of the special bytes outside strings, backslashes among them."""
-    if special is None:
-        assert backslashes is not None
-        return backslashes & ~strings
-    return (special if backslashes is None else special | backslashes) & ~strings
+def _look(turn: _Turn, place: int, *, turned: bool) -> tuple[int, bool, bool]:
+    """Look from a place of a turn for what stops; `turned`: what the turn takes for strings is outside them."""
+    stops = turn.stops(turned=turned)
+    first = bisect_left(stops, place)
+    if first < len(stops):
+        return stops[first], False, False
+    return -1, turn.inside ^ bool(turn.odd[-1]) ^ turned, turn.escaped
 
 
-def _first(bits: Words) -> int:
-    """Give the place of the first bit, -1 if none is set."""
-    words = np.flatnonzero(bits)[:1].tolist()
-    if not words:
-        return -1
-    word = int(bits[words[0]])
-    return int(words[0]) * 64 + (word & -word).bit_length() - 1
+def _places_of(bits: Words, words: Places) -> list[int]:
+    """Give the places of the bits that are set; `words` says which words these are."""
+    some = np.flatnonzero(bits)
+    found: npt.NDArray[np.intp] = np.flatnonzero(np.unpackbits(bits[some].view(np.uint8), bitorder="little"))
+    places: list[int] = (words[some][found >> 6] * 64 + (found & 63)).tolist()
+    return places
 
 
-def _reread(turn: _Turn, place: int) -> tuple[int, bool, bool]:
-    """Look from a place within a turn that lies outside strings; what the turn took it for does not matter."""
-    before, bit = divmod(place - 1, 64)
-    strings = ~turn.strings if int(turn.strings[before]) >> bit & 1 else turn.strings
-    stops = _stops(turn.special, turn.backslashes, strings)
-    word, bit = divmod(place, 64)
-    stops[:word] = 0
-    stops[word] &= _ALL << _WORD(bit)
-    found = _first(stops)
-    return (found, False, False) if found >= 0 else (-1, bool(int(strings[-1]) >> 63), turn.escaped)
+def _without_escaped(marks: Marks, first: bool, *, last: int) -> tuple[Words, bool]:
+    """Give the quotes that no backslash escapes, and whether the byte after `last` is escaped.
 
-
-def _escaped(backslashes: Words, first: bool, *, last: int) -> tuple[Words, bool]:
-    """Give the bits of the bytes that a backslash escapes, and whether the byte after `last` is one of them."""
-    follows = backslashes << _ONE
-    follows[1:] |= backslashes[:-1] >> _TOP
-    follows[0] |= _WORD(first)
-    if not (follows & backslashes).any():  # no backslash escapes another: each escapes what follows it
-        place, bit = divmod(last, 64)
-        return follows, bool(int(backslashes[place]) >> bit & 1)
+    `first`: the first byte is escaped by what came before it.
+    """
+    places, backslashes = marks.places, marks.backslashes
+    quotes = marks.quotes.copy()
+    if first and not (len(places) and not places[0]):
+        quotes[0] &= ~_ONE
+        first = False
+    if not len(places):
+        return quotes, False
+    next_to = np.empty(len(places), np.bool_)  # the word before is among them too
+    next_to[0], next_to[1:] = True, places[1:] == places[:-1] + 1
     follows = backslashes << _ONE
     starts = backslashes & ~(follows | _EVEN)
-    carry = np.empty(len(backslashes) + 1, _WORD)
+    carry = np.empty(len(places) + 1, np.bool_)
     carry[0] = first
     carry[1:] = (starts + backslashes) < starts  # a run of odd length reaches the word's end
     for word in np.flatnonzero(backslashes == _ALL).tolist():  # 64 of them hand on what they were given
-        carry[word + 1] = carry[word]
-    given = carry[:-1]
+        carry[word + 1] = carry[word] and next_to[word]
+    given = (carry[:-1] & next_to).astype(_WORD)
     backslashes = backslashes & ~given
     follows = (backslashes << _ONE) | given
     starts = backslashes & ~(follows | _EVEN)
-    runs = starts + backslashes
-    escaped = (_EVEN ^ (runs << _ONE)) & follows
-    place, bit = divmod(last, 64)
-    if bit == 63:
-        return escaped, bool(carry[place + 1])
-    return escaped, bool(int(escaped[place]) >> (bit + 1) & 1)
+    escaped = (_EVEN ^ ((starts + backslashes) << _ONE)) & follows
+    quotes[places] &= ~escaped
+    handed = places[carry[1:]] + 1
+    quotes[handed[handed < len(quotes)]] &= ~_ONE
+    word, bit = divmod(last, 64)
+    if places[-1] != word:
+        return quotes, False
+    return quotes, bool(carry[-1]) if bit == 63 else bool(int(escaped[-1]) >> (bit + 1) & 1)
 
 
-def _between(quotes: Words, inside: bool) -> Words:
-    """Give the bits from each opening quote up to before its closing one: the exclusive or of all quotes so far."""
+def _between(quotes: Words, before: Words) -> Words:
+    """Give the bits from each opening quote up to before its closing one; `before`: all ones where one is open."""
     strings = quotes
     for step in _DOUBLING:
         strings = strings ^ (strings << step)
-    carry = np.bitwise_xor.accumulate(strings >> _TOP)
-    strings[1:] ^= _NONE - carry[:-1]
-    return ~strings if inside else strings
+    return strings ^ before
