@@ -66,7 +66,7 @@ def _rights(plan: CopyBackPlan, source: ServerFacts) -> Check:
     kinds = {one.kind for one in (*plan.objects, *(one.now for one in plan.replaced))}
     needed += ["CREATE VIEW"] if "VIEW" in kinds else []
     needed += ["CREATE ROUTINE", "ALTER ROUTINE"] if kinds & {"PROCEDURE", "FUNCTION"} else []
-    needed += ["GRANT OPTION"] if plan.grants or any(one.grants for one in plan.replaced) else []
+    needed += ["GRANT OPTION"] if plan.grants or plan.shut or any(one.grants for one in plan.replaced) else []
     needed += ["EVENT"] if "EVENT" in kinds else []
     if "ALL" in source.rights:
         return ok("rights at the source", "The account may do everything.")

@@ -136,6 +136,7 @@ class ServerFacts:
 
     `schemas` are (character set, collation) by name. `settings` are server variables by name. `grants` are the rights
     that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
+    `everywhere` are rights on everything by account, `restricted` what partial revokes take of them in a schema.
     """
 
     name: str
@@ -150,6 +151,8 @@ class ServerFacts:
     rights: frozenset[str]
     grants: frozenset[Grant] = frozenset()
     accounts: frozenset[str] | None = None
+    everywhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    restricted: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     clients: Mapping[str, int] = field(default_factory=dict)
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:

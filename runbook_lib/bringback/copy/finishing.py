@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from runbook_lib.bringback.copy.objects import make_all, put_all_in_place, there
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema
+from runbook_lib.bringback.copy.reach import shut
 from runbook_lib.errors import RunbookError
 from runbook_lib.mysql import Database, quoted
 
@@ -15,6 +16,7 @@ def make_schemas(source: Database, plan: CopyBackPlan) -> None:
     for schema, how in plan.schemas.items():
         if schema in plan.new_schemas or schema in plan.damaged_schemas.values():
             source.execute(create_schema(schema, *how))
+    shut(source, set(plan.damaged_schemas.values()), plan.shut)
 
 
 def finish(source: Database, plan: CopyBackPlan) -> tuple[str, ...]:
@@ -27,6 +29,7 @@ def finish(source: Database, plan: CopyBackPlan) -> tuple[str, ...]:
     for schema in sorted({table.staging.schema for table in plan.tables}):
         if not source.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):
             source.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
+            said += give(source, [one.opened for one in plan.shut if one.schema == schema])
     return tuple(said)
 
 

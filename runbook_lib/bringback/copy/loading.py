@@ -15,6 +15,7 @@ from typing import Any
 from runbook_lib import errors
 from runbook_lib.bringback.copy.pieces import cut
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan, create_schema
+from runbook_lib.bringback.copy.reach import shut
 from runbook_lib.bringback.copy.state import Piece, State
 from runbook_lib.bringback.copy.travelling import piece_order
 from runbook_lib.bringback.copy.ways import s3_statements
@@ -32,6 +33,7 @@ def make_tables(source: Database, plan: CopyBackPlan, state: State) -> None:
     for schema, how in plan.schemas.items():
         if schema not in plan.damaged_schemas.values() and schema not in plan.new_schemas:
             source.execute(create_schema(schema, *how))
+    shut(source, {table.staging.schema for table in plan.tables}, plan.shut)
     there = staged(source, plan)
     source.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
     for number, table in enumerate(plan.tables):

@@ -13,6 +13,7 @@ from runbook_lib.bringback.copy.choices import RowRule
 from runbook_lib.bringback.copy.facts import Column, ForeignKey, Grant, StoredObject
 from runbook_lib.bringback.copy.names import state_schema
 from runbook_lib.bringback.copy.objects import drop_statement, replace_statements, statements_of
+from runbook_lib.bringback.copy.reach import Shut
 from runbook_lib.bringback.copy.stand_ins import StandIn
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
@@ -78,10 +79,10 @@ class CopyBackPlan:
     """What would be done to what. Equal plans have equal ids, whenever they are made.
 
     `renames` is the swap, in its order. `objects` are what the damage has taken away, `replaced` what it has changed
-    and `definitions` puts back; `triggers_off` and `triggers_on`
-    are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep damaged
-    tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands at the
-    source.
+    and `definitions` puts back, `shut` keeps accounts out of the schemas that are made. `triggers_off` and
+    `triggers_on` are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep
+    damaged tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands
+    at the source.
     """
 
     copy: str
@@ -105,6 +106,7 @@ class CopyBackPlan:
     locked_rename: bool
     stand_ins: tuple[StandIn, ...] = ()
     replaced: tuple[Replaced, ...] = ()
+    shut: tuple[Shut, ...] = ()
     definitions: str = "source"
     notes: tuple[str, ...] = ()
     resumes: bool = False
@@ -114,16 +116,16 @@ class CopyBackPlan:
     def id(self) -> str:
         """Give the plan's id: a hash of the statements and of what they were made for, not of the clock."""
         content = {
-            "statements": [text.replace(self._stamp, "<time>") for text in self.statements],
+            "statements": [self._timeless(text) for text in self.statements],
             "rules": [[str(t.name), t.rule, t.newer_by, t.way, t.rows_from] for t in self.tables],
             "conflicts": self.conflicts,
             "servers": [self.copy_identity, self.source_identity, self.fingerprint],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
-    @property
-    def _stamp(self) -> str:
-        return f"_damaged_{self.planned_at:%Y%m%dt%H%M%Sz}"
+    def _timeless(self, text: str) -> str:
+        stamp = f"_damaged_{self.planned_at:%Y%m%dt%H%M%Sz}"
+        return text.replace(stamp, "<time>").replace(stamp.replace("_", "\\_"), "<time>")
 
     @property
     def state(self) -> str:
@@ -167,6 +169,7 @@ class CopyBackPlan:
         """Give every statement that changes the source, in order; rows travel where the tables are made."""
         return (
             *(create_schema(name, *how) for name, how in self.schemas.items()),
+            *(one.statement for one in self.shut if one.schema in self.schemas),
             *(
                 statement
                 for table in self.tables

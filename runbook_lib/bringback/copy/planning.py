@@ -13,9 +13,10 @@ from runbook_lib.bringback.copy.choices import CopyChoices, chosen
 from runbook_lib.bringback.copy.closure import closure
 from runbook_lib.bringback.copy.definition import without_counter
 from runbook_lib.bringback.copy.facts import ServerFacts, StoredObject, TableFacts
-from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema
+from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema, undone_schema
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning_table import plan_table
+from runbook_lib.bringback.copy.reach import shut_out
 from runbook_lib.bringback.copy.stand_ins import lost_parents, stand_ins
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
@@ -106,6 +107,7 @@ def plan_copy_back(
         locked_rename=not source.is_mariadb,
         stand_ins=stand_ins(lost, source, damaged=damaged, state=state_schema(key)),
         replaced=others.replaced,
+        shut=shut_out(_made_for(schemas, staging, damaged, now), source),
         definitions=choices.definitions,
         notes=said + others.notes + taken,
         fingerprint=fingerprint(known, source, [one.now for one in others.replaced]),
@@ -131,6 +133,14 @@ def _rows_from(table: TableName, wanted: tuple[TableName, ...], copy: ServerFact
 
 def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[str, str]:
     return copy.schemas.get(schema) or source.schemas[schema]
+
+
+def _made_for(
+    schemas: Sequence[str], staging: Mapping[str, str], damaged: Mapping[str, str], now: datetime
+) -> dict[str, str]:
+    """Give for each schema that is made, now or by an undo, the one whose tables it holds."""
+    belongs = {staging[schema]: schema for schema in schemas} | {made: schema for schema, made in damaged.items()}
+    return belongs | {undone_schema(schema, now): schema for schema in schemas}
 
 
 def _scope(copy: ServerFacts, choices: CopyChoices, brought: list[TableName]) -> Scope:

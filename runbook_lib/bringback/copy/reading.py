@@ -9,6 +9,7 @@ from typing import Any
 from runbook_lib.bringback.copy.facts import Column, ForeignKey, ServerFacts, TableFacts
 from runbook_lib.bringback.copy.names import is_ours
 from runbook_lib.bringback.copy.objects import read_objects
+from runbook_lib.bringback.copy.reach import read_everywhere, read_restricted
 from runbook_lib.bringback.copy.rights import read_accounts, read_clients, read_grants, read_rights
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import Database
@@ -17,6 +18,7 @@ _SETTINGS = (
     "local_infile", "event_scheduler", "max_allowed_packet", "lower_case_table_names", "innodb_page_size",
     "group_concat_max_len", "read_only", "aws_default_s3_role", "aurora_select_into_s3_role",
     "aurora_load_from_s3_role", "aurora_version", "innodb_file_per_table", "datadir", "explicit_defaults_for_timestamp",
+    "partial_revokes",
 )  # fmt: skip
 
 
@@ -54,6 +56,8 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
             rights=read_rights(database),
             grants=read_grants(database),
             accounts=read_accounts(database),
+            everywhere=read_everywhere(database),
+            restricted=read_restricted(database),
             clients=read_clients(database),
         )
     finally:

@@ -16,6 +16,7 @@ from runbook_lib.bringback.copy.finishing import give, put_back
 from runbook_lib.bringback.copy.names import undone_schema
 from runbook_lib.bringback.copy.objects import drop_statement
 from runbook_lib.bringback.copy.plan import CopyBackPlan, create_schema, swap_statements
+from runbook_lib.bringback.copy.reach import shut
 from runbook_lib.bringback.copy.remaining import Remaining, written_since
 from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.bringback.copy.stand_ins import untie, untie_statements
@@ -46,6 +47,7 @@ def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
     made = {undone_schema(table.name.schema, plan.planned_at): table.staging.schema for table in plan.tables}
     return (
         *(create_schema(schema, *plan.schemas[made[schema]]) for schema in schemas),
+        *(one.statement for one in plan.shut if one.schema in schemas),
         *(drop_statement(one) for one in plan.objects),
         *(statement for one in plan.replaced for statement in one.statements(mariadb=plan.mariadb, back=True)),
         *(grant.taken_away for grant in _taken_away(plan)),
@@ -154,6 +156,7 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str, copy: Side | N
         for statement in plan.statements:
             if statement.startswith("CREATE DATABASE"):
                 database.execute(statement)
+        shut(database, set(plan.kept_in), done.shut)
         state.put("undo begun", {"at": began.isoformat()})
         announce("copy-back-undo", plan=plan.id, undoes=plan.of, statements=list(plan.statements))
         if swap.renames and not is_done(database, swap):

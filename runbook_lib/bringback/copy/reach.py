@@ -1,0 +1,135 @@
+r"""Who could read a schema that a copy back makes though not the one it belongs to, and what keeps them out.
+
+Rights on tables and columns are by name: a RENAME leaves them with the name, on both engines (MySQL manual, RENAME
+TABLE: "privileges … are not migrated to the new name"). So whoever could read a table reads the one brought back, and
+nobody gets anything in a dated schema by them. Two kinds of rights do reach there. A pattern such as `app%`.* takes
+in app_damaged_…, while on app itself a row of its own may say less, because only the closest row counts (MySQL manual,
+"Access Control, Stage 2"). And a partial revoke (MySQL 8.0.16 and later) takes rights on everything away for app
+alone. The first are kept out by a row of their own for the new schema, the others by the same partial revoke.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from runbook_lib.bringback.copy.facts import Grant, ServerFacts
+from runbook_lib.errors import AccessDenied
+from runbook_lib.mysql import Database, quoted
+
+HARMLESS = "SHOW VIEW"  # shows nothing without SELECT, and a row with no right at all is none
+_WILD = re.compile(r"(?<!\\)[%_]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shut:
+    """A statement that keeps an account out of a schema, and the one that takes it back when the schema is dropped."""
+
+    schema: str
+    statement: str
+    opened: str
+
+
+def shut_out(made: Mapping[str, str], source: ServerFacts) -> tuple[Shut, ...]:
+    """Plan what keeps accounts out of the schemas that are made; `made` gives the schema each belongs to.
+
+    The rights of accounts that cannot be seen are not known. Where partial revokes are on, no name is a pattern, and a
+    backslash in one is only a backslash (MySQL manual, "Privilege Restriction Using Partial Revokes").
+    """
+    literal = source.settings.get("partial_revokes", "OFF") == "ON"
+    patterns: dict[str, list[Grant]] = {}
+    for grant in source.grants:
+        if grant.kind == "schema":
+            patterns.setdefault(grant.account, []).append(grant)
+    found: list[Shut] = []
+    for schema, original in sorted(made.items()):
+        where = f"{quoted(schema) if literal else _exactly(schema)}.*"
+        for account in sorted({*patterns, *(account for account, name in source.restricted if name == original)}):
+            everywhere = source.everywhere.get(account, frozenset())
+            held = patterns.get(account, [])
+            there = _closest(held, original, literal=literal)
+            kept_from = source.restricted.get((account, original), frozenset())
+            if lost := (kept_from & everywhere) - there:
+                text = ", ".join(sorted(lost))
+                found.append(
+                    Shut(
+                        schema=schema,
+                        statement=f"REVOKE {text} ON {where} FROM {account}",
+                        opened=f"GRANT {text} ON {where} TO {account}",
+                    )
+                )
+            rights = _closest(held, schema, literal=literal)
+            if rights - there - (everywhere - kept_from):
+                less = ", ".join(sorted(rights & there)) or HARMLESS
+                found.append(
+                    Shut(
+                        schema=schema,
+                        statement=f"GRANT {less} ON {where} TO {account}",
+                        opened=f"REVOKE {less} ON {where} FROM {account}",
+                    )
+                )
+    return tuple(found)
+
+
+def _closest(held: Collection[Grant], schema: str, *, literal: bool) -> frozenset[str]:
+    """Give the rights of the one row that counts for a schema: a name before a pattern, then the longest beginning."""
+    fitting = [grant for grant in held if _fits(grant.schema, schema, literal=literal)]
+    if not fitting:
+        return frozenset()
+    return max(fitting, key=lambda grant: _certain(grant.schema)).rights
+
+
+def _certain(pattern: str) -> int:
+    wild = _WILD.search(pattern)
+    return wild.start() if wild else 1000
+
+
+def _fits(pattern: str, schema: str, *, literal: bool) -> bool:
+    plain = re.sub(r"\\([%_])", r"\1", pattern)
+    if literal or not _WILD.search(pattern):
+        return plain == schema
+    parts = (
+        ".*" if part == "%" else "." if part == "_" else re.escape(part.removeprefix("\\"))
+        for part in re.findall(r"\\[%_]|[%_]|[^%_\\]+|\\", pattern)
+    )
+    return bool(re.fullmatch("".join(parts), schema, re.DOTALL))
+
+
+def _exactly(schema: str) -> str:
+    """Quote a schema's name where it would be a pattern."""
+    return quoted(re.sub(r"([%_])", r"\\\1", schema))
+
+
+def read_everywhere(database: Database) -> dict[str, frozenset[str]]:
+    """Give the rights on everything by account, of those accounts that may be seen."""
+    found: dict[str, set[str]] = {}
+    for account, right in database.rows("SELECT grantee, privilege_type FROM information_schema.user_privileges"):
+        found.setdefault(str(account), set()).add(str(right))
+    return {account: frozenset(rights - {"USAGE"}) for account, rights in found.items()}
+
+
+def read_restricted(database: Database) -> dict[tuple[str, str], frozenset[str]]:
+    """Give the rights that partial revokes take away, by account and schema; MariaDB has none."""
+    if database.is_mariadb:
+        return {}
+    try:
+        rows = database.rows(
+            "SELECT CONCAT(QUOTE(user), '@', QUOTE(host)), JSON_EXTRACT(User_attributes, '$.Restrictions')"
+            " FROM mysql.user WHERE JSON_EXTRACT(User_attributes, '$.Restrictions') IS NOT NULL"
+        )
+    except AccessDenied:
+        return {}
+    return {
+        (str(account), str(one["Database"])): frozenset(map(str, one["Privileges"]))
+        for account, told in rows
+        for one in json.loads(told)
+    }
+
+
+def shut(database: Database, schemas: Collection[str], wanted: Iterable[Shut]) -> None:
+    """Keep accounts out of schemas that have just been made."""
+    for one in wanted:
+        if one.schema in schemas:
+            database.execute(one.statement)
