@@ -16,6 +16,7 @@ from runbook_lib.bringback.copy import (
     propose_undo,
 )
 from runbook_lib.bringback.copy.remaining import Remaining
+from runbook_lib.display.bringback_copy import copied_sheet, copy_undo_sheet
 from tests.copying import NOW, ROOMS, Estate
 from tests.test_bringback_copy_rows import wiped
 
@@ -42,6 +43,7 @@ def shown(estate: Estate, left: tuple[Remaining, ...]) -> dict[str, tuple[int | 
 def test_what_was_written_since_the_restored_second_is_listed_where_it_is_replaced(estate: Estate) -> None:
     wiped(estate)
     done = bring_back(estate)
+    assert "house.hold_damaged_20260205t093000z.rooms" in str(copied_sheet(done))
     assert shown(estate, done.left) == {
         "house.hold.rooms": (2, True, [1, 70]),
         "letting.contracts": (1, True, [9]),
@@ -71,6 +73,7 @@ def test_rows_written_after_the_swap_outlive_an_undo_and_are_named(estate: Estat
         source.execute("INSERT INTO letting.contracts (id, room_id, tenant) VALUES (12, 80, 'after')")
         source.execute(f"INSERT INTO {ODD} VALUES ('aft', 'er')")
     undone = undo(estate)
+    assert "Rows written since the swap" in str(copy_undo_sheet(undone.plan, approve="", undone=undone))
     found = shown(estate, undone.left)
     assert found["house.hold.rooms"] == (2, True, [2, 80])
     assert found["letting.contracts"] == (1, True, [12])

@@ -19,7 +19,8 @@ def test_one_line_says_the_rule_for_all_and_the_exceptions() -> None:
     assert (found.rule_of(ROOMS), found.rule_of(APARTMENTS)) == ("keep new", "newer wins")
     assert found.newer_column(APARTMENTS) == "updated_at"
     assert found.newer_column(ROOMS) == ""
-    assert found.conflicts == "source"
+    assert (found.conflicts, found.definitions) == ("source", "source")
+    assert read_rules("keep new; definitions: copy").definitions == "copy"
 
 
 def test_a_column_for_all_tables_and_the_plain_default() -> None:
@@ -27,7 +28,9 @@ def test_a_column_for_all_tables_and_the_plain_default() -> None:
     assert read_rules("").rule_of(ROOMS) == "replace"
 
 
-@pytest.mark.parametrize("text", ["keep new; replace", "keep it", "staging.rooms: merge", "conflicts: both"])
+@pytest.mark.parametrize(
+    "text", ["keep new; replace", "keep it", "staging.rooms: merge", "conflicts: both", "definitions: mine"]
+)
 def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(InputRefused):
         read_rules(text)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from runbook_lib.bringback.copy import (
     CONFLICTS,
+    DEFINITIONS,
     ROW_RULES,
     CopiedBack,
     CopyBackPlan,
@@ -15,6 +16,7 @@ from runbook_lib.bringback.copy import (
     CopyVerification,
 )
 from runbook_lib.bringback.copy.plan import TablePlan
+from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.undoing import undo_statements
 from runbook_lib.bringback.copy.ways import WAYS
 from runbook_lib.display.checks import checks_table
@@ -39,6 +41,8 @@ def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check]
         ("room needed at the source", f"{_size(plan.bytes)} beside what is there, until the dated schemas are dropped"),
         ("the damaged tables stay in", ", ".join(plan.damaged_schemas.values()) or "— (the source has lost them all)"),
         ("conflicting rows", CONFLICTS[plan.conflicts]),
+        ("what comes along", plan.along or "nothing but the tables"),
+        ("views, routines, events that changed", DEFINITIONS[plan.definitions]),
         ("writes during the swap", _guarantee(plan)),
         ("undone by", "a plan of its own, whose statements are in the record before the swap"),
         ("plan id", plan.id),
@@ -50,7 +54,7 @@ def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check]
         _tables(plan),
         _meanings(plan),
         *([checks_table(checks)] if checks else []),
-        *([_notes(plan)] if plan.notes or plan.objects or plan.grants else []),
+        *([_notes(plan)] if plan.notes or plan.objects or plan.grants or plan.shut else []),
         _statements("Every statement that changes the source, in order", plan.statements),
         _statements("What undoes the swap", undo_statements(plan)),
     ]
@@ -90,6 +94,7 @@ def copied_sheet(copied: CopiedBack) -> Stack:
         tables.append(
             Table(title="What could not be made again", columns=("",), rows=lines, marks=dict.fromkeys(range(9), "bad"))
         )
+    tables += _remaining("Rows that only the dated schemas hold now", copied.left)
     tables.append(_statements("What undoes the swap", copied.undo))
     return Stack(
         headline=f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement",
@@ -118,7 +123,15 @@ def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | No
     kept = ", ".join(plan.kept_in)
     table = _statements("Every statement of the undo, in order", plan.statements)
     if undone and undone.done:
-        return Stack(headline=f"Undone: the source's tables are those of before plan {plan.of}", tables=(table,))
+        problems = tuple((line,) for line in undone.problems)
+        return Stack(
+            headline=f"Undone: the source's tables are those of before plan {plan.of}",
+            tables=(
+                *_remaining("Rows written since the swap: they stay with the tables brought back", undone.left),
+                *([Table(title="What could not be made as it was", columns=("",), rows=problems)] if problems else []),
+                table,
+            ),
+        )
     return Stack(
         headline=f"Undo {plan.id} of plan {plan.of}: {len(plan.undoes.tables)} tables, nothing changed yet",
         tables=(table,),
@@ -127,10 +140,27 @@ def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | No
     )
 
 
+def _remaining(title: str, left: Sequence[Remaining]) -> list[Table]:
+    """Show where rows stay, how many, and the statement that shows them."""
+    if not left:
+        return []
+    rows = tuple((one.table, one.kept_in, _counted(one), one.statement) for one in left)
+    return [Table(title=title, columns=("table", "they are in", "rows", "shown by"), rows=rows)]
+
+
+def _counted(one: Remaining) -> str:
+    if one.rows is None:
+        return "not counted: too many" if one.exact else "not known: the copy was not there to tell"
+    return f"{one.rows:,}" if one.exact else f"about {one.rows:,}; more are shown"
+
+
 def _guarantee(plan: CopyBackPlan) -> str:
     if plan.locked_rename:
         return "wait under LOCK TABLES from the last look at the rows until the triggers stand; none is lost"
-    return "wait until the rename; one that slips in before it is taken over afterwards where rows are kept"
+    return (
+        "wait until the triggers stand on the new tables; what slips in as the locks change hands is taken over where "
+        "rows are kept, and else stays in the dated schema and is listed"
+    )
 
 
 def _tables(plan: CopyBackPlan) -> Table:
@@ -173,9 +203,9 @@ def _meanings(plan: CopyBackPlan) -> Table:
 def _notes(plan: CopyBackPlan) -> Table:
     made = tuple(("made again", one.title) for one in plan.objects)
     given = tuple(("given again", grant.statement) for grant in plan.grants)
-    return Table(
-        title="Around the tables", columns=("", ""), rows=(*made, *given, *(("mind", note) for note in plan.notes))
-    )
+    shut = tuple(("kept out as before", one.statement) for one in plan.shut)
+    minded = tuple(("mind", note) for note in plan.notes)
+    return Table(title="Around the tables", columns=("", ""), rows=(*made, *given, *shut, *minded))
 
 
 def _statements(title: str, statements: Sequence[str]) -> Table:

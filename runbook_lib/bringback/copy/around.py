@@ -40,6 +40,18 @@ class Scope:
     schemas: frozenset[str]
     tables: frozenset[TableName]
 
+    @property
+    def in_words(self) -> str:
+        """Say what comes with the tables."""
+        said = []
+        if self.schemas:
+            said.append(f"of {', '.join(sorted(self.schemas))}: every view, routine, event and trigger that is lost")
+        if self.tables:
+            named = ", ".join(str(table) for table in sorted(self.tables)[:10])
+            more = f" and {len(self.tables) - 10:,} more" if len(self.tables) > 10 else ""
+            said.append(f"of {named}{more}: triggers, and the views that read them with what those need")
+        return "; ".join(said)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Around:

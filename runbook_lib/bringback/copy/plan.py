@@ -82,7 +82,7 @@ class CopyBackPlan:
     and `definitions` puts back, `shut` keeps accounts out of the schemas that are made. `triggers_off` and
     `triggers_on` are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep
     damaged tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands
-    at the source.
+    at the source. `along` says in words what comes with the tables.
     """
 
     copy: str
@@ -108,6 +108,7 @@ class CopyBackPlan:
     replaced: tuple[Replaced, ...] = ()
     shut: tuple[Shut, ...] = ()
     definitions: str = "source"
+    along: str = ""
     notes: tuple[str, ...] = ()
     resumes: bool = False
     fingerprint: str = field(default="", repr=False)

@@ -109,6 +109,7 @@ def plan_copy_back(
         replaced=others.replaced,
         shut=shut_out(_made_for(schemas, staging, damaged, now), source),
         definitions=choices.definitions,
+        along=scope.in_words,
         notes=said + others.notes + taken,
         fingerprint=fingerprint(known, source, [one.now for one in others.replaced]),
     )
