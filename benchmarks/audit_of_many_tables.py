@@ -1,7 +1,7 @@
 """The whole audit of 20,000 tables in 400 schemas, against the raw statements it needs, in one run.
 
-Two peers, each through the same driver, reading every row and keeping none: the information_schema statements alone,
-and those with the probes that tell an empty table exactly.
+Two peers, each through the same driver over one connection, reading every row and keeping none: the information_schema
+statements alone, and those with the probes that tell an empty table exactly.
 
     python benchmarks/audit_of_many_tables.py [--engine mysql] [--schemas 400] [--tables 50] [--pairs 3]
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from runbook_lib.mysql import Credentials, Database, connect, quoted
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import choose_engine
+from runbook_lib.schemas import probing
 from runbook_lib.schemas import survey as surveys
 from runbook_lib.schemas.audit import audit_schemas
 
@@ -54,10 +55,10 @@ def raw(database: Database, *, probes: bool) -> None:
         if name == "_TABLES":
             tables = [(row[0], row[1]) for row in found]
     if probes:
-        for start in range(0, len(tables), surveys._PROBES):
+        for start in range(0, len(tables), probing._BATCH):
             arms = [
                 f"SELECT {number}, EXISTS (SELECT 1 FROM {quoted(*table)})"
-                for number, table in enumerate(tables[start : start + surveys._PROBES])
+                for number, table in enumerate(tables[start : start + probing._BATCH])
             ]
             database.rows(" UNION ALL ".join(arms))
 

@@ -14,6 +14,7 @@ from runbook_lib.mysql import Credentials, Database, connect
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.story import INVENTORY
+from runbook_lib.schemas import probing
 from runbook_lib.schemas.audit import Audit, audit_schemas
 from runbook_lib.schemas.verdicts import Advice, Verdict
 from tests.storytelling import ToldStory
@@ -215,3 +216,25 @@ def test_a_table_that_cannot_be_read_does_not_hide_the_others(reader_plane: Data
         audit = audit_schemas(database, contract=small_contract, now=datetime.now(UTC))
     assert audit.survey.schemas["staging"].tables["rooms"].empty is False
     assert [table.empty for table in audit.survey.schemas["broken"].base_tables] == [True]
+
+
+@pytest.mark.parametrize("connections", [0, 1], ids=["as many connections as it likes", "one connection only"])
+def test_many_tables_are_probed_over_two_connections_or_one_where_the_server_allows_no_more(
+    reader_plane: DataPlane,
+    small_contract: str,
+    connections: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(probing, "_BATCH", 1)
+    monkeypatch.setattr(probing, "_BESIDE", 2)
+    caplog.set_level("INFO")
+    with reader_plane.admin("small") as database:
+        database.execute(f"CREATE USER only{connections} IDENTIFIED BY 'r-7' WITH MAX_USER_CONNECTIONS {connections}")
+        database.execute(f"GRANT SELECT ON *.* TO only{connections}")
+        database.execute("CREATE TABLE IF NOT EXISTS gold.nothing (id INT)")
+    with as_account(reader_plane, f"only{connections}") as database:
+        found = audit_schemas(database, contract=small_contract, now=datetime.now(UTC)).survey.schemas
+    assert [found["staging"].tables[name].empty for name in ("rooms", "tenants")] == [False, False]
+    assert [found["gold"].tables[name].empty for name in ("rents", "nothing")] == [False, True]
+    assert ("over one connection only" in caplog.text) == bool(connections)

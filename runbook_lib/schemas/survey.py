@@ -9,18 +9,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runbook_lib.errors import AccessDenied, StepFailed
+from runbook_lib.errors import AccessDenied
 from runbook_lib.inventory import SYSTEM_SCHEMAS
-from runbook_lib.mysql import Database, quoted
+from runbook_lib.mysql import Database
 from runbook_lib.mysql.connection import Row
 from runbook_lib.schemas.facts import Code, ForeignKey, SchemaFacts, Survey, TableFacts, Unseen
+from runbook_lib.schemas.probing import Probes
 from runbook_lib.schemas.rights import rights_of
 
 log = logging.getLogger(__name__)
 
 _OURS = "', '".join(sorted(SYSTEM_SCHEMAS))
 _OTHERS = f"NOT IN ('{_OURS}')"
-_PROBES = 400  # tables a statement; each arm is a table opened, and a server opens only so many for one statement
 
 # Each statement names its columns: MySQL gives information_schema's own names in capitals, MariaDB does not.
 _SCHEMATA = "SELECT schema_name FROM information_schema.schemata WHERE schema_name {others}"
@@ -75,12 +75,18 @@ class _Surveyor:
         taken = _utc(clock[0]) or datetime.now(UTC)
         usage = self._usage()
         tables = self._tables(usage)
-        code = self._code()
-        grants = self._grants()
-        keys = tuple(
-            ForeignKey(schema=s, table=t, name=n, to_schema=ts, to_table=tt) for s, t, n, ts, tt in self._rows(_KEYS)
-        )
-        empty = self._probe(tables)
+        bases = [(schema, table.name) for schema, held in tables.items() for table in held if table.is_base]
+        with Probes(self._database, bases) as probes:
+            code = self._code()
+            grants = self._grants()
+            keys = tuple(
+                ForeignKey(schema=s, table=t, name=n, to_schema=ts, to_table=tt)
+                for s, t, n, ts, tt in self._rows(_KEYS)
+            )
+            empty = probes.empty()
+        self._statements += probes.statements
+        if refused := len(bases) - len(empty):
+            self._unseen.append(Unseen(what=f"whether {refused} tables hold rows", right="SELECT on them"))
         schemas = {
             name: SchemaFacts(
                 name=name,
@@ -165,30 +171,6 @@ class _Surveyor:
         except AccessDenied:
             self._unseen.append(Unseen(what="which accounts are granted a schema by name", right="SELECT on mysql.*"))
         return found
-
-    def _probe(self, tables: Mapping[str, Iterable[TableFacts]]) -> dict[tuple[str, str], bool]:
-        """Ask each table whether it holds a row. A table that refuses stays out of the answer."""
-        wanted = [(schema, table.name) for schema, held in tables.items() for table in held if table.is_base]
-        answers: dict[tuple[str, str], bool] = {}
-        for start in range(0, len(wanted), _PROBES):
-            answers.update(self._probe_some(wanted[start : start + _PROBES]))
-        if refused := len(wanted) - len(answers):
-            self._unseen.append(Unseen(what=f"whether {refused} tables hold rows", right="SELECT on them"))
-        return answers
-
-    def _probe_some(self, batch: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:
-        arms = " UNION ALL ".join(
-            f"SELECT {number}, EXISTS (SELECT 1 FROM {quoted(*table)})"  # noqa: S608  # quoted
-            for number, table in enumerate(batch)
-        )
-        try:
-            return {batch[int(number)]: not int(there) for number, there in self._rows(arms)}
-        except (AccessDenied, StepFailed) as error:
-            if len(batch) == 1:
-                log.info("%s.%s cannot be probed: %s", *batch[0], error.message)
-                return {}
-            half = len(batch) // 2  # one refused or broken table must not hide the others
-            return {**self._probe_some(batch[:half]), **self._probe_some(batch[half:])}
 
 
 def reads_of(database: Database) -> dict[tuple[str, str], int]:
