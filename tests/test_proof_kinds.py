@@ -68,6 +68,19 @@ def test_every_kind_of_column_is_proved_and_named_when_it_changed(two_servers: T
     assert set(table.columns) == set(columns)
 
 
+def test_whether_a_column_may_be_null_is_only_a_declaration(two_servers: TwoServers) -> None:
+    columns = {f"c{number}": kind for number, kind in enumerate(KINDS)}
+    two_servers.begin()
+    for database, mark in ((two_servers.expected, "NOT NULL"), (two_servers.found, "NULL")):
+        declared = ", ".join(f"{name} {kind.removesuffix(' NULL')} {mark}" for name, kind in columns.items())
+        database.execute(f"CREATE TABLE t (id INT PRIMARY KEY, {declared})")
+        for key in (0, 1):
+            database.execute(f"INSERT INTO t VALUES ({key}, {', '.join(values[key] for values in KINDS.values())})")
+    table = two_servers.table()
+    assert (table.verdict, counts(table)) == ("same", (0, 0, 0))
+    assert table.definition
+
+
 def test_a_row_larger_than_a_packet_is_proved_too(two_servers: TwoServers, request: pytest.FixtureRequest) -> None:
     packet = int(two_servers.expected.value("SELECT @@max_allowed_packet"))
     two_servers.begin("CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT, b LONGTEXT CHARACTER SET latin1)")

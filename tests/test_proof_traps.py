@@ -8,10 +8,13 @@ from tests.proving import TwoServers, counts, numbers
 
 TENANTS = (
     "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(20), room VARCHAR(20), photo BLOB, weight FLOAT, score DOUBLE,"
-    " seen TIMESTAMP NULL, code VARCHAR(20) CHARACTER SET latin1)",
-    "INSERT INTO t VALUES (1, 'ka', 'A-1', X'00FF80', 1, 0, '2026-02-04 10:00:00', 'é'),"
-    " (2, 'ki', 'A-2', X'', 16777216, 0.1, NULL, ''), (3, '', NULL, NULL, NULL, NULL, NULL, NULL),"
-    " (4, 'ab', 'c', NULL, 0, 1e300, NULL, 'x'), (5, 'a#1#b', '1#', NULL, 0, 1, NULL, '-1')",
+    " seen TIMESTAMP NULL, code VARCHAR(20) CHARACTER SET latin1, raw VARBINARY(9), note VARCHAR(9))",
+    "INSERT INTO t VALUES (1, 'ka', 'A-1', X'00FF80', 1, 0, '2026-02-04 10:00:00', 'é', X'FF', ''),"
+    " (2, 'ki', 'A-2', X'', 16777216, 0.1, NULL, '', X'', ''),"
+    " (3, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),"
+    " (4, 'ab', 'c', NULL, 0, 1e300, NULL, 'x', NULL, 'y'), (5, 'a#1#b', '1#', NULL, 0, 1, NULL, '-1', X'FE', NULL),"
+    # in latin1 ÿ and þ are the bytes FF and FE
+    " (6, 'a', 'b', NULL, NULL, NULL, NULL, 'aÿ', X'62', 'c'), (7, '7', '', X'', 0, 0, NULL, 'þ', NULL, 'þ')",
 )
 BAG = ("CREATE TABLE t (a INT, b VARCHAR(5))", "INSERT INTO t VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'y'), (2, 'y')")
 
@@ -28,6 +31,13 @@ BAG = ("CREATE TABLE t (a INT, b VARCHAR(5))", "INSERT INTO t VALUES (1, 'x'), (
             TENANTS, ["UPDATE t SET name = 'a#1', room = 'b#1#' WHERE id = 5"], (0, 0, 1), id="moved separator"
         ),
         pytest.param(TENANTS, ["UPDATE t SET code = NULL WHERE id = 5"], (0, 0, 1), id="NULL for what stands for it"),
+        pytest.param(
+            TENANTS, ["UPDATE t SET code = 'a', raw = X'FF62' WHERE id = 6"], (0, 0, 1),
+            id="moved separating byte",
+        ),
+        pytest.param(TENANTS, ["UPDATE t SET raw = NULL WHERE id = 5"], (0, 0, 1), id="NULL for the byte of NULL"),
+        pytest.param(TENANTS, ["UPDATE t SET code = NULL WHERE id = 7"], (0, 0, 1), id="NULL for the letter of NULL"),
+        pytest.param(TENANTS, ["UPDATE t SET name = '', room = '7' WHERE id = 7"], (0, 0, 1), id="moved whole"),
         pytest.param(TENANTS, ["UPDATE t SET photo = X'00FF81' WHERE id = 1"], (0, 0, 1), id="invalid bytes"),
         pytest.param(TENANTS, ["UPDATE t SET weight = 16777218 WHERE id = 2"], (0, 0, 1), id="the next FLOAT"),
         pytest.param(TENANTS, ["UPDATE t SET score = 0.1 + 1.4e-17 WHERE id = 2"], (0, 0, 1), id="the next DOUBLE"),
@@ -61,6 +71,26 @@ def test_minus_zero_is_told_from_zero_where_the_engine_stores_it(two_servers: Tw
     stored = two_servers.found.value("SELECT CAST(d AS CHAR) FROM t")
     assert stored == ("0" if two_servers.engine.family == "mariadb" else "-0")
     assert counts(two_servers.table()) == (0, 0, int(stored == "-0"))
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "utf8mb3"])
+def test_a_text_in_utf_8_cannot_hold_the_bytes_that_stand_between_values(two_servers: TwoServers, charset: str) -> None:
+    # that texts in UTF-8 are written without their length rests on it
+    two_servers.begin(
+        f"CREATE TABLE t (v VARCHAR(9) CHARACTER SET {charset}, e ENUM('a', 'ÿ') CHARACTER SET {charset})",
+        "CREATE TABLE b (v VARBINARY(9))",
+        "INSERT INTO b VALUES (X'61FF62'), (X'FE')",
+    )
+    here = two_servers.expected
+    here.execute("SET SESSION sql_mode = ''")
+    here.execute("INSERT INTO t (v) VALUES (X'61FF62'), (_binary X'FE'), (CHAR(255)), (CAST(X'61FF62' AS CHAR))")
+    here.execute("INSERT INTO t (v) SELECT v FROM b")
+    here.execute("INSERT INTO t (e) VALUES ('ÿ'), (_latin1 X'FF'), (X'FF')")
+    here.execute(f"ALTER TABLE b MODIFY v VARCHAR(9) CHARACTER SET {charset}")
+    stored = [row[0] for sql in ("SELECT HEX(v) FROM t", "SELECT HEX(e) FROM t", "SELECT HEX(v) FROM b")
+              for row in here.rows(sql)]  # fmt: skip
+    assert len(stored) == 9 + 9 + 2
+    assert not [value for value in stored if value and {0xFE, 0xFF} & {*bytes.fromhex(value)}]
 
 
 @pytest.mark.parametrize(

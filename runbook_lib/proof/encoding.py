@@ -1,8 +1,10 @@
 """Write a row so that no two different rows look alike, and hash it on the server.
 
-A value of a number or a moment cannot hold the separator `#`, so it stands as it is and NULL is the empty text. A text
-or bytes stand behind their length in bytes, and NULL is the length -1. So `a` and `b` moved between columns, empty
-texts, NULLs and separators within the data all tell.
+Values stand behind each other with the byte FF between them. A number, a moment and a text in UTF-8 cannot hold that
+byte, so they stand as they are; NULL is the byte FE, which they cannot hold either. Any other text or bytes stand
+behind their length in bytes, and NULL is the length -1. So `a` and `b` moved between columns, empty texts, NULLs and
+separators within the data all tell. No length where none is needed: they took an eighth of the time on MariaDB and a
+quarter on MySQL. The separator is cast to binary, so that the servers convert no text while they concatenate.
 
 The rest is about values that a server may write in another way than they are:
 
@@ -25,7 +27,7 @@ different sets of rows have the same with a chance of one in 2^64, unless somebo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from runbook_lib.mysql import quoted
 from runbook_lib.proof.facts import Column, TableFacts
@@ -35,10 +37,11 @@ MOMENTS = frozenset({"date", "datetime", "timestamp", "time"})
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 _UNBOUNDED = frozenset({"json", "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
                         "multipolygon", "geomcollection", "geometrycollection", "vector"})  # fmt: skip
+_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # the bytes of these are the same in UTF-8
-_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
-_PLAIN = _UTF8 | {"latin1"}
+_LIKE_UTF8 = _UTF8 | {"ascii"}
 _MARGIN = 1 << 16
+_SEPARATOR, _NULL = "CAST(X'FF' AS BINARY)", "CAST(X'FE' AS BINARY)"
 _NOTHING = "''"
 _HAS_EMPTY = re.compile(r"[(,]''[,)]")
 
@@ -61,7 +64,7 @@ def ways_of(expected: TableFacts, found: TableFacts, *, packet: int) -> dict[str
     for name in sorted(octets, key=lambda name: -octets[name]):
         if sum(octets.values()) + _MARGIN < packet:
             break
-        if ways[name].split(":")[0] in ("bytes", "text"):
+        if ways[name].split(":")[0] in ("bytes", "text", "utf8"):
             ways[name] = f"hashed {ways[name]}"
             octets[name] = 64
     return ways
@@ -84,12 +87,12 @@ def _way(one: Column, other: Column) -> str:
     if kinds[0] != kinds[1]:
         # whatever it is on the other side, its text with its length can be compared
         return "text"
-    converted = one.charset != other.charset and not {one.charset, other.charset} <= _UTF8
-    if kinds[0] == "choice":
-        empty = any(_HAS_EMPTY.search(column.type) for column in (one, other))
-        return "choice:number" if empty else "text:utf8mb4" if converted else "text"
-    if kinds[0] == "text" and converted:
-        return "text:utf8mb4"
+    if kinds[0] == "choice" and any(_HAS_EMPTY.search(column.type) for column in (one, other)):
+        return "choice:number"
+    if kinds[0] in ("choice", "text"):
+        charsets = {one.charset, other.charset}
+        converted = len(charsets) > 1 and not charsets <= _LIKE_UTF8
+        return "text:utf8mb4" if converted else "utf8" if charsets <= _UTF8 else "text"
     if kinds[0] == "moment" and one.type != other.type:
         times = {one.kind, other.kind}
         return "moment:TIME" if times == {"time"} else "text" if "time" in times else "moment:DATETIME"
@@ -110,20 +113,19 @@ def _kind(column: Column) -> str:
     return "text" if column.kind in TEXTS or column.kind == "json" else "bytes"
 
 
-def packed(facts: TableFacts, ways: Ways) -> str:
-    """Give the SQL expression that writes a row of this table in these ways."""
-    return f"CONCAT_WS('#', {', '.join(items(facts, ways)) or _NOTHING})"
+def packed(values: Sequence[str]) -> str:
+    """Give the SQL expression that writes values, each as `items` gives it, behind each other."""
+    return f"CONCAT_WS({_SEPARATOR}, {', '.join(values) or _NOTHING})"
 
 
 def items(facts: TableFacts, ways: Ways) -> list[str]:
     """Give the SQL expressions of a row's values, in the order of the ways."""
-    casting = _needs_casts([(facts.columns[name], way) for name, way in ways.items()])
-    return [_item(facts.columns[name], way, casting=casting) for name, way in ways.items()]
+    return [_item(facts.columns[name], way) for name, way in ways.items()]
 
 
 def row_hash(facts: TableFacts, ways: Ways) -> str:
     """Give the SQL expression of a row's SHA-256 in hexadecimal."""
-    return f"SHA2({packed(facts, ways)}, 256)"
+    return f"SHA2({packed(items(facts, ways))}, 256)"
 
 
 def summed(facts: TableFacts, ways: Ways) -> str:
@@ -131,41 +133,30 @@ def summed(facts: TableFacts, ways: Ways) -> str:
     return f"SUM(CAST(CONV(LEFT({row_hash(facts, ways)}, 16), 16, 10) AS UNSIGNED))"
 
 
-def _needs_casts(columns: Iterable[tuple[Column, str]]) -> bool:
-    """Tell whether the server would convert texts, or bytes that are computed, while it concatenates them.
-
-    Then each text is cast to its bytes.
-    """
-    charsets = {column.charset for column, way in columns if column.charset and not way.startswith("hashed ")}
-    computed = any(way == "real" or ":" in way for _, way in columns)
-    return computed or len(charsets) > 1 or not charsets <= _PLAIN
-
-
-def _item(column: Column, way: str, *, casting: bool) -> str:
+def _item(column: Column, way: str) -> str:
     name = quoted(column.name)
     family = way.removeprefix("hashed ")
+    if family != way:
+        value = _converted(name, column, hashed=True) if family == "text:utf8mb4" else f"SHA2({name}, 256)"
+        return _closed(value, column)
     if family == "number":
-        return _signed(f"{name} + 0" if "zerofill" in column.type or column.kind == "bit" else name, column)
+        return _closed(f"{name} + 0" if "zerofill" in column.type or column.kind == "bit" else name, column)
     if family == "number:decimal":
-        return _signed(f"CAST({name} AS DECIMAL(65, 30))", column)
+        return _closed(f"CAST({name} AS DECIMAL(65, 30))", column)
     if family == "real":
-        value = f"CAST(POINT(CAST({name} AS DOUBLE), 0) AS BINARY)"
-        return f"IFNULL({value}, X'')" if column.nullable else value
-    if family == "moment":
-        return _signed(name, column)
+        return _closed(f"CAST(POINT(CAST({name} AS DOUBLE), 0) AS BINARY)", column)
+    if family in ("moment", "utf8"):
+        return _closed(name, column)
     if family.startswith("moment:"):
-        return _signed(f"CAST({name} AS {family.partition(':')[2]}(6))", column)
-    if family == "choice:number":
-        value = f"CAST(CONCAT({name} + 0, ':', {name}) AS BINARY)"
-    elif family == "text:utf8mb4":
-        return _prefixed(_converted(name, column, hashed=family != way), column)
-    else:
-        value = f"CAST({name} AS BINARY)" if casting and family == way else name
-    return _prefixed(f"SHA2({value}, 256)" if family != way else value, column)
+        return _closed(f"CAST({name} AS {family.partition(':')[2]}(6))", column)
+    if family == "text:utf8mb4":
+        return _closed(_converted(name, column, hashed=False), column)
+    return _prefixed(f"CAST(CONCAT({name} + 0, ':', {name}) AS BINARY)" if family == "choice:number" else name, column)
 
 
-def _signed(value: str, column: Column) -> str:
-    return f"IFNULL({value}, '')" if column.nullable else value
+def _closed(value: str, column: Column) -> str:
+    """Write a value that cannot hold the separator, or begins with a byte of its own and has always the same length."""
+    return f"IFNULL({value}, {_NULL})" if column.nullable else value
 
 
 def _prefixed(value: str, column: Column) -> str:
@@ -179,6 +170,6 @@ def _converted(name: str, column: Column, *, hashed: bool) -> str:
     same = f"{back} <=> CAST({name} AS BINARY)"
     if hashed:
         text, octets = f"SHA2({text}, 256)", f"SHA2({name}, 256)"
-    if column.charset in _UTF8 or not column.charset:
+    if column.charset in _LIKE_UTF8 or not column.charset:
         return f"CAST(CONCAT('u', {text}) AS BINARY)"
     return f"CAST(IF({same}, CONCAT('u', {text}), CONCAT('b', {octets})) AS BINARY)"

@@ -29,6 +29,7 @@ from runbook_lib.proof.values import (
     MISSING,
     NEW,
     SAME,
+    VERSION,
     Digest,
     Pair,
     Side,
@@ -221,6 +222,7 @@ def _subject(
 ) -> dict[str, Any]:
     described = json.dumps([[_described(here), _described(there)] for here, there in tables], default=str)
     return {
+        "version": VERSION,
         "expected": sides[0].name,
         "found": sides[1].name,
         "tables": hashlib.sha256(described.encode()).hexdigest(),

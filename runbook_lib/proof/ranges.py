@@ -1,12 +1,13 @@
 """Compare ranges of a key: hash many small ones in one statement, and go into the unequal ones down to the rows.
 
 One statement holds several small ranges, each with its own count and sum. So the statement is long enough that what
-lies between two of them does not matter, and a difference is known to be in few rows at once.
+lies between two of them does not matter, and a difference is known to be in few rows at once. The unequal ranges of a
+statement are gone into together, a level at a time: however many there are, they take a few statements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from runbook_lib.mysql.connection import Row
@@ -20,6 +21,15 @@ from runbook_lib.proof.tally import Counts, Findings, Work
 FEW = 256
 """Rows of which the single hashes are fetched; more are first split."""
 _PARTS = 10
+_MOST_RANGES, _MOST_ROWS = 64, 4_096
+"""Of one statement: ranges that are hashed or fetched, and rows that are fetched."""
+_MOST_TEXT = 250_000
+
+
+def at_once(work: Work) -> int:
+    """Give how many ranges one statement may hold without getting too long."""
+    text = 200 * (len(work.ways) + 1)
+    return max(1, min(_MOST_RANGES, _MOST_TEXT // text))
 
 
 def hash_ranges(work: Work, both: Both, ranges: Sequence[Range]) -> list[Counts]:
@@ -48,18 +58,45 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: int(row[0]))
 
 
-def dig(work: Work, part: Findings, both: Both, one: Range, known: Counts) -> None:
-    """Find the rows that differ in an unequal range, and add them to the findings."""
-    if not known.expected_rows or not known.found_rows:
-        part.counts.add(Counts(missing=known.expected_rows, extra=known.found_rows))
-        sample_rows(work, part, both, one)
-    elif max(known.expected_rows, known.found_rows) <= FEW:
-        compare_rows(work, part, both, one)
-    else:
-        smaller = split(work, both, one, known)
-        for each, counts in zip(smaller, hash_ranges(work, both, smaller), strict=True):
-            if not counts.same:
-                dig(work, part, both, each, counts)
+def dig(work: Work, part: Findings, both: Both, unequal: Iterable[tuple[Range, Counts]]) -> None:
+    """Find the rows that differ in unequal ranges, and add them to the findings."""
+    level = list(unequal)
+    while level:
+        few: list[tuple[Range, int]] = []
+        smaller: list[Range] = []
+        for one, known in level:
+            rows = max(known.expected_rows, known.found_rows)
+            if not known.expected_rows or not known.found_rows:
+                part.counts.add(Counts(missing=known.expected_rows, extra=known.found_rows))
+                sample_rows(work, part, both, one)
+            elif rows <= FEW:
+                few.append((one, rows))
+            else:
+                smaller += split(work, both, one, known)
+        for together in _fetched_together(few, most=at_once(work)):
+            compare_rows(work, part, both, together)
+        level = []
+        for some in _cut(smaller, at_once(work)):
+            counted = zip(some, hash_ranges(work, both, some), strict=True)
+            level += [(one, counts) for one, counts in counted if not counts.same]
+
+
+def _fetched_together(few: Iterable[tuple[Range, int]], *, most: int) -> Iterator[list[Range]]:
+    together: list[Range] = []
+    rows = 0
+    for one, more in few:
+        if together and (len(together) == most or rows + more > _MOST_ROWS):
+            yield together
+            together, rows = [], 0
+        together.append(one)
+        rows += more
+    if together:
+        yield together
+
+
+def _cut(ranges: Sequence[Range], most: int) -> Iterator[Sequence[Range]]:
+    for start in range(0, len(ranges), most):
+        yield ranges[start : start + most]
 
 
 def split(work: Work, both: Both, one: Range, known: Counts) -> list[Range]:

@@ -1,4 +1,4 @@
-"""Compare the single rows of a small range: missing, extra, changed, and which columns changed."""
+"""Compare the single rows of small ranges: missing, extra, changed, and which columns changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runbook_lib.mysql import quoted
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
-from runbook_lib.proof.encoding import items, row_hash
+from runbook_lib.proof.encoding import items, packed, row_hash
 from runbook_lib.proof.facts import Column, TableFacts
 from runbook_lib.proof.keys import Edge, Key
 from runbook_lib.proof.tally import Counts, Findings, Work
@@ -38,11 +38,11 @@ def hash_of_row(side: TableFacts, work: Work) -> str:
     return f"LEFT({row_hash(side, work.ways)}, 32)"
 
 
-def compare_rows(work: Work, part: Findings, both: Both, one: Range) -> None:
-    """Hold the rows of a range against each other one by one, and add what differs to the findings."""
+def compare_rows(work: Work, part: Findings, both: Both, ranges: Sequence[Range]) -> None:
+    """Hold the rows of some ranges against each other one by one, and add what differs to the findings."""
     key = work.key
     assert key is not None
-    here, there = (_by_key(found) for found in both.rows(*_statements(work, key, one)))
+    here, there = (_by_key(found) for found in both.rows(*_statements(work, key, ranges)))
     missing, extra = [value for value in here if value not in there], [value for value in there if value not in here]
     changed = [value for value, hashed in here.items() if value in there and there[value] != hashed]
     part.counts.add(Counts(missing=len(missing), extra=len(extra), changed=len(changed)))
@@ -56,15 +56,18 @@ def sample_rows(work: Work, part: Findings, both: Both, one: Range) -> None:
     assert key is not None
     most = max(work.wants("missing", part), work.wants("extra", part))
     if most:
-        here, there = (_by_key(found) for found in both.rows(*_statements(work, key, one, most=most)))
+        here, there = (_by_key(found) for found in both.rows(*_statements(work, key, [one], most=most)))
         _sample(work, part, both, key, missing=list(here), extra=list(there), changed=[])
 
 
-def _statements(work: Work, key: Key, one: Range, *, most: int = 0) -> tuple[str, str]:
+def _statements(work: Work, key: Key, ranges: Sequence[Range], *, most: int = 0) -> tuple[str, str]:
     limit = f" ORDER BY {key.listed} LIMIT {most}" if most else ""
     here, there = (
-        f"SELECT {', '.join(key.values)}, {hash_of_row(side, work)} {from_index(side, index)}"  # quoted
-        f" WHERE {key.within(one.low, one.high)}{limit}"
+        " UNION ALL ".join(
+            f"SELECT {', '.join(key.values)}, {hash_of_row(side, work)} {from_index(side, index)}"  # quoted
+            f" WHERE {key.within(one.low, one.high)}{limit}"
+            for one in ranges
+        )
         for side, index in ((work.expected, key.expected_index), (work.found, key.found_index))
     )
     return here, there if work.found_has_rows else ""
@@ -90,7 +93,7 @@ def _examine(work: Work, part: Findings, both: Both, key: Key, changed: Sequence
 
 
 def _column_hashes(side: TableFacts, work: Work) -> list[str]:
-    return [f"SHA2(CONCAT_WS('#', {item}), 256)" for item in items(side, work.ways)]
+    return [f"SHA2({packed([item])}, 256)" for item in items(side, work.ways)]
 
 
 def _differing(names: Sequence[str], here: Row, there: Row) -> list[str]:

@@ -22,7 +22,8 @@ LOST: frozenset[str] = frozenset({MISSING, EMPTIED, DAMAGED})
 HIDDEN = "(personal)"
 EVERYTHING = ("*",)
 """The pattern of personal columns that is every one but a key that is one whole number."""
-_VERSION = 1
+VERSION = 2
+"""Of what is written: how a proof stands in JSON, and how rows are written before they are hashed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +150,7 @@ class Proof:
     def to_json(self, *, samples: bool = True) -> dict[str, Any]:
         """Give the proof as what `json.dumps` takes. Without samples it holds names, counts and hashes only."""
         return {
-            "version": _VERSION,
+            "version": VERSION,
             "expected": self.expected,
             "found": self.found,
             "verdict": self.verdict,
@@ -164,7 +165,7 @@ class Proof:
         Raises:
             ValueError: it is of another version.
         """
-        if stored.get("version") != _VERSION:
+        if stored.get("version") != VERSION:
             raise ValueError(f"a proof of version {stored.get('version')!r}")
         return Proof(
             expected=stored["expected"],

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from runbook_lib.proof.asking import Board, Both
 from runbook_lib.proof.keys import Edge
-from runbook_lib.proof.ranges import dig, edges_after, hash_ranges
+from runbook_lib.proof.ranges import at_once, dig, edges_after, hash_ranges
 from runbook_lib.proof.rows import Range, from_index
 from runbook_lib.proof.tally import Counts, Findings, Work
 
 TARGET_S = 0.25
 """How long one statement should take: short enough to be paused between two, long enough to outweigh the rest."""
-_SMALL, _LEAST, _ARMS = 2_000, 50, 32
-_MOST_TEXT = 250_000
+_FIRST_ROWS, _MOST_ROWS = 8_000, 64_000
+_LEAST, _DENSE = 50, 250
+_RANGE_COSTS = 64
+"""One more range in a statement takes a server about as long as hashing so many rows (seen: 85 to 140 µs)."""
+_AT_FIRST = 62_500
 _SPARSE = 20
 
 
@@ -27,7 +31,8 @@ class Walk:
         self._board = board
         self._kept = kept
         self._low = low
-        self._rows = 4 * _SMALL
+        self._rows = _FIRST_ROWS
+        self._hashed, self._unequal = _AT_FIRST, 1
         self._spread = 1.0
         self._computed: tuple[int, int] | None = None
         self._over = False
@@ -55,10 +60,9 @@ class Walk:
         began = time.perf_counter()
         counted = hash_ranges(self._work, both, ranges)
         self._learn(ranges, counted, time.perf_counter() - began)
-        for one, counts in zip(ranges, counted, strict=True):
+        for counts in counted:
             part.counts.add(counts)
-            if not counts.same:
-                dig(self._work, part, both, one, counts)
+        dig(self._work, part, both, [one for one in zip(ranges, counted, strict=True) if not one[1].same])
         return part
 
     def _learn(self, ranges: Sequence[Range], counted: Sequence[Counts], took: float) -> None:
@@ -66,18 +70,25 @@ class Walk:
         with self._work.lock:
             if rows:
                 wanted = rows * TARGET_S / max(took, 0.001)
-                self._rows = int(min(max(wanted, self._rows / 2, _LEAST), self._rows * 2, _SMALL * _ARMS))
+                self._rows = int(min(max(wanted, self._rows / 2, _LEAST), self._rows * 2, _MOST_ROWS))
+            self._hashed += rows
+            self._unequal += sum(not counts.same for counts in counted)
             if self._computed and ranges[0].low and ranges[-1].high:
                 self._spread = (int(ranges[-1].high[0]) - int(ranges[0].low[0])) / max(rows, 1)
 
     @property
     def _small(self) -> int:
-        return max(_LEAST, min(_SMALL, self._rows // 4))
+        """Give the rows of one range.
+
+        The more rows, the more are hashed again for each difference; the fewer, the more ranges are to be asked for.
+        Both cost the same, and together least, at the root of their ratio.
+        """
+        balanced = math.sqrt(_RANGE_COSTS * self._hashed / self._unequal)
+        return int(max(_LEAST, min(max(_DENSE, balanced), self._rows // 4)))
 
     @property
     def _arms(self) -> int:
-        text = 200 * (len(self._work.ways) + 1)
-        return max(1, min(_ARMS, self._rows // self._small, _MOST_TEXT // text))
+        return max(1, min(at_once(self._work), self._rows // self._small))
 
     def _next(self, both: Both) -> list[Range]:
         key = self._work.key
