@@ -167,6 +167,23 @@ def test_the_load_of_a_real_server_is_read(two_servers: TwoServers) -> None:
         two_servers.prove(guard=Guard(threads_running=0, every_s=0.01, patience_s=0.03))
 
 
+def test_a_table_without_a_key_is_read_by_a_statement_that_the_guard_comes_before_and_bounds(
+    two_servers: TwoServers,
+) -> None:
+    two_servers.begin("CREATE TABLE bag (a INT)", "INSERT INTO bag VALUES (1), (1), (2)")
+    guard = Guard(statement_s=0.2)
+    assert two_servers.prove(guard=guard).verdict == "same"
+    with pytest.raises(TimedOut, match="too busy"):
+        two_servers.prove(guard=Guard(threads_running=0, every_s=0.01, patience_s=0.03))
+    two_servers.found.execute("LOCK TABLES bag WRITE")  # a statement that cannot end by itself
+    try:
+        with pytest.raises(TimedOut, match=r"trap\.bag has no unique key .* took longer than the 0\.2 s"):
+            two_servers.prove(guard=guard)
+    finally:
+        two_servers.found.execute("UNLOCK TABLES")
+    assert two_servers.prove(guard=guard).verdict == "same"
+
+
 def test_an_error_on_one_side_ends_the_proof_with_its_reason_and_leaves_no_thread(two_servers: TwoServers) -> None:
     two_servers.begin(TABLE)
     nowhere = TableName(schema=SCHEMA, name="nowhere")
@@ -195,7 +212,7 @@ def test_the_command_proves_two_servers_and_one_against_a_record(
             main(["proof", *arguments])
         return ended.value.code or 0
 
-    assert ends(there, "--against", here, "--schema", SCHEMA) == 0
+    assert ends(there, "--against", here, "--schema", SCHEMA, "--longest", "60") == 0
     assert ends(there, "--record", str(tmp_path)) == 0
     two_servers.change("UPDATE t SET name = 'x' WHERE id = 1")
     capsys.readouterr()

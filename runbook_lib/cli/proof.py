@@ -23,29 +23,38 @@ if TYPE_CHECKING:
 @click.option("--personal", default="*", show_default=True, help="Columns whose values are not shown, by commas.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep progress here; given again, it goes on.")
 @click.option("--workers", default=4, show_default=True, help="Connections to each server.")
+@click.option(
+    "--longest",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End statements on the server at FOUND that run longer.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the proof as one JSON object.")
 def command(
     found: str, against: str, record: Path | None, schemas: tuple[str, ...], personal: str, keep: Path | None,
-    workers: int, as_json: bool,
+    workers: int, longest: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Read the server at FOUND (HOST:PORT) and say which of its tables lost rows. Exit code 3 when it is different.
 
     The accounts come from the environment: RUNBOOK_MYSQL_USER and RUNBOOK_MYSQL_PASSWORD, and for the other server
     RUNBOOK_AGAINST_USER and RUNBOOK_AGAINST_PASSWORD where it has another account.
+
+    It waits while the server at FOUND is busy or its replicas lag. A table without a unique key is read whole by one
+    statement, within which no waiting is possible: --longest bounds it.
     """
     from runbook_lib.display.proof import proof_sheet
     from runbook_lib.proof import Guard, hold, prove, read_proof
 
     if bool(against) == bool(record):
         raise InputRefused("A proof needs one thing that is right.", hint="Give either --against or --record.")
-    side = _side(found, "RUNBOOK_MYSQL")
+    side, guard = _side(found, "RUNBOOK_MYSQL"), Guard(statement_s=longest)
     proof: Proof
     if record:
-        proof = hold(side, read_proof(record), schemas=schemas, workers=workers, guard=Guard())
+        proof = hold(side, read_proof(record), schemas=schemas, workers=workers, guard=guard)
     else:
         other = _side(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
         patterns = [name for part in personal.split(",") if (name := part.strip())]
-        proof = prove(other, side, schemas=schemas, personal=patterns, keep=keep, workers=workers, guard=Guard())
+        proof = prove(other, side, schemas=schemas, personal=patterns, keep=keep, workers=workers, guard=guard)
     click.echo(json.dumps(proof.to_json(), ensure_ascii=False) if as_json else str(proof_sheet(proof)))
     return 0 if proof.verdict == "same" else CheckFailed.exit_code
 

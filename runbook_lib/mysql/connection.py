@@ -16,7 +16,7 @@ import pymysql
 from pymysql.constants import CR, ER
 from pymysql.cursors import DictCursor, SSCursor
 
-from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, Unreachable
+from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, TimedOut, Unreachable
 
 _DENIED = {
     ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR,
@@ -29,6 +29,9 @@ _GONE = {
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
 }
+
+# a statement that ran longer than max_execution_time (MySQL, milliseconds) or max_statement_time (MariaDB, seconds)
+_TOO_LONG = {3024, 1969}
 
 Row = tuple[Any, ...]
 
@@ -107,6 +110,13 @@ class Database:
         """Run one INSERT for many rows, in as few packets as pymysql can."""
         with self._translated(), self._connection.cursor() as cursor:
             return int(cursor.executemany(sql, values) or 0)
+
+    def limit_reads(self, seconds: float) -> None:
+        """Let the server end every later SELECT of this connection that runs longer. It is `TimedOut` then."""
+        if self.is_mariadb:
+            self.execute(f"SET SESSION max_statement_time = {seconds}")
+        else:
+            self.execute(f"SET SESSION max_execution_time = {max(1, round(seconds * 1000))}")
 
     def load_lines(self, statement: str, write: Callable[[BinaryIO], object]) -> int:
         """Run a LOAD DATA LOCAL whose lines `write` puts into the stream it is given; give the rows loaded.
@@ -265,6 +275,12 @@ def error_of(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
         return Unreachable(
             f"The database at {endpoint} does not answer.",
             hint="Check that an instance is available, the security group, the network or VPN, and the port.",
+            **facts,
+        )
+    if code in _TOO_LONG:
+        return TimedOut(
+            f"The database at {endpoint} ended a statement that ran longer than it may: {said}.",
+            hint="Allow it longer, or run it at a quieter time.",
             **facts,
         )
     if code == ER.BAD_DB_ERROR:

@@ -12,12 +12,17 @@ from runbook_lib.proof.guard import Watch
 from runbook_lib.proof.values import Side
 
 
-def open_reader(side: Side) -> Database:
-    """Open a connection to one side, set up for reading values the way proofs need them."""
+def open_reader(side: Side, *, statement_s: float | None = None) -> Database:
+    """Open a connection to one side, set up for reading values the way proofs need them.
+
+    `statement_s` is the longest that a statement may run on it; None: as long as it takes.
+    """
     database = side.connect()
     try:
         database.execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
         database.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY")
+        if statement_s is not None:
+            database.limit_reads(statement_s)
     except BaseException:
         database.close()
         raise
@@ -30,9 +35,10 @@ class Both:
     def __init__(self, expected: Side, found: Side, watch: Watch, *, alone: bool = False) -> None:
         self._watch = watch
         self._alone = alone
-        self.expected = open_reader(expected)
+        self.statement_s = watch.statement_s
+        self.expected = open_reader(expected, statement_s=self.statement_s if alone else None)
         try:
-            self.found = open_reader(found)
+            self.found = open_reader(found, statement_s=self.statement_s)
         except BaseException:
             self.expected.close()
             raise
@@ -41,13 +47,17 @@ class Both:
     def rows(self, expected: str, found: str) -> tuple[list[Row], list[Row]]:
         """Run a statement on each side. An empty statement gives no rows."""
         if found or self._alone:
-            self._watch.wait()
+            self.wait()
         later = self._other.submit(self.found.rows, found) if found else None
         try:
             here = self.expected.rows(expected) if expected else []
         finally:
             there = later.result() if later else []
         return here, there
+
+    def wait(self) -> None:
+        """Return when the guarded side has room for a statement."""
+        self._watch.wait()
 
     def close(self) -> None:
         """Close both connections."""

@@ -139,14 +139,14 @@ class Estate:
         self._board.put(lambda both: self._start(work, both))
 
     def _start(self, work: Work, both: Both) -> None:
-        if work.found_has_rows:
-            work.found_has_rows = bool(both.found.rows(f"SELECT 1 FROM {work.found.table.sql} LIMIT 1"))  # noqa: S608
         if work.key is None:
             part = Findings()
             compare_bags(work, part, both)
             work.take(part)
             self._meter.advance(part.counts.expected_rows)
         else:
+            if work.found_has_rows:
+                work.found_has_rows = bool(both.found.rows(f"SELECT 1 FROM {work.found.table.sql} LIMIT 1"))  # noqa: S608
             low, before = self._keeper.steps(work.pair)
             for part in before:
                 work.take(part)

@@ -32,12 +32,17 @@ class Guard:
     Lag is that of an Aurora cluster's readers, and elsewhere that of the server itself if it is a replica: a server
     does not know how far others are behind it. Both are looked at every `every_s`. While one is exceeded nothing more
     is asked of that server, for at most `patience_s`.
+
+    The waiting is between statements, and those on a table with a unique key take a fraction of a second. A table
+    without one is read whole by each (see `unkeyed`), and no pause is possible within. For it there is `statement_s`,
+    the longest that any statement may run on that server; None: as long as it takes.
     """
 
     threads_running: int = 40
     replica_lag_s: float = 30.0
     every_s: float = 2.0
     patience_s: float = 3600.0
+    statement_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,11 @@ class Watch:
         self._database: Database | None = None
         self._lag = _LAGS
         self.pauses = 0
+
+    @property
+    def statement_s(self) -> float | None:
+        """Give how long a statement may run on the guarded server."""
+        return self._guard.statement_s if self._guard is not None else None
 
     def wait(self) -> None:
         """Return at once while the server has room, else when it has.

@@ -3,6 +3,11 @@
 Such a table is read whole, by one statement on each side. If it is unequal, the rows are counted again by the first
 twelve bits of their hash, and only of the unequal ones among those 4,096 heaps the hashes are fetched, in their
 order, and merged as they come: nothing is held, whatever the table's size.
+
+Such a statement is not cut into pieces. Without any index nothing names the same part of a table on both servers: a
+part by the hash would mean hashing every row for each part, InnoDB's own row number cannot be asked for, and LIMIT
+without an order may give a row twice or never. (The ranges of an index that is not unique would do; they are not used.)
+So the guard is asked before each statement and cannot pause within it; its `statement_s` bounds how long one may run.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from runbook_lib.errors import TimedOut
 from runbook_lib.mysql import Database
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
@@ -23,7 +29,25 @@ _SHOWN_COLUMNS, _HEAPS = 8, 16**3
 
 
 def compare_bags(work: Work, part: Findings, both: Both) -> None:
-    """Compare two whole tables without a common key, and add what is found to the findings."""
+    """Compare two whole tables without a common key, and add what is found to the findings.
+
+    Raises:
+        TimedOut: a statement ran longer than the guard allows, or the guarded server was too busy for too long.
+    """
+    try:
+        _compare(work, part, both)
+    except TimedOut as error:
+        if both.statement_s is None or "code" not in error.facts:
+            raise
+        raise TimedOut(
+            f"{work.pair.found} has no unique key to be read in parts by, and to read it whole took longer than the "
+            f"{both.statement_s:g} s that a statement may take.",
+            hint="Allow statements longer, or prove the other schemas without it.",
+            **error.facts,
+        ) from error
+
+
+def _compare(work: Work, part: Findings, both: Both) -> None:
     counts = _hash_all(work, both)
     part.counts.add(counts)
     if counts.same:
@@ -35,6 +59,7 @@ def compare_bags(work: Work, part: Findings, both: Both) -> None:
         return
     heaps = _unequal_heaps(work, both)
     wanted: dict[str, list[str]] = {"missing": [], "extra": []}
+    both.wait()
     here = both.expected.stream(_bag(work, work.expected, heaps))
     there = both.found.stream(_bag(work, work.found, heaps))
     for hashed, expected, found in _merged(here, there):
@@ -52,6 +77,7 @@ def compare_bags(work: Work, part: Findings, both: Both) -> None:
 def _sides(work: Work, both: Both) -> Iterator[tuple[str, TableFacts, Database]]:
     yield "missing", work.expected, both.expected
     if work.found_has_rows:
+        both.wait()
         yield "extra", work.found, both.found
 
 
