@@ -26,11 +26,7 @@ def check_dump(source: DumpSource, *, schema: str, expected: Collection[str] = (
 def report_of(watch: DumpWatch, source: DumpSource, *, expected: Collection[str] = ()) -> DumpReport:
     """Make the report of a dump that has been watched to its end."""
     tables = tuple(_tables(watch))
-    complete: bool | None = None
-    if source.cut_short or watch.unfinished:
-        complete = False
-    elif watch.made_by.startswith(("MySQL dump", "MariaDB dump")):
-        complete = watch.trailer
+    complete = watch.complete(cut_short=bool(source.cut_short))
     return DumpReport(
         name=source.name,
         packing=source.packing,

@@ -49,7 +49,7 @@ def clean_dump(source: DumpSource, write: Write, *, schema: str, take: str = "")
     for piece in pieces(source.blocks()):
         watch.take(piece)
         cleaner.take(piece)
-    if source.cut_short or watch.unfinished or (watch.made_by[:5] in ("MySQL", "Maria") and not watch.trailer):
+    if watch.complete(cut_short=bool(source.cut_short)) is False:
         raise CheckFailed(
             f"{source.name} is cut short: a safe form of it would lack what is missing at its end.",
             hint="Fetch the dump again, or have it made again, and check it first with `runbook dump check`.",

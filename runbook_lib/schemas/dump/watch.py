@@ -77,6 +77,15 @@ class DumpWatch:
         elif isinstance(piece, Delimiter):
             pass  # the lexer follows it
 
+    def complete(self, *, cut_short: bool) -> bool | None:
+        """Tell, after the last piece, whether the dump came to its end; None where its tool does not mark the end.
+
+        `cut_short`: the packing ended too early.
+        """
+        if cut_short or self.unfinished:
+            return False
+        return self.trailer if self.made_by.startswith(("MySQL dump", "MariaDB dump")) else None
+
     def _comments(self, data: bytes) -> None:
         if not self.made_by and (found := _MADE_BY.search(data)):
             self.made_by = found[1].decode("utf-8", "replace").strip()
