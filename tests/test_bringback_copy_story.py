@@ -85,7 +85,7 @@ def test_the_wiped_schema_comes_back_with_what_was_written_since_and_goes_again_
         conflicts="copy",
     )
     plan = propose_copy_back(copy, source, proof=before, choices=choices, now=NOW)
-    assert f'set approve="{plan.id}"' in str(copy_plan_sheet(plan, approve=""))
+    assert f'run again with approve="{plan.id}"' in str(copy_plan_sheet(plan, approve=""))
     done = apply_copy_back(copy, source, plan, approve=plan.id)
     verified = verify_copied(copy, source, done)
     assert verified is not None

@@ -78,3 +78,35 @@ def test_what_touches_the_source_wants_its_name_typed(names: dict[str, Any]) -> 
 def test_a_plan_with_nothing_to_do_has_no_button(names: dict[str, Any]) -> None:
     assert interactive.approval(Plan(), sheet, Plan(), approve="", anything=()) == "abc123 waits"
     assert interactive.approval(Plan(id=""), sheet, Plan(), approve="") == "abc123 waits"
+
+
+@dataclass(frozen=True)
+class Two:
+    state: str = "apart"
+
+
+def test_a_way_back_is_written_with_its_rule_and_takes_an_earlier_approval_away(names: dict[str, Any]) -> None:
+    names["approve"] = "abc123"
+    shown = interactive.way_chooser("the table", Two(), way="compare", rows="replace")  # type: ignore[arg-type]
+    (choice,), (rule,), (button,) = (widgets(shown, kind) for kind in ("RadioButtons", "Combobox", "Button"))
+    assert shown.value == "the table"
+    assert rule.layout.display == "none"
+    assert "undo cutover" not in [value for _, value in choice.options], "nothing of it has been cut over"
+    choice.value, rule.value = "copy", "newer wins by COLUMN"
+    assert button.disabled
+    rule.value = "keep new; conflicts: source"
+    assert not button.disabled
+    button.click()
+    assert (names["way"], names["rows"], names["approve"]) == ("copy", "keep new; conflicts: source", "")
+
+
+def test_a_cut_over_can_be_undone_where_one_was_begun_and_needs_no_rule(names: dict[str, Any]) -> None:
+    shown = interactive.way_chooser("the table", Two("cut over"), way="undo cutover", rows="keep new")  # type: ignore[arg-type]
+    (button,) = widgets(shown, "Button")
+    button.click()
+    assert names["way"] == "undo cutover"
+    assert "rows" not in names
+
+
+def test_without_a_reader_the_ways_are_only_shown() -> None:
+    assert interactive.way_chooser("the table", Two(), way="copy", rows="replace") == "the table"  # type: ignore[arg-type]

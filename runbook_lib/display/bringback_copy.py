@@ -19,6 +19,7 @@ from runbook_lib.bringback.copy.plan import TablePlan
 from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.undoing import undo_statements
 from runbook_lib.bringback.copy.ways import WAYS
+from runbook_lib.display.approving import how_to_go_on
 from runbook_lib.display.checks import checks_table
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -61,7 +62,7 @@ def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check]
     return Stack(
         headline=f"Plan {plan.id}: copy {len(plan.tables)} tables back, nothing changed yet",
         tables=tuple(tables),
-        closing=_how_to_go_on(plan.id, approve),
+        closing=_approval(plan.id, approve),
     )
 
 
@@ -136,7 +137,7 @@ def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | No
         headline=f"Undo {plan.id} of plan {plan.of}: {len(plan.undoes.tables)} tables, nothing changed yet",
         tables=(table,),
         closing=f"What was brought back, and what was written to it since, stays in {kept}. "
-        + _how_to_go_on(plan.id, approve),
+        + _approval(plan.id, approve),
     )
 
 
@@ -212,12 +213,8 @@ def _statements(title: str, statements: Sequence[str]) -> Table:
     return Table(title=title, columns=("", "statement"), rows=tuple(enumerate(statements, 1)))
 
 
-def _how_to_go_on(plan_id: str, approve: str) -> str:
-    if approve.strip() == plan_id:
-        return "It is approved: the next cell applies it."
-    if approve.strip():
-        return f'approve="{approve}" is not the id of this plan. Read it, then set approve="{plan_id}".'
-    return f'To do this, set approve="{plan_id}". Nothing is changed before.'
+def _approval(plan_id: str, approve: str) -> str:
+    return how_to_go_on(plan_id, approve, given=f'approve="{plan_id}"', cell="the apply cell")
 
 
 def _size(size: int) -> str:

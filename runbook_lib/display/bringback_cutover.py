@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from runbook_lib.bringback.cutover import CutOver, CutOverPlan, CutOverVerification, to_tell
+from runbook_lib.display.approving import how_to_go_on, phases_table
 from runbook_lib.display.restore import request_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -22,7 +21,9 @@ def cutover_plan_sheet(plan: CutOverPlan, *, approve: str) -> Stack:
     return Stack(
         headline=f"Plan {plan.id}: {_aim(plan)}{begun}. {len(calls)} AWS calls, none of them made by this run yet",
         tables=(_facts(plan), _names_table(plan), _calls_table(plan), tell_table(plan)),
-        closing=_how_to_go_on(plan, approve),
+        closing=how_to_go_on(
+            plan.id, approve, given=f'cluster="{plan.name}" and approve="{plan.id}"', cell="the apply cell"
+        ),
     )
 
 
@@ -80,34 +81,17 @@ def tell_table(plan: CutOverPlan) -> Table:
     return Table(title="What must be told afterwards", columns=("whom", "why", "commands"), rows=rows)
 
 
-def _how_to_go_on(plan: CutOverPlan, approve: str) -> str:
-    given = f'cluster="{plan.name}" and approve="{plan.id}"'
-    if approve.strip() == plan.id:
-        return f"This plan is approved ({plan.id}): the apply cell does it."
-    if approve:
-        return (
-            f'The approval "{approve}" is not of this plan: the apply cell will refuse. To approve this one: {given}.'
-        )
-    return f"Nothing is approved, so nothing will be changed. To go on: read the plan, then run again with {given}."
-
-
 def cut_over_sheet(done: CutOver) -> Stack | Table:
     """Show what was done, phase by phase; or that nothing was."""
     if not done.done:
         return Stack(headline="Nothing was changed: the plan above is not approved.")
-    rows = tuple(
-        (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
-        for phase in done.phases
-    )
     gap = done.without_name
     note = (
         f"No cluster had the name for {duration_text(gap)}, from the first of the last two renames to its answer."
         if gap is not None
         else "This run finished one that had begun: how long nothing had the name, it does not know."
     )
-    return Table(
-        title=f"Applied plan {done.approved_id}", columns=("phase", "began, UTC", "took"), rows=rows, note=note
-    )
+    return phases_table(done.approved_id, done.phases, note=note)
 
 
 def cutover_verified_sheet(found: CutOverVerification) -> Stack:

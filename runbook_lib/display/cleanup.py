@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from runbook_lib.costs import Alive, Spent
 from runbook_lib.costs.money import usd_text
+from runbook_lib.display.approving import how_to_go_on, phases_table
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -95,17 +96,17 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -
 def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
     if not plan.delete:
         return "There is nothing to approve."
-    if approve == plan.id:
-        return f"This plan is approved ({plan.id}): the next cell applies it. What is deleted does not come back."
-    if begun := [one.name for one in plan.delete if approve and one.mark == approve]:
+    begun = [one.name for one in plan.delete if approve and one.mark == approve]
+    if begun and approve != plan.id:
         return f"The clean-up {approve} was begun and stopped. The next cell goes on with what it had marked: " + (
             f"{', '.join(begun)}."
         )
-    if approve:
-        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve: "{plan.id}".'
-    return (
-        "Nothing is approved, so nothing will be changed. Is anybody still working with one of these? If not: "
-        f'run again with the same parameters and approve="{plan.id}".'
+    return how_to_go_on(
+        plan.id,
+        approve,
+        given=f'approve="{plan.id}"',
+        does="applies it. What is deleted does not come back",
+        asks="Is anybody still working with one of these?",
     )
 
 
@@ -114,14 +115,7 @@ def cleaned_sheet(cleaned: CleanedUp) -> Stack:
     if not cleaned.done:
         nothing = "there is nothing to delete" if not cleaned.plan.delete else "the plan above is not approved"
         return Stack(headline=f"Nothing was changed: {nothing}.")
-    phases = Table(
-        title=f"Applied plan {cleaned.approved_id}",
-        columns=("phase", "began, UTC", "took"),
-        rows=tuple(
-            (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
-            for phase in cleaned.phases
-        ),
-    )
+    phases = phases_table(cleaned.approved_id, cleaned.phases)
     spared = Table(
         title="Left after all",
         columns=("cluster", "what has come up"),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
 from runbook_lib.costs.prices import shipped_price
+from runbook_lib.display.approving import how_to_go_on, phases_table
 from runbook_lib.display.proof import headline
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
@@ -57,7 +58,7 @@ def plan_sheet(
             _calls_table(plan),
             _settings_table(plan),
         ),
-        closing=_how_to_go_on(plan, approve),
+        closing=how_to_go_on(plan.id, approve, given=f'timestamp="{iso(plan.moment)}" and approve="{plan.id}"'),
     )
 
 
@@ -123,27 +124,12 @@ def _settings_table(plan: RestorePlan) -> Table:
     return Table(title=title, columns=("", "setting", "value", "note"), rows=tuple(rows), marks=marks, note=note)
 
 
-def _how_to_go_on(plan: RestorePlan, approve: str) -> str:
-    given = f'timestamp="{iso(plan.moment)}" and approve="{plan.id}"'
-    if approve.strip() == plan.id:
-        return f"This plan is approved ({plan.id}): the next cell applies it."
-    if approve:
-        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve this one: {given}.'
-    return f"Nothing is approved, so nothing will be changed. To go on: read the plan, then run again with {given}."
-
-
 def applied_sheet(applied: Applied) -> Stack | Table:
     """Show what was done, phase by phase; or that nothing was."""
     if not applied.done:
         return Stack(headline="Nothing was changed: the plan above is not approved.")
-    rows = tuple(
-        (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds)))
-        for phase in applied.phases
-    )
     adopted = f"Found again from an earlier run: {', '.join(applied.adopted)}." if applied.adopted else ""
-    return Table(
-        title=f"Applied plan {applied.approved_id}", columns=("phase", "began, UTC", "took"), rows=rows, note=adopted
-    )
+    return phases_table(applied.approved_id, applied.phases, note=adopted)
 
 
 def restore_result(

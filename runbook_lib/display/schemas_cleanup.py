@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from runbook_lib.display.approving import how_to_go_on
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.schemas.audit import Audit
@@ -74,14 +75,9 @@ def _short(statement: str) -> str:
 
 
 def _how_to_go_on(plan: DropPlan, approve: str) -> str:
-    given = f'drop="{plan.schema}" and approve="{plan.id}"'
     if plan.refused:
         return f"Refused: {plan.refused} An approval would change nothing."
-    if approve.strip() == plan.id:
-        return f"This plan is approved ({plan.id}): the next cell applies it."
-    if approve.strip():
-        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve this one: {given}.'
-    return f"Nothing is approved, so nothing will be changed. To go on: read the plan, then run again with {given}."
+    return how_to_go_on(plan.id, approve, given=f'drop="{plan.schema}" and approve="{plan.id}"')
 
 
 def dropped_sheet(dropped: Dropped) -> Stack:

@@ -6,6 +6,7 @@ from runbook_lib.costs.cleanup import CleanupPlan, saves_text
 from runbook_lib.costs.deletion import CleanupDone
 from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.outlook import Outlook
+from runbook_lib.display.approving import how_to_go_on
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 
@@ -79,12 +80,8 @@ def _kept(plan: CleanupPlan) -> Table:
 def _how_to_go_on(plan: CleanupPlan, approve: str) -> str:
     if not plan.delete:
         return "There is nothing to delete, so there is nothing to approve."
-    if approve.strip() == plan.id:
-        return f"This plan is approved ({plan.id}): the next cell deletes {len(plan.delete)} snapshots."
-    given = f'approve="{plan.id}"'
-    if approve:
-        return f'The approval "{approve}" is not of this plan: the next cell will refuse. To approve this one: {given}.'
-    return f"Nothing is approved, so nothing will be deleted. To go on: read the plan, then run again with {given}."
+    does = f"deletes {len(plan.delete)} snapshots"
+    return how_to_go_on(plan.id, approve, given=f'approve="{plan.id}"', does=does)
 
 
 def deleted_sheet(done: CleanupDone) -> Stack:

@@ -10,5 +10,6 @@ from runbook_lib.display.interactive.board import board
 from runbook_lib.display.interactive.front import reader_is_there
 from runbook_lib.display.interactive.picker import picker
 from runbook_lib.display.interactive.tables import table_chooser
+from runbook_lib.display.interactive.ways import way_chooser
 
-__all__ = ["approval", "board", "picker", "reader_is_there", "table_chooser"]
+__all__ = ["approval", "board", "picker", "reader_is_there", "table_chooser", "way_chooser"]

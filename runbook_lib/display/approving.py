@@ -1,0 +1,50 @@
+"""What every plan says of its approval, and what every applied plan shows of its phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from runbook_lib.display.table import Table
+from runbook_lib.times import duration_text
+
+
+class Phase(Protocol):
+    """A part of the work: what it is called, when it began (UTC), how many seconds it took."""
+
+    @property
+    def name(self) -> str:
+        """Give what it is called."""
+
+    @property
+    def began(self) -> datetime:
+        """Give when it began, in UTC."""
+
+    @property
+    def seconds(self) -> float:
+        """Give how long it took."""
+
+
+def how_to_go_on(
+    plan_id: str, approve: str, *, given: str, cell: str = "the next cell", does: str = "applies it", asks: str = ""
+) -> str:
+    """Say whether a plan is approved, and how to approve exactly that one.
+
+    `approve` is the parameter as it stands, `given` the parameters that approve this plan, `cell` the one that acts,
+    `does` what it does then; `asks` is something to think of first.
+    """
+    if approve.strip() == plan_id:
+        return f"This plan is approved ({plan_id}): {cell} {does}."
+    if approve:
+        return f'The approval "{approve}" is not of this plan: {cell} will refuse. To approve this one: {given}.'
+    first = f"{asks} If not" if asks else "To go on"
+    return f"Nothing is approved, so nothing will be changed. {first}: read the plan, then run again with {given}."
+
+
+def phases_table(approved_id: str, phases: Iterable[Phase], *, note: str = "") -> Table:
+    """Show an applied plan phase by phase."""
+    rows = tuple(
+        (phase.name, f"{phase.began:%H:%M:%S}", duration_text(timedelta(seconds=phase.seconds))) for phase in phases
+    )
+    return Table(title=f"Applied plan {approved_id}", columns=("phase", "began, UTC", "took"), rows=rows, note=note)
