@@ -151,6 +151,6 @@ def test_an_undo_loses_no_write_either(estate: Estate, again: int) -> None:
     )
     silent = Counter(now) - fired
     assert not fired - Counter(now)
-    # MariaDB lets each connection that stands waiting slip one statement in before the RENAME, when the old table has
-    # no triggers any more; the copy back took those rows over with their triggers, the old table has them without
+    # on MariaDB a statement that stands waiting may slip in before the RENAME where the server stops for a moment, when
+    # the old table has no triggers any more: the copy back takes such rows over, the old table has them without
     assert len(silent) <= (2 if estate.plane.engine.is_mariadb else 0), "the trigger fired once for each other row"

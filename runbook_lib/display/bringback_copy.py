@@ -159,8 +159,8 @@ def _guarantee(plan: CopyBackPlan) -> str:
     if plan.locked_rename:
         return "wait under LOCK TABLES from the last look at the rows until the triggers stand; none is lost"
     return (
-        "wait until the triggers stand on the new tables; what slips in as the locks change hands is taken over where "
-        "rows are kept, and else stays in the dated schema and is listed"
+        "wait until the triggers stand on the new tables; should one slip in as the locks change hands, an insert is "
+        "taken over where rows are kept, and what else it changed stays in the dated schema and is listed"
     )
 
 

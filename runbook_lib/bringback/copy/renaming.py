@@ -1,11 +1,16 @@
-"""The RENAME where the locks of the swap must be let go for it (MariaDB), without a moment for writers before triggers.
+"""The RENAME where the locks of the swap must be let go for it (MariaDB), with writers held off until triggers stand.
 
 MariaDB renames no table under LOCK TABLES (error 1192), and no table that has a trigger into another schema (1435).
-So the RENAME waits on a connection of its own, and so does, for every table that gets triggers, one that wants to
-lock it: the server gives a table to who waits for its lock before it gives it to who waits to write. The order in
-which a RENAME takes its names is the order of their bytes, and the last of them is held until all of these wait
-(MariaDB Server, sql/mdl.h, the priorities of MDL_SHARED_NO_READ_WRITE; mdl.cc, acquire_locks). A connection that dies
-lets its lock go, so nobody is kept waiting by a client that was killed.
+So the RENAME waits on a connection of its own, and behind the locks of the swap so does, for each table, a gate: a
+connection that wants to lock this one table. The server gives a table to who waits to lock or rename it before it gives
+it to who waits to write, and a RENAME takes its names in the order of their bytes (MariaDB Server, sql/mdl.h, the
+priorities of MDL_SHARED_NO_READ_WRITE and MDL_EXCLUSIVE; mdl.cc, acquire_locks). When the locks of the swap are let go
+the gates have their tables at once; each is opened when the RENAME stands before it. A gate whose table gets triggers
+then waits again, behind the RENAME and before all writers, and makes them under its lock.
+
+A connection that dies lets its lock go, so nobody is kept waiting by a client that was killed. A writer can slip in
+where the RENAME is late at a gate; that needs the server to stop for longer than a round trip, and the rows are taken
+over afterwards.
 """
 
 from __future__ import annotations
@@ -14,9 +19,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.bringback.copy.objects import make
@@ -26,136 +30,189 @@ from runbook_lib.mysql import Database, opened_again
 
 log = logging.getLogger(__name__)
 
-MOST = 60  # connections that wait for tables with triggers; where more have some, the last ones are served afterwards
+MOST = 40  # gates, a connection each; tables that get triggers come first, and the others' late rows are taken over
 WAITED_TOO_LONG = {1205, 1213}  # error codes: a lock was not to be had in time, or two waited for each other
+_A_MOMENT = 2.0  # seconds for a gate to have its table; longer, and gates stand in each other's way
 
 
-class _Waiting:
-    """Something done on a connection of its own, which stands waiting for the lock of a table."""
+class _Gate:
+    """A connection that holds one table until the RENAME stands before it, and makes its triggers behind it.
 
-    def __init__(self, database: Database, name: str, act: Callable[[Database], object], *, seconds: int) -> None:
-        self.database = opened_again(database)
-        self.database.execute(f"SET SESSION lock_wait_timeout = {seconds}, SESSION foreign_key_checks = 0")
-        self.number = self.database.value("SELECT CONNECTION_ID()")
-        self.failed: BaseException | None = None
-        self._act = act
-        self._thread = threading.Thread(target=self._run, name=name)
+    Where it has nothing to hold (`holds` is false) it only does the second: the RENAME stands before the first of its
+    names from the beginning, and a table that the source had lost is not there yet.
+    """
+
+    def __init__(self, database: Database, table: TableName, triggers: Sequence[StoredObject], *, holds: bool) -> None:
+        self.table = table
+        self.holds = holds
+        self.triggers = triggers
+        self.number = int(database.value("SELECT CONNECTION_ID()"))
+        self.has_it = threading.Event()
+        self.may_open = threading.Event()
+        self.is_open = threading.Event()
+        self._database = database
+        self._thread: threading.Thread | None = None
+
+    def start(self, done: Callable[[Database], bool], over: threading.Event) -> None:
+        """Wait for the table's lock from now on."""
+        self._thread = threading.Thread(target=self._stand, args=(done, over), name="gate")
         self._thread.start()
 
-    def _run(self) -> None:
-        try:
-            self._act(self.database)
-        except BaseException as error:  # noqa: BLE001  # carried over to the calling thread
-            self.failed = error
-
-    def until_it_waits(self, watching: Database) -> None:
-        """Return when it stands waiting, or has ended."""
-        while self._thread.is_alive() and not watching.value(
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s AND state LIKE 'Waiting for table%%'",
-            (self.number,),
-        ):
-            time.sleep(0.002)
-
     def is_alive(self) -> bool:
-        """Tell whether it has not ended."""
-        return self._thread.is_alive()
+        """Tell whether it has anything left to do."""
+        return self._thread is not None and self._thread.is_alive()
 
     def join(self) -> None:
-        """Return when it has ended."""
-        self._thread.join()
+        """Return when it has nothing left to do."""
+        if self._thread:
+            self._thread.join()
 
-    def close(self) -> None:
-        """End the connection once it has nothing to do any more, and with it its locks."""
-        self._thread.join()
-        self.database.close()
-
-
-def rename_from_outside(
-    database: Database,
-    statement: str,
-    *,
-    held: Sequence[TableName],
-    triggers: Sequence[StoredObject],
-    done: Callable[[Database], bool],
-    seconds: int,
-) -> None:
-    """Run the RENAME while `database` holds locks on `held`, and make the triggers before anybody else writes.
-
-    `database` lets its locks go. `done` tells whether the tables are renamed. Triggers whose lock was not to be had
-    are left for the caller to make.
-    """
-    order = sorted(held, key=lambda table: (table.schema.encode(), table.name.encode()))
-    by_table: dict[TableName, list[StoredObject]] = defaultdict(list)
-    for one in triggers:
-        by_table[TableName(schema=one.schema, name=one.table)].append(one)
-    over = threading.Event()
-    with ExitStack() as opened:
-
-        def start(name: str, act: Callable[[Database], object]) -> _Waiting:
-            found = _Waiting(database, name, act, seconds=seconds)
-            opened.callback(found.close)
-            found.until_it_waits(database)
-            return found
-
-        def guard() -> None:
-            for table, made in list(by_table.items())[:MOST]:
-                start("guard", partial(_make_under_lock, table=table, triggers=made, done=done, over=over))
-
-        renaming = start("rename", lambda own: own.execute(statement))
-        gate: _Waiting | None = None
+    def _stand(self, done: Callable[[Database], bool], over: threading.Event) -> None:
         try:
-            if by_table and len(order) > 1:
-                gate = start("gate", lambda own: own.execute(f"LOCK TABLES {order[-1].sql} WRITE"))
-                database.execute("UNLOCK TABLES")
-                gate.join()
-                _until_taken(database, order[-2], renaming)
-            guard()
+            if self.holds:
+                self._lock()
+            self.has_it.set()
+            self.may_open.wait()
+        except RunbookError as error:
+            log.info("no gate for %s: %s", self.table, error)
         finally:
-            database.execute("UNLOCK TABLES")
-            if gate:
-                gate.join()
-                gate.database.execute("UNLOCK TABLES")
-            renaming.join()
-            over.set()
-    if renaming.failed:
-        raise renaming.failed
-
-
-def _until_taken(database: Database, table: TableName, renaming: _Waiting) -> None:
-    """Return when nobody may read a table any more: the RENAME has it, or stands waiting for it."""
-    with opened_again(database) as other:
-        other.execute("SET SESSION lock_wait_timeout = 0")
-        while renaming.is_alive():
+            self._database.execute("UNLOCK TABLES")
+            self.is_open.set()
+        while self.triggers:
+            ended = over.is_set()
             try:
-                other.rows(f"SELECT 1 FROM {table.sql} LIMIT 0")
-            except RunbookError as error:
-                if error.facts.get("code") in WAITED_TOO_LONG:
+                self._lock()
+                if done(self._database):
+                    for one in self.triggers:
+                        make(self._database, one)
                     return
-                raise
+            except RunbookError as error:
+                log.info("triggers of %s wait: %s", self.table, error)
+            finally:
+                self._database.execute("UNLOCK TABLES")
+            if ended:
+                return
             time.sleep(0.001)
 
+    def _lock(self) -> None:
+        self._database.execute(f"LOCK TABLES {self.table.sql} WRITE")
 
-def _make_under_lock(
-    own: Database,
-    *,
-    table: TableName,
-    triggers: Sequence[StoredObject],
-    done: Callable[[Database], bool],
-    over: threading.Event,
-) -> None:
-    """Lock a table as soon as it is renamed, make its triggers, and let it go."""
-    while True:
-        ended = over.is_set()
+
+class OutsideRename:
+    """Connections that are ready for one RENAME, opened before anybody has to wait."""
+
+    def __init__(self, database: Database, held: Sequence[TableName], triggers: Sequence[StoredObject]) -> None:
+        self._watching = database
+        self._order = sorted(held, key=lambda table: (table.schema.encode(), table.name.encode()))
+        self._triggers: dict[TableName, list[StoredObject]] = defaultdict(list)
+        for one in triggers:
+            self._triggers[TableName(schema=one.schema, name=one.table)].append(one)
+
+    @contextmanager
+    def ready(self, gated: Sequence[TableName], *, seconds: int) -> Iterator[OutsideRename]:
+        """Open the connections; every wait for a lock ends after some seconds."""
+        first = sorted(set(gated) & set(self._order), key=lambda table: (table not in self._triggers, table))[:MOST]
+        chosen = {*first, self._order[-1]}
+        new = [table for table in self._triggers if table not in self._order][: MOST - len(first)]
+        not_held = {self._order[0], *new}
+        with ExitStack() as opened:
+
+            def connection() -> Database:
+                own = opened.enter_context(opened_again(self._watching))
+                own.execute(f"SET SESSION lock_wait_timeout = {seconds}, SESSION foreign_key_checks = 0")
+                return own
+
+            self._renaming = connection()
+            self._trying = connection()
+            self._trying.execute("SET SESSION lock_wait_timeout = 0")
+            self._gates: list[_Gate] = []
+            try:
+                for table in (*(one for one in self._order if one in chosen), *new):
+                    triggers = self._triggers.get(table, ())
+                    self._gates.append(_Gate(connection(), table, triggers, holds=table not in not_held))
+            except RunbookError as error:
+                log.warning("the server takes no more connections, so there are %d gates: %s", len(self._gates), error)
+            yield self
+
+    def run(self, statement: str, *, done: Callable[[Database], bool]) -> None:
+        """Rename, while the watching connection holds locks on all the tables; it lets them go.
+
+        `done` tells whether the tables are renamed. Triggers of tables without a gate are left for the caller to make.
+        """
+        failed: list[BaseException] = []
+        number = int(self._renaming.value("SELECT CONNECTION_ID()"))
+
+        def rename() -> None:
+            try:
+                self._renaming.execute(statement)
+            except BaseException as error:  # noqa: BLE001  # carried over to the calling thread
+                failed.append(error)
+
+        over = threading.Event()
+        renaming = threading.Thread(target=rename, name="rename")
+        renaming.start()
         try:
-            own.execute(f"LOCK TABLES {table.sql} WRITE")
-            if done(own):
-                for one in triggers:
-                    make(own, one)
-                return
-        except RunbookError as error:
-            log.info("triggers of %s wait: %s", table, error)
+            self._until_waiting({number: renaming.is_alive})
+            for gate in self._gates:
+                gate.start(done, over)
+            self._until_waiting({gate.number: gate.is_alive for gate in self._gates if gate.holds})
+            if not any(gate.holds for gate in self._gates):
+                self._let_the_others_wait()
+            self._watching.execute("UNLOCK TABLES")
+            if all(gate.has_it.wait(_A_MOMENT) for gate in self._gates):
+                self._open_one_by_one(renaming)
         finally:
-            own.execute("UNLOCK TABLES")
-        if ended:
-            return
-        time.sleep(0.001)
+            for gate in self._gates:
+                gate.may_open.set()
+            self._watching.execute("UNLOCK TABLES")
+            renaming.join()
+            over.set()
+            for gate in self._gates:
+                gate.join()
+        if failed:
+            raise failed[0]
+
+    def _open_one_by_one(self, renaming: threading.Thread) -> None:
+        """Open each gate when the RENAME stands before it, the last when those with triggers wait again."""
+        standing = [gate for gate in self._gates if gate.holds]
+        for gate in standing:
+            place = self._order.index(gate.table)
+            if place:
+                self._until_taken(self._order[place - 1], renaming)
+            if gate is standing[-1]:
+                self._let_the_others_wait()
+                again = [one for one in standing[:-1] if one.triggers]
+                self._until_waiting({one.number: one.is_alive for one in again})
+            gate.may_open.set()
+            gate.is_open.wait()
+
+    def _let_the_others_wait(self) -> None:
+        """Have those that hold nothing wait behind the RENAME; a table that is not there yet cannot be waited for."""
+        others = [gate for gate in self._gates if not gate.holds]
+        for gate in others:
+            gate.may_open.set()
+        first = [gate for gate in others if gate.triggers and gate.table == self._order[0]]
+        self._until_waiting({gate.number: gate.is_alive for gate in first})
+
+    def _until_taken(self, table: TableName, renaming: threading.Thread) -> None:
+        """Return when nobody may read a table any more: the RENAME has it, and goes on to the next."""
+        while renaming.is_alive():
+            try:
+                self._trying.rows(f"SELECT 1 FROM {table.sql} LIMIT 0")
+            except RunbookError as error:
+                if error.facts.get("code") not in WAITED_TOO_LONG:
+                    raise
+                time.sleep(0.001)  # for the RENAME to come before the next
+                return
+            time.sleep(0.001)
+
+    def _until_waiting(self, wanted: dict[int, Callable[[], bool]]) -> None:
+        """Return when all of these connections stand waiting for a table's lock, or have ended."""
+        while alive := [number for number, is_alive in wanted.items() if is_alive()]:
+            waiting = self._watching.value(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%'"
+                f" AND id IN ({', '.join(map(str, alive))})"
+            )
+            if int(waiting or 0) == len(alive):
+                return
+            time.sleep(0.001)

@@ -2,9 +2,9 @@
 
 MySQL (Aurora too) renames tables under LOCK TABLES, so writers wait from the last look at the source's rows until
 triggers stand on the new tables. MariaDB refuses that (error 1192): there the RENAME waits on a second connection,
-and locks that wait behind it hold writers off until the triggers stand (see `renaming`). What each waiting connection
-was about to write may slip in before the RENAME has all its tables: an insert is taken over afterwards, with the
-triggers it missed; a change or a deletion stays in the dated schema, and is listed there.
+and others hold writers off table by table until it is through and the triggers stand (see `renaming`). Should a write
+slip in between all the same, an insert is taken over afterwards, with the triggers it missed; a change or a deletion
+stays in the dated schema, and is listed there.
 
 What a client that is killed may leave behind is a table without its triggers, for as long as until the next run:
 they are kept in the state before they are taken away, and every run and every undo makes the missing ones first.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.bringback.copy.objects import drop_statement, make, there
 from runbook_lib.bringback.copy.plan import rename_statement
-from runbook_lib.bringback.copy.renaming import WAITED_TOO_LONG, rename_from_outside
+from runbook_lib.bringback.copy.renaming import WAITED_TOO_LONG, OutsideRename
 from runbook_lib.bringback.copy.state import State
 from runbook_lib.errors import RunbookError, StepFailed, TryLater
 from runbook_lib.inventory import TableName
@@ -101,34 +101,14 @@ def do_swap(
     """
     database.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
     try:
-        database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
-        database.execute(_lock_statement(database, swap, state))
-        try:
-            database.execute("SET SESSION autocommit = 0")
-            inside(database)
-            database.execute("COMMIT")
-            database.execute("SET SESSION autocommit = 1")
-            for one in swap.off:
-                database.execute(drop_statement(one))
-            if database.is_mariadb:
-                rename_from_outside(
-                    database,
-                    rename_statement(swap.renames),
-                    held=[old for old, _ in swap.renames if exists(database, old)],
-                    triggers=swap.on,
-                    done=lambda own: is_done(own, swap),
-                    seconds=LOCK_SECONDS,
-                )
-            else:
-                database.execute(rename_statement(swap.renames))
-                for one in swap.on:
-                    make(database, one)
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
-        finally:
-            database.execute("SET SESSION autocommit = 1")
-            database.execute("UNLOCK TABLES")
+        if database.is_mariadb:
+            held = [old for old, _ in swap.renames if exists(database, old)]
+            places = {new for _, new in swap.renames}
+            outside = OutsideRename(database, held, swap.on)
+            with outside.ready([table for table in held if table in places], seconds=LOCK_SECONDS):
+                _swap_under_locks(database, swap, state, inside=inside, outside=outside)
+        else:
+            _swap_under_locks(database, swap, state, inside=inside, outside=None)
     except RunbookError as error:
         if not is_done(database, swap):
             mend(database, swap.off)
@@ -143,6 +123,32 @@ def do_swap(
     if database.is_mariadb:
         mend(database, swap.on)
         afterwards(database)
+
+
+def _swap_under_locks(
+    database: Database, swap: Swap, state: State, *, inside: Callable[[Database], None], outside: OutsideRename | None
+) -> None:
+    database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
+    database.execute(_lock_statement(database, swap, state))
+    try:
+        database.execute("SET SESSION autocommit = 0")
+        inside(database)
+        database.execute("COMMIT")
+        database.execute("SET SESSION autocommit = 1")
+        for one in swap.off:
+            database.execute(drop_statement(one))
+        if outside:
+            outside.run(rename_statement(swap.renames), done=lambda own: is_done(own, swap))
+        else:
+            database.execute(rename_statement(swap.renames))
+            for one in swap.on:
+                make(database, one)
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    finally:
+        database.execute("SET SESSION autocommit = 1")
+        database.execute("UNLOCK TABLES")
 
 
 def _lock_statement(database: Database, swap: Swap, state: State) -> str:
