@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -26,12 +27,17 @@ from runbook_lib.bringback.way import Wanted, apply_bring_back, propose_bring_ba
 from runbook_lib.clusters import describe_cluster, find_cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.mysql import Database
+from runbook_lib.records.run import run_notebook
+from runbook_lib.records.session import RunRecord
+from runbook_lib.records.store import Store
+from runbook_lib.records.verification import verify_store
 from runbook_lib.rehearsal.story import differences, take_proof
 from runbook_lib.rehearsal.story.kept import wrong_after_keeping
 from runbook_lib.times import AskedTime, utc_now
 from tests.conftest import Told
 from tests.control_support import settle, settle_instance
 
+ROOT = Path(__file__).parents[1]
 NAME, COPY = "the-night", "the-night-restored"
 
 
@@ -138,6 +144,41 @@ def test_an_application_that_goes_by_the_name_reads_the_restored_rows_at_once(ni
     undo = propose_undo_cut_over(session, source=NAME)
     apply_cut_over(session, undo, approve=undo.id)
     assert rooms() == damaged
+
+
+@pytest.mark.thorough
+@pytest.mark.one_engine
+def test_a_cut_over_and_its_undo_run_headless_each_by_its_own_approval(night: Night, tmp_path: Path) -> None:
+    """It should leave records that name each plan, who approved it, what it changed, and prove what is in service."""
+    store = Store(tmp_path)
+
+    def run(way: str, approve: str = "") -> RunRecord:
+        parameters = {"cluster": NAME, "way": way, "approve": approve}
+        return run_notebook(ROOT / "notebooks" / "bring_back_data.ipynb", parameters=parameters, store=store)
+
+    for way, serves, set_aside in (("cutover", "before-the-wipe", "now"), ("undo cutover", "now", "")):
+        before = describe_cluster(night.session, NAME).resource_id
+        planned = run(way)
+        assert (planned.outcome, planned.exit_code) == ("planned", 0), planned.lines
+        assert planned.result is not None
+        assert planned.result["changed"] == []
+        assert describe_cluster(night.session, NAME).resource_id == before
+        refused = run(way, approve="000000000000")
+        assert refused.exit_code == 4, refused.lines
+        assert describe_cluster(night.session, NAME).resource_id == before
+        done = run(way, approve=planned.result["plan_id"])
+        assert (done.outcome, done.exit_code) == ("succeeded", 0), done.lines
+        assert done.result is not None
+        assert done.result["plan_id"] == planned.result["plan_id"]
+        assert done.result["approved_by"]
+        assert done.result["changed"]
+        assert describe_cluster(night.session, NAME).resource_id != before
+        assert night.wrong(NAME, serves) == ()
+        if set_aside:
+            (damaged,) = [name for name in done.result["changed"] if "-damaged-" in name and not name.endswith("-1")]
+            assert night.wrong(damaged, set_aside) == ()
+    assert night.wrong(COPY, "before-the-wipe") == ()
+    assert verify_store(store) == ()
 
 
 def test_copied_back_with_new_rows_kept_the_applications_rows_are_still_there_and_undone_all_is_as_before(
