@@ -1,7 +1,9 @@
-"""The proof of 2,000,000 equal rows on two servers against reladiff, pt-table-sync and one raw statement, in one run.
+"""The proof of 2,000,000 rows on two servers against reladiff, pt-table-sync and one raw statement, in one run.
 
-The raw statement hashes each whole table once, on both servers at the same time, with the row hash the proof uses.
-Then 100 rows spread over the table are deleted and 2 changed on one server, and the proof has to find exactly these.
+There are two raw statements, each hashing both whole tables once and at the same time with SHA-256: one with the
+expression that the proof uses, one with that which is written by hand (CONCAT_WS of the columns and of which are NULL).
+In each round everything is timed in turn. Then 100 rows spread over the table are deleted and 2 changed on one server,
+and the proof has to find exactly these; they are put back, one row is changed by one, and found with its values.
 A peer that cannot work with the engine is named with what it said. Peers are found on PATH or by the options.
 
     python benchmarks/proof_against_peers.py [--engine mysql] [--rows 2000000] [--rounds 3]
@@ -22,12 +24,13 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials, Database, connect
-from runbook_lib.proof import Side, prove
+from runbook_lib.proof import RowDifference, Side, TableVerdict, prove
 from runbook_lib.proof.encoding import summed, ways_of
 from runbook_lib.proof.facts import read_facts
 from runbook_lib.rehearsal.dataplane import DataPlane
@@ -43,7 +46,11 @@ ROWS = """SELECT n, n % 977, CONCAT('Tenant ', LPAD(n, 8, '0')), IF(n % 11 = 0, 
  '2026-01-01' + INTERVAL n SECOND, '2026-01-01' + INTERVAL n SECOND
  FROM (SELECT a.n * 1000 + b.n + 1 + {first} AS n FROM bench.digits a, bench.digits b
  WHERE a.n < 100) q WHERE n <= {last}"""
+NATURAL = """SELECT COUNT(*), SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS('#', id, building, name, room, mail, rent, note, made,
+ touched, CONCAT(ISNULL(room), ISNULL(mail), ISNULL(note))), 256), 16), 16, 10) AS UNSIGNED)) FROM {table}"""
 AT_ONCE = 100_000
+EQUAL = "proof of equality"
+PEERS = ("reladiff", "pt-table-sync --print")
 
 
 def build(database: Database, rows: int) -> None:
@@ -68,6 +75,8 @@ def timed(work: Callable[[], object]) -> float:
 class Bench:
     """Two servers with the same rows, and every way to compare them."""
 
+    sample: RowDifference
+
     def __init__(self, plane: DataPlane, asked: argparse.Namespace) -> None:
         self._plane = plane
         self._asked = asked
@@ -82,11 +91,17 @@ class Bench:
         self._raw = f"SELECT COUNT(*), {summed(facts, ways)} FROM {TABLE.sql}"
 
     def raw(self) -> None:
-        """Hash both whole tables at once."""
+        """Hash both whole tables at once, with the expression of the proof."""
+        self._both(self._raw)
 
+    def natural(self) -> None:
+        """Hash both whole tables at once, with the expression that one would write by hand."""
+        self._both(NATURAL.format(table=TABLE.sql))
+
+    def _both(self, sql: str) -> None:
         def one(side: Side) -> None:
             with side.connect() as database:
-                database.rows(self._raw)
+                database.rows(sql)
 
         threads = [threading.Thread(target=one, args=(side,)) for side in self._sides]
         for thread in threads:
@@ -94,22 +109,43 @@ class Bench:
         for thread in threads:
             thread.join()
 
+    def _prove(self) -> TableVerdict:
+        return prove(*self._sides, schemas=("bench",), workers=self._asked.workers).table(TABLE)
+
     def equal(self) -> None:
         """Prove that both are equal."""
-        assert prove(*self._sides, schemas=("bench",), workers=self._asked.workers).verdict == "same"
+        assert self._prove().verdict == "same"
 
     def unequal(self) -> None:
-        """Find the rows that differ."""
-        table = prove(*self._sides, schemas=("bench",), workers=self._asked.workers).table(TABLE)
+        """Find 100 missing and 2 changed rows."""
+        table = self._prove()
         assert (table.missing, table.extra, table.changed, table.columns) == (100, 0, 2, ("rent",)), table
 
-    def damage(self) -> None:
-        """Delete 100 rows and change 2 on the second server."""
-        chosen = random.Random(7).sample(range(1, self._asked.rows + 1), 102)
+    def off_by_one(self) -> None:
+        """Find the one row whose value is off by one."""
+        table = self._prove()
+        assert (table.missing, table.extra, table.changed, table.columns) == (0, 0, 1, ("rent",)), table
+        (self.sample,) = table.samples
+        assert float(self.sample.found[0]) - float(self.sample.expected[0]) == 1
+
+    @contextmanager
+    def changed(self, *, delete: int, change: int) -> Iterator[None]:
+        """Delete some rows and change some on the second server, and put all of them back."""
+        chosen = random.Random(7).sample(range(1, self._asked.rows + 1), delete + change)
+        listed = ", ".join(map(str, chosen))
         with self._sides[1].connect() as database:
-            database.execute(f"DELETE FROM {TABLE.sql} WHERE id IN ({', '.join(map(str, chosen[:100]))})")
-            changed = ", ".join(map(str, chosen[100:]))
-            database.execute(f"UPDATE {TABLE.sql} SET rent = rent + 1 WHERE id IN ({changed})")
+            database.execute("CREATE DATABASE kept")
+            database.execute(f"CREATE TABLE kept.rows_of AS SELECT * FROM {TABLE.sql} WHERE id IN ({listed})")
+            if delete:
+                database.execute(f"DELETE FROM {TABLE.sql} WHERE id IN ({', '.join(map(str, chosen[:delete]))})")
+            altered = ", ".join(map(str, chosen[delete:]))
+            database.execute(f"UPDATE {TABLE.sql} SET rent = rent + 1 WHERE id IN ({altered})")
+        try:
+            yield
+        finally:
+            with self._sides[1].connect() as database:
+                database.execute(f"REPLACE INTO {TABLE.sql} SELECT * FROM kept.rows_of")
+                database.execute("DROP DATABASE kept")
 
     def reladiff(self) -> None:
         """Compare all columns with reladiff, as it comes."""
@@ -166,10 +202,11 @@ def main() -> None:
 
 
 def report(bench: Bench, asked: argparse.Namespace) -> None:
-    """Run all ways in turn, then the damaged table, and print medians and ratios."""
-    ways: dict[str, Callable[[], None]] = {"raw statement": bench.raw, "proof": bench.equal}
-    ways |= {"reladiff": bench.reladiff} if asked.reladiff else {}
-    ways |= {"pt-table-sync --print": bench.pt_table_sync} if asked.pt_table_sync else {}
+    """Run everything in turn, so many rounds, and print medians and ratios with their spread."""
+    ways: dict[str, Callable[[], None]] = {"raw statement": bench.raw, "raw statement by hand": bench.natural}
+    ways |= {EQUAL: bench.equal}
+    peers = zip(PEERS, (bench.reladiff, bench.pt_table_sync), (asked.reladiff, asked.pt_table_sync), strict=True)
+    ways |= {name: way for name, way, there in peers if there}
     bench.raw()  # both servers are warm for all
     times: dict[str, list[float]] = defaultdict(list)
     for _ in range(asked.rounds):
@@ -179,17 +216,32 @@ def report(bench: Bench, asked: argparse.Namespace) -> None:
             except RuntimeError as error:
                 print(f"{name} cannot compare these: {error}")
                 del ways[name]
-    bench.damage()
-    times["finding"] = [timed(bench.unequal) for _ in range(asked.rounds)]
-    proof = times["proof"]
-    print(f"proof of equality {statistics.median(proof):.2f} s")
-    for name in ("raw statement", "reladiff", "pt-table-sync --print"):
-        if name in ways:
-            ratio = statistics.median(p / other for p, other in zip(proof, times[name], strict=True))
-            print(f"{name} {statistics.median(times[name]):.2f} s; the proof takes {ratio:.2f} times this")
-    finding = statistics.median(times["finding"])
-    ratio = finding / statistics.median(proof)
-    print(f"finding 100 missing and 2 changed rows {finding:.2f} s, {ratio:.2f} times equality")
+        with bench.changed(delete=100, change=2):
+            times["finding 100 missing and 2 changed rows"].append(timed(bench.unequal))
+        with bench.changed(delete=0, change=1):
+            times["finding 1 row off by one"].append(timed(bench.off_by_one))
+    equal = times[EQUAL]
+    print(f"{EQUAL}: {spread(equal)} s")
+    for name, found in times.items():
+        if len(found) == len(equal) and name != EQUAL:
+            pairs = list(zip(equal, found, strict=True))
+            if name.startswith("finding"):
+                said = f"{spread([other / proof for proof, other in pairs])} times equality"
+            elif name in PEERS:
+                said = f"equality is {spread([other / proof for proof, other in pairs])} times as fast"
+            else:
+                said = f"equality takes {spread([proof / other for proof, other in pairs])} times this"
+            print(f"{name}: {spread(found)} s; {said}")
+    row = bench.sample
+    print(
+        f"1 of {asked.rows:,} rows off by one is found: {' '.join(row.key[0])}, "
+        f"{row.columns[0]} {row.expected[0]} expected, {row.found[0]} found"
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write a median, and what lies around it."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

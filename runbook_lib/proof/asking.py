@@ -19,7 +19,8 @@ def open_reader(side: Side, *, statement_s: float | None = None) -> Database:
     """
     database = side.connect()
     try:
-        database.execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
+        # hashes and numbers as text are then in a character set of one byte a letter, which is read faster
+        database.execute("SET SESSION sql_mode = '', time_zone = '+00:00', collation_connection = 'latin1_bin'")
         database.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY")
         if statement_s is not None:
             database.limit_reads(statement_s)
