@@ -111,8 +111,10 @@ class Watch:
                 found = self._database.named_rows(sql)
             except RunbookError as error:
                 # the table is Aurora's, the statement needs a right: what cannot be asked is not asked again
-                log.info("replica lag of %s %s", self._side.name, could_not(error))
+                log.debug("replica lag of %s %s", self._side.name, could_not(error))
                 self._lag = tuple(other for other in self._lag if other != sql)
+                if not self._lag:
+                    log.info("replica lag of %s cannot be looked at, so nothing waits for it", self._side.name)
                 continue
             lags += [float(row[name]) for row in found for name in _LAG_COLUMNS if row.get(name) is not None]
         return Load(threads_running=running, replica_lag_s=max(lags, default=None))
