@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -62,7 +63,9 @@ def bring_back(estate: Estate, **choices: Any) -> CopiedBack:
 def made(side: Side) -> dict[str, str]:
     """Give every object of the schema by its name."""
     with side.connect() as database:
-        return {one.title: one.meaning or one.statement for one in read_objects(database, ["letting"])}
+        objects = read_objects(database, ["letting"])
+        # an event begins in the second it was made in, which is not one for both sides
+        return {one.title: re.sub(r"STARTS '[^']*' ", "", one.meaning or one.statement) for one in objects}
 
 
 def clerk(estate: Estate) -> Side:

@@ -5,11 +5,12 @@ So the RENAME waits on a connection of its own, and behind the locks of the swap
 connection that wants to lock this one table. The server gives a table to who waits to lock or rename it before it gives
 it to who waits to write, and a RENAME takes its names in the order of their bytes (MariaDB Server, sql/mdl.h, the
 priorities of MDL_SHARED_NO_READ_WRITE and MDL_EXCLUSIVE; mdl.cc, acquire_locks). When the locks of the swap are let go
-the gates have their tables at once; each is opened when the RENAME stands before it. A gate whose table gets triggers
-then waits again, behind the RENAME and before all writers, and makes them under its lock.
+the gates have their tables at once; each is opened when the RENAME stands before it. A table that gets triggers is then
+waited for again, behind the RENAME and before all writers, and they are made under its lock.
 
-A connection that dies lets its lock go, so nobody is kept waiting by a client that was killed. A writer can slip in
-where the RENAME is late at a gate; that needs the server to stop for longer than a round trip, and the rows are taken
+A connection that dies lets its lock go, so nobody is kept waiting by a client that was killed. LOCK TABLES takes the
+tables along whose foreign keys point at the one that is named, so a table that is pointed at has no gate: one statement
+of each writer that waits for it can slip in before the RENAME, as where connections or time are short, and is taken
 over afterwards.
 """
 
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 MOST = 40  # gates, a connection each; tables that get triggers come first, and the others' late rows are taken over
 WAITED_TOO_LONG = {1205, 1213}  # error codes: a lock was not to be had in time, or two waited for each other
-_A_MOMENT = 2.0  # seconds for a gate to have its table; longer, and gates stand in each other's way
+_A_MOMENT = 1.0  # seconds for all gates; a writer that holds one table and wants another could hold up the RENAME
 
 
 class _Gate:
@@ -70,18 +71,20 @@ class _Gate:
     def _stand(self, done: Callable[[Database], bool], over: threading.Event) -> None:
         try:
             if self.holds:
-                self._lock()
+                self._database.execute(f"LOCK TABLES {self.table.sql} WRITE")
             self.has_it.set()
             self.may_open.wait()
         except RunbookError as error:
             log.info("no gate for %s: %s", self.table, error)
+            self.holds = False
+            self.has_it.set()
         finally:
             self._database.execute("UNLOCK TABLES")
             self.is_open.set()
         while self.triggers:
             ended = over.is_set()
             try:
-                self._lock()
+                self._database.execute(f"LOCK TABLES {self.table.sql} WRITE")
                 if done(self._database):
                     for one in self.triggers:
                         make(self._database, one)
@@ -93,9 +96,6 @@ class _Gate:
             if ended:
                 return
             time.sleep(0.001)
-
-    def _lock(self) -> None:
-        self._database.execute(f"LOCK TABLES {self.table.sql} WRITE")
 
 
 class OutsideRename:
@@ -111,10 +111,12 @@ class OutsideRename:
     @contextmanager
     def ready(self, gated: Sequence[TableName], *, seconds: int) -> Iterator[OutsideRename]:
         """Open the connections; every wait for a lock ends after some seconds."""
-        first = sorted(set(gated) & set(self._order), key=lambda table: (table not in self._triggers, table))[:MOST]
-        chosen = {*first, self._order[-1]}
+        free = [table for table in self._order[1:] if table not in self._pointed_at()]
+        first = sorted(set(gated) & set(free), key=lambda table: (table not in self._triggers, table))[:MOST]
+        behind = [table for table in self._order if table in self._triggers and table not in first]
+        chosen = {*first, *free[-1:], *behind}
         new = [table for table in self._triggers if table not in self._order][: MOST - len(first)]
-        not_held = {self._order[0], *new}
+        not_held = {*behind, *new}
         with ExitStack() as opened:
 
             def connection() -> Database:
@@ -159,8 +161,7 @@ class OutsideRename:
             if not any(gate.holds for gate in self._gates):
                 self._let_the_others_wait()
             self._watching.execute("UNLOCK TABLES")
-            if all(gate.has_it.wait(_A_MOMENT) for gate in self._gates):
-                self._open_one_by_one(renaming)
+            self._open_one_by_one(renaming, time.monotonic() + _A_MOMENT)
         finally:
             for gate in self._gates:
                 gate.may_open.set()
@@ -172,17 +173,22 @@ class OutsideRename:
         if failed:
             raise failed[0]
 
-    def _open_one_by_one(self, renaming: threading.Thread) -> None:
-        """Open each gate when the RENAME stands before it, the last when those with triggers wait again."""
+    def _open_one_by_one(self, renaming: threading.Thread, until: float) -> None:
+        """Open each gate when the RENAME stands before it, the last when those with triggers wait again.
+
+        When that takes too long the caller opens those that are left.
+        """
+        if not all(gate.has_it.wait(max(0.0, until - time.monotonic())) for gate in self._gates if gate.holds):
+            return
         standing = [gate for gate in self._gates if gate.holds]
         for gate in standing:
-            place = self._order.index(gate.table)
-            if place:
-                self._until_taken(self._order[place - 1], renaming)
+            self._until_taken(self._order[self._order.index(gate.table) - 1], renaming, until)
             if gate is standing[-1]:
                 self._let_the_others_wait()
                 again = [one for one in standing[:-1] if one.triggers]
-                self._until_waiting({one.number: one.is_alive for one in again})
+                self._until_waiting({one.number: one.is_alive for one in again}, until)
+            if time.monotonic() > until:
+                return
             gate.may_open.set()
             gate.is_open.wait()
 
@@ -192,11 +198,20 @@ class OutsideRename:
         for gate in others:
             gate.may_open.set()
         first = [gate for gate in others if gate.triggers and gate.table == self._order[0]]
-        self._until_waiting({gate.number: gate.is_alive for gate in first})
+        self._until_waiting({gate.number: gate.is_alive for gate in first}, time.monotonic() + _A_MOMENT)
 
-    def _until_taken(self, table: TableName, renaming: threading.Thread) -> None:
+    def _pointed_at(self) -> set[TableName]:
+        """Give the tables that foreign keys of other tables point at."""
+        found = self._watching.rows(
+            "SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage"
+            " WHERE referenced_table_name IS NOT NULL"
+            " AND (table_schema, table_name) <> (referenced_table_schema, referenced_table_name)"
+        )
+        return {TableName(schema=str(schema), name=str(name)) for schema, name in found}
+
+    def _until_taken(self, table: TableName, renaming: threading.Thread, until: float) -> None:
         """Return when nobody may read a table any more: the RENAME has it, and goes on to the next."""
-        while renaming.is_alive():
+        while renaming.is_alive() and time.monotonic() < until:
             try:
                 self._trying.rows(f"SELECT 1 FROM {table.sql} LIMIT 0")
             except RunbookError as error:
@@ -206,9 +221,11 @@ class OutsideRename:
                 return
             time.sleep(0.001)
 
-    def _until_waiting(self, wanted: dict[int, Callable[[], bool]]) -> None:
-        """Return when all of these connections stand waiting for a table's lock, or have ended."""
+    def _until_waiting(self, wanted: dict[int, Callable[[], bool]], until: float = 0.0) -> None:
+        """Return when all of these connections stand waiting for a table's lock, or have ended, or it is `until`."""
         while alive := [number for number, is_alive in wanted.items() if is_alive()]:
+            if until and time.monotonic() > until:
+                return
             waiting = self._watching.value(
                 "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%'"
                 f" AND id IN ({', '.join(map(str, alive))})"
