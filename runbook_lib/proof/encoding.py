@@ -8,9 +8,9 @@ quarter on MySQL. The separator is cast to binary, so that the servers convert n
 
 The rest is about values that a server may write in another way than they are:
 
-- FLOAT and DOUBLE stand as the eight bytes of their value, got by way of a point's binary form. Their text would be
-  rounded: MySQL cuts it at 22 characters, so 1e-300 and the next larger number look alike. −0 is told from 0 (MariaDB
-  stores no −0: it makes it 0).
+- FLOAT and DOUBLE stand as the eight bytes of their value, got by way of a point's binary form, which is always of one
+  length and begins with a byte 00. Their text would be rounded: MySQL cuts it at 22 characters, so 1e-300 and the next
+  larger number look alike. −0 is told from 0 (MariaDB stores no −0: it makes it 0).
 - BIT and ZEROFILL numbers stand as numbers, TIMESTAMP in the session's zone, which is UTC. Numbers and moments that are
   declared with another scale on the other side are written with the largest one.
 - Texts stand as their stored bytes; where the declared character sets of the two sides differ, as utf8mb4. A value

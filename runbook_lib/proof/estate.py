@@ -160,6 +160,7 @@ class Estate:
 
     def _put_new(self, pair: Pair, found: TableFacts) -> None:
         def count(both: Both) -> None:
+            both.wait()
             rows = int(both.found.value(f"SELECT COUNT(*) FROM {found.table.sql}"))  # noqa: S608  # quoted
             self._add(TableVerdict(pair=pair, verdict=NEW, found_rows=rows, extra=rows))
 

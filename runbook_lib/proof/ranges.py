@@ -21,9 +21,9 @@ from runbook_lib.proof.tally import Counts, Findings, Work
 FEW = 256
 """Rows of which the single hashes are fetched; more are first split."""
 _PARTS = 10
-_MOST_RANGES, _MOST_ROWS = 64, 4_096
-"""Of one statement: ranges that are hashed or fetched, and rows that are fetched."""
-_MOST_TEXT = 250_000
+_MOST_RANGES, _MOST_TEXT = 64, 250_000
+_FETCHED_ROWS = 4_096
+"""At most so many rows' hashes are fetched by one statement and held."""
 
 
 def at_once(work: Work) -> int:
@@ -85,7 +85,7 @@ def _fetched_together(few: Iterable[tuple[Range, int]], *, most: int) -> Iterato
     together: list[Range] = []
     rows = 0
     for one, more in few:
-        if together and (len(together) == most or rows + more > _MOST_ROWS):
+        if together and (len(together) == most or rows + more > _FETCHED_ROWS):
             yield together
             together, rows = [], 0
         together.append(one)

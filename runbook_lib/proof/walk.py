@@ -20,7 +20,9 @@ _LEAST, _DENSE = 50, 250
 _RANGE_COSTS = 64
 """One more range in a statement takes a server about as long as hashing so many rows (seen: 85 to 140 µs)."""
 _AT_FIRST = 62_500
+"""So many rows are taken to have held one unequal range before any was hashed: ranges begin with 2,000 rows."""
 _SPARSE = 20
+"""Where there are more values than so many to a row, ranges are looked up in the index and not computed."""
 
 
 class Walk:
