@@ -34,7 +34,7 @@ class Guard:
     is asked of that server, for at most `patience_s`.
 
     The waiting is between statements, and those on a table with a unique key take a fraction of a second. A table
-    without one is read whole by each (see `unkeyed`), one that is only there is counted by one, and no pause is possible
+    without one is read whole by each (see `unkeyed`), one that is only there is counted by one; no pause is possible
     within. For them there is `statement_s`, the longest that any statement may run there; None: as long as it takes.
     """
 
