@@ -42,7 +42,9 @@ def main() -> None:
         undo = propose_undo(sides[1])
         apply_undo(sides[1], undo, approve=undo.id)
     else:
-        choices = CopyChoices(tables=tuple(told["tables"]), rows="keep new", conflicts="copy", definitions="copy")
+        through = told.get("through", "")
+        kept = {} if through else {"rows": "keep new", "conflicts": "copy", "definitions": "copy"}
+        choices = CopyChoices(tables=tuple(told["tables"]), through=through, **kept)
         plan = propose_copy_back(*sides, proof=None, choices=choices, now=datetime.fromisoformat(told["now"]))
         apply_copy_back(*sides, plan, approve=plan.id)
 

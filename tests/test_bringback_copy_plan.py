@@ -84,9 +84,11 @@ def test_the_way_of_the_rows_follows_settings_roles_and_size() -> None:
     bucket = "s3-ap-northeast-1://recovery/tables"
     assert planned(server("copy"), server("source")) == ("load", "local_infile is on at the source")
     way, why = planned(server("copy"), server("source", local_infile="OFF"))
-    assert (way, why) == ("insert", "local_infile is off at the source, and no bucket is named for the way through S3")
+    assert way == "insert"
+    assert why.startswith("local_infile is off at the source, no bucket is named for the way through S3, and ")
     way, why = planned(server("copy", **role), server("source", local_infile="OFF"), bucket=bucket)
-    assert (way, why) == ("insert", "local_infile is off at the source, and source has no role for S3")
+    assert way == "insert"
+    assert "source has no role for S3" in why
     way, _ = planned(server("copy", **role), server("source", local_infile="OFF", **role), bucket=bucket)
     assert way == "s3"
     way, why = planned(server("copy", size=300 << 30, **role), server("source", **role), bucket=bucket)

@@ -23,6 +23,13 @@ def test_one_line_says_the_rule_for_all_and_the_exceptions() -> None:
     assert read_rules("keep new; definitions: copy").definitions == "copy"
 
 
+def test_how_rows_travel_is_said_among_the_rules() -> None:
+    found = read_rules("keep new; through: mydumper")
+    assert (found.through, found.bucket, found.rows) == ("mydumper", "", "keep new")
+    bucket = read_rules("through: s3-ap-northeast-1://recovery/tables; keep new")
+    assert (bucket.through, bucket.bucket) == ("", "s3-ap-northeast-1://recovery/tables")
+
+
 def test_a_column_for_all_tables_and_the_plain_default() -> None:
     assert read_rules("newer wins by updated_at").newer_column(ROOMS) == "updated_at"
     assert read_rules("").rule_of(ROOMS) == "replace"

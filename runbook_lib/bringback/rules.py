@@ -6,7 +6,7 @@ from runbook_lib.bringback.copy import CopyChoices
 from runbook_lib.errors import InputRefused
 
 _BY = " by "
-_CONFLICTS, _DEFINITIONS = "conflicts", "definitions"
+_CONFLICTS, _DEFINITIONS, _THROUGH = "conflicts", "definitions", "through:"
 
 
 def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
@@ -16,14 +16,20 @@ def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
     is taken where no rule decides; without it such rows are listed, and nothing is swapped. "definitions: copy" puts
     views, routines and events back that are made otherwise at the source now.
 
+    "through: mydumper" (load, insert, s3) has every table travel so, and "through: s3-region://bucket/prefix" names the
+    bucket that the way through S3 may use.
+
     Raises:
         InputRefused: a rule that is none, or two for everything.
     """
     general: list[str] = []
     rules: dict[str, str] = {}
     newer_by: dict[str, str] = {}
-    conflicts, definitions = "", "source"
+    conflicts, definitions, through = "", "source", ""
     for part in (one.strip() for one in text.split(";") if one.strip()):
+        if part.lower().startswith(_THROUGH):
+            through = part[len(_THROUGH) :].strip()
+            continue
         name, colon, rule = (piece.strip() for piece in part.rpartition(":"))
         if colon and name.lower() == _CONFLICTS:
             conflicts = rule
@@ -50,4 +56,6 @@ def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
         newer_by=newer_by,
         conflicts=conflicts,
         definitions=definitions,
+        bucket=through if "://" in through else "",
+        through="" if "://" in through else through,
     )

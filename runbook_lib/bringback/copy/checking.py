@@ -117,7 +117,7 @@ def _room(plan: CopyBackPlan, source: ServerFacts) -> Check:
 def _ways(plan: CopyBackPlan) -> Check:
     ways = sorted({(table.way, table.why) for table in plan.tables})
     said = "; ".join(f"{way}: {why}" for way, why in ways)
-    if any(way == "insert" for way, _ in ways):
+    if any(way == "insert" or (way == "mydumper" and "local_infile" in why) for way, why in ways):
         return warn("way of the rows", said, "Set local_infile=1 in the cluster parameter group: some times faster.")
     return ok("way of the rows", said or "No rows travel.")
 

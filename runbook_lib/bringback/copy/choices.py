@@ -22,6 +22,7 @@ CONFLICTS: Mapping[str, str] = {
     "copy": "the copy's row is taken, the source's stays only in the dated schema",
     "source": "the source's row is taken over the copy's",
 }
+THROUGH = ("", "load", "insert", "mydumper", "s3")
 DEFINITIONS: Mapping[str, str] = {
     "source": "left as they are now, and named",
     "copy": "the copy's again; the present ones are in the record before, and an undo puts them back",
@@ -37,7 +38,8 @@ class CopyChoices:
     taken where both have a row of one key with different content and no rule decides: with "" nobody guesses, and
     the swap does not happen while there are any. `definitions` says what becomes of views, routines and events that
     are made otherwise at the source now; those that it has lost come back: all of a schema that is named (of every
-    schema where nothing is named), and the views that read a table that is named.
+    schema where nothing is named), and the views that read a table that is named. `through` is the way
+    that every table must travel; with "" each table goes the way that the plan finds best.
     """
 
     tables: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class CopyChoices:
     conflicts: str = ""
     definitions: str = "source"
     bucket: str = ""
+    through: str = ""
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -63,6 +66,12 @@ class CopyChoices:
             raise InputRefused(
                 f'"{self.definitions}" does not say whose views, routines and events are kept where they differ.',
                 hint='Set `definitions` to "copy" or "source".',
+            )
+
+        if self.through not in THROUGH:
+            raise InputRefused(
+                f'Rows cannot travel through "{self.through}".',
+                hint='Write "through: " and load, insert, mydumper, s3 or a bucket; without it the plan chooses.',
             )
 
     def rule_of(self, table: TableName) -> str:

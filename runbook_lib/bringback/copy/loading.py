@@ -7,12 +7,13 @@ import logging
 import selectors
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
 from runbook_lib import errors
+from runbook_lib.bringback.copy.dumping import carry_by_mydumper, clean_half_loaded
 from runbook_lib.bringback.copy.pieces import cut
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan, create_schema
 from runbook_lib.bringback.copy.reach import shut
@@ -60,13 +61,14 @@ def staged(source: Database, plan: CopyBackPlan) -> set[TableName]:
 
 def note_pieces(copy: Database, source: Database, plan: CopyBackPlan, state: State) -> None:
     """Cut every table that has no pieces yet; the largest tables come first."""
+    clean_half_loaded(source, plan, state)
     noted = state.tables_in_pieces()
     for number, table in sorted(enumerate(plan.tables), key=lambda pair: -pair[1].bytes):
         if number in noted:
             continue
         key = [column for name in table.key for column in table.columns if column.name == name]
         where = source if table.rows_from == "source" else copy
-        whole = table.way == "s3" or "ENGINE=InnoDB" not in table.create
+        whole = table.way in ("s3", "mydumper") or "ENGINE=InnoDB" not in table.create
         parts = [""] if whole else cut(where, table.name, key, rows=table.rows, size=table.bytes)
         state.add_pieces(number, parts)
 
@@ -83,11 +85,20 @@ def fill(copy: Database, source: Database, plan: CopyBackPlan, state: State, *, 
     if not left:
         return
     log.info("%d pieces to copy", len(left))
-    with _Crew(copy, source, plan, min(plan.workers, len(left))) as crew:
-        for rows in crew.carry([_order(plan, piece) for piece in left]):
-            done += rows
-            if progress:
-                progress(done, max(rows_all, done), "rows copied")
+    for rows in _carried(copy, source, plan, state, left):
+        done += rows
+        if progress:
+            progress(done, max(rows_all, done), "rows copied")
+
+
+def _carried(copy: Database, source: Database, plan: CopyBackPlan, state: State, left: list[Piece]) -> Iterator[int]:
+    """Carry the pieces and give the rows of each as it is done; whole tables by mydumper come last, one by one."""
+    dumped = [piece for piece in left if plan.tables[piece.table].way == "mydumper"]
+    if orders := [_order(plan, piece) for piece in left if piece not in dumped]:
+        with _Crew(copy, source, plan, min(plan.workers, len(orders))) as crew:
+            yield from crew.carry(orders)
+    for piece in dumped:
+        yield carry_by_mydumper(copy, source, plan, state, piece)
 
 
 def _order(plan: CopyBackPlan, piece: Piece) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from runbook_lib.bringback.copy.around import Scope, around_tables, grants_again
 from runbook_lib.bringback.copy.choices import CopyChoices, chosen
 from runbook_lib.bringback.copy.closure import closure
 from runbook_lib.bringback.copy.definition import without_counter
+from runbook_lib.bringback.copy.dumper import Dumper
 from runbook_lib.bringback.copy.facts import ServerFacts, StoredObject, TableFacts
 from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema, undone_schema
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning_table import plan_table
 from runbook_lib.bringback.copy.reach import shut_out
 from runbook_lib.bringback.copy.stand_ins import lost_parents, stand_ins
+from runbook_lib.bringback.copy.ways import NO_DUMPER
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 
@@ -38,10 +40,12 @@ def plan_copy_back(
     choices: CopyChoices,
     now: datetime,
     past: int = 0,
+    dumper: Dumper = NO_DUMPER,
 ) -> CopyBackPlan:
     """Decide the copy back of the chosen tables, or of those that the proof calls damaged.
 
-    `past` is how many copies back the source has seen, so that this one's schemas have names of their own.
+    `past` is how many copies back the source has seen, so that this one's schemas have names of their own;
+    `dumper` is what this machine has of mydumper.
 
     Raises:
         InputRefused: nothing is chosen and there is no proof, a name is unknown, or a rule cannot be used.
@@ -72,6 +76,7 @@ def plan_copy_back(
             choices=choices,
             place=place,
             damaged=damaged.get(table.schema, ""),
+            dumper=dumper,
         )
         for table in known
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from runbook_lib.bringback.copy.choices import CopyChoices, RowRule
 from runbook_lib.bringback.copy.definition import take_apart, without_counter
+from runbook_lib.bringback.copy.dumper import Dumper
 from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
 from runbook_lib.bringback.copy.plan import TablePlan
 from runbook_lib.bringback.copy.ways import choose_way
@@ -25,13 +26,14 @@ def plan_table(
     choices: CopyChoices,
     place: Callable[[TableName], TableName],
     damaged: str,
+    dumper: Dumper,
 ) -> TablePlan:
     """Decide one table, whose rows are those of `origin` ("copy" or "source").
 
     `place` tells where each of the swapped tables is made, `damaged` is the dated schema of the source's own.
 
     Raises:
-        InputRefused: the rule for its rows needs a column or a key that it has not.
+        InputRefused: the rule for its rows needs a column or a key that it has not, or it cannot travel as asked for.
     """
     own, here = (copy if origin == "copy" else source).tables[table], source.tables.get(table)
     counted = next((column.name for column in own.columns if column.counted), "")
@@ -41,7 +43,15 @@ def plan_table(
     rule = _rule(table, origin, here, choices)
     common = tuple(c for c in own.loaded if here and (other := here.column(c.name)) and not other.generated)
     whole = here is not None and here.key == own.key
-    way, why = choose_way(own, copy=copy, source=source, bucket=choices.bucket, from_source=origin == "source")
+    way, why = choose_way(
+        own,
+        copy=copy,
+        source=source,
+        bucket=choices.bucket,
+        from_source=origin == "source",
+        through=choices.through,
+        dumper=dumper,
+    )
     newer_by = _newer_by(table, rule, own, here, choices)
     return TablePlan(
         name=table,

@@ -8,6 +8,7 @@ from datetime import datetime
 from runbook_lib.bringback.copy.checking import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices
 from runbook_lib.bringback.copy.codec import revived
+from runbook_lib.bringback.copy.dumper import find_dumper
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning import Verdicts, plan_copy_back
 from runbook_lib.bringback.copy.reading import read_server
@@ -45,6 +46,7 @@ def propose_with_checks(
             verdicts=_verdicts(proof),
             choices=choices or CopyChoices(),
             now=now,
+            dumper=find_dumper(),
             past=sum(state.get("done") is not None for state in find_states(writing)),
         )
         stored = State(writing, plan.state).get("plan")

@@ -76,6 +76,14 @@ class State:
         """Give the tables whose pieces are noted."""
         return {int(row[0]) for row in self.database.rows(f"SELECT DISTINCT tbl FROM {self.pieces}")}
 
+    def in_ranges(self, table: int) -> bool:
+        """Tell whether a table is noted in pieces by ranges of its key."""
+        return bool(self.database.value(f"SELECT COUNT(*) FROM {self.pieces} WHERE tbl = %s AND part <> ''", (table,)))
+
+    def finish(self, number: int, rows: int) -> None:
+        """Note a piece as copied, in the transaction that is open if there is one."""
+        self.database.execute(f"UPDATE {self.pieces} SET done = %s WHERE number = %s", (rows, number))
+
     def forget_pieces(self, table: int) -> None:
         """Have a table copied anew."""
         self.database.execute(f"DELETE FROM {self.pieces} WHERE tbl = %s", (table,))

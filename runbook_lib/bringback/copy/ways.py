@@ -7,36 +7,73 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from runbook_lib.bringback.copy.dumper import Dumper, why_not_dumper
 from runbook_lib.bringback.copy.facts import Column, ServerFacts, TableFacts
 from runbook_lib.bringback.copy.lines import load_statement
+from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
 
 # One client moves some 10 MB a second with its indexes, so above this a table takes hours through it.
 TOO_LARGE_FOR_CLIENT = 100 << 30
+WORTH_A_DUMP = 16 << 20  # bytes; below, starting two programs costs more than they save
+NO_DUMPER = Dumper()
 WAYS = {
     "load": "streamed by this client: LOAD DATA LOCAL of lines that the copy writes",
     "insert": "streamed by this client as INSERT statements of many rows: slower, needs no setting",
+    "mydumper": "by mydumper and myloader, whose files stand on this machine's disk for the time of one table",
     "s3": "by the servers themselves through a bucket: SELECT … INTO OUTFILE S3, LOAD DATA FROM S3",
     "local": "from the source's own table, within the source",
 }
 
 
 def choose_way(
-    table: TableFacts, *, copy: ServerFacts, source: ServerFacts, bucket: str, from_source: bool
+    table: TableFacts,
+    *,
+    copy: ServerFacts,
+    source: ServerFacts,
+    bucket: str,
+    from_source: bool,
+    through: str = "",
+    dumper: Dumper = NO_DUMPER,
 ) -> tuple[str, str]:
-    """Give the way ("load", "insert", "s3", "local") for a table, and the reason in one sentence."""
+    """Give the way ("load", "insert", "mydumper", "s3", "local") for a table, and the reason in one sentence. Pure.
+
+    `through` is the way the person asks for, empty for none.
+
+    Raises:
+        InputRefused: the way that is asked for cannot be gone.
+    """
     if from_source:
         return "local", "its rows are already at the source"
-    local = source.settings.get("local_infile", "OFF") == "ON"
-    s3 = bool(bucket) and can_use_s3(copy, load=False) and can_use_s3(source, load=True)
-    if s3 and table.bytes > TOO_LARGE_FOR_CLIENT:
+    closed = {
+        "load": "" if source.settings.get("local_infile", "OFF") == "ON" else "local_infile is off at the source",
+        "s3": _why_no_s3(copy, source, bucket),
+        "mydumper": why_not_dumper(table, source, dumper),
+        "insert": "",
+    }
+    if through:
+        if closed[through]:
+            raise InputRefused(
+                f"{table.name} cannot travel through {through}: {closed[through]}.",
+                hint='Set that right, or leave "through" out of the rules, so that the plan chooses.',
+            )
+        return through, "asked for"
+    if table.bytes > TOO_LARGE_FOR_CLIENT and not closed["s3"]:
         return "s3", f"{table.bytes / (1 << 30):,.0f} GiB would take hours through one client"
-    if local:
-        return "load", "local_infile is on at the source"
-    if s3:
+    if not closed["load"]:
+        large = table.bytes > TOO_LARGE_FOR_CLIENT
+        return "load", "local_infile is on at the source" + "; mydumper would take longer" * large
+    if not closed["s3"]:
         return "s3", "local_infile is off at the source, and both clusters have a role for S3"
-    return "insert", f"local_infile is off at the source, and {_why_no_s3(copy, source, bucket)}"
+    if table.bytes < WORTH_A_DUMP:
+        return "insert", f"local_infile is off at the source, {closed['s3']}, and it is too small for mydumper to help"
+    if not closed["mydumper"]:
+        return (
+            "mydumper",
+            f"local_infile is off at the source, {closed['s3']}, and mydumper is here and exact for it",
+        )
+    return "insert", f"local_infile is off at the source, {closed['s3']}, and {closed['mydumper']}"
 
 
 def can_use_s3(server: ServerFacts, *, load: bool) -> bool:
@@ -51,10 +88,11 @@ def can_use_s3(server: ServerFacts, *, load: bool) -> bool:
 
 
 def _why_no_s3(copy: ServerFacts, source: ServerFacts, bucket: str) -> str:
+    """Say why rows cannot go through S3; empty where they can."""
     if not bucket:
         return "no bucket is named for the way through S3"
     lacking = [server.name for server, load in ((copy, False), (source, True)) if not can_use_s3(server, load=load)]
-    return f"{' and '.join(lacking)} has no role for S3"
+    return f"{' and '.join(lacking)} has no role for S3" if lacking else ""
 
 
 def s3_statements(
