@@ -71,7 +71,7 @@ def choose_way(
     if not closed["mydumper"]:
         return (
             "mydumper",
-            f"local_infile is off at the source, {closed['s3']}, and mydumper is here and exact for it",
+            f"local_infile is off at the source, {closed['s3']}, and mydumper is here and suits its types",
         )
     return "insert", f"local_infile is off at the source, {closed['s3']}, and {closed['mydumper']}"
 
