@@ -26,7 +26,6 @@ from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.mysql import Credentials, connect
 from runbook_lib.proof import Side, prove
 from tests.copying import NOW, ROOMS, Estate
-from tests.matrix import thorough
 from tests.test_bringback_copy_killed import run_apart
 
 CHANGED = (
@@ -217,8 +216,9 @@ def test_a_right_that_lacks_is_one_sentence_before_anything_is_changed(estate: E
         run(estate.source, "DROP USER limited")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("words", "undoing"), [("CREATE DEFINER=`admin`@`%` FUNCTION", False), thorough("SQL SECURITY DEFINER VIEW", True)]
+    ("words", "undoing"), [("CREATE DEFINER=`admin`@`%` FUNCTION", False), ("SQL SECURITY DEFINER VIEW", True)]
 )
 def test_killed_while_definitions_change_places_a_second_run_finishes(
     estate: Estate, words: str, undoing: bool
