@@ -196,3 +196,15 @@ def test_what_ends_half_way_is_not_taken_for_whole() -> None:
     plain, single = cut(b"SELECT 'never ended; /* nor this * one; "), cut(b"/* a * b */ SELECT 'a' - 1 /2; SELECT 3;")
     assert statements(plain) == [b"SELECT 'never ended; /* nor this * one; "]
     assert statements(single) == [b"SELECT 'a' - 1 /2", b"SELECT 3"]
+
+
+@pytest.mark.parametrize(
+    "between", [b"-", b"--5", b"---", b"--- x;'\n", b"---- y'\n", b"-- z;\n", b"/-- ';\n", b"--/*;'*/"]
+)
+def test_dashes_are_told_wherever_a_block_ends(between: bytes) -> None:
+    """Two and a blank begin a comment, also behind a third, also where a block ends among them."""
+    text = b"INSERT INTO `t` VALUES (1,'a')" + between + b"'a;b',('c');\nSELECT 2;\n"
+    for size in (*range(1, len(text) + 1), 1000):
+        found = cut(text, size)
+        assert together(found) == text
+        assert [one for one in statements(found) if one] == [one for one in map(without_gap, naive(text)) if one]

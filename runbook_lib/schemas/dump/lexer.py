@@ -193,7 +193,7 @@ class _Lexer:
                 self._place = stop + 1
                 yield End(ending=b";", at=self._offset())
                 return
-            token = self._token_start(stop)
+            token = self._token_start(stop, start)
             if token >= 0:
                 yield Rows(data=memoryview(self._window)[start:token])
                 self._place = token
@@ -202,15 +202,19 @@ class _Lexer:
             self._place = stop + 1
         yield from self._slowly()
 
-    def _token_start(self, stop: int) -> int:
-        """Give where the token begins that the slow lexer must judge, -1 if the byte means nothing."""
-        byte, before = self._window[stop], self._window[stop - 1 : stop]
+    def _token_start(self, stop: int, start: int) -> int:
+        """Give where the token begins that the slow lexer must judge, -1 if the byte means nothing.
+
+        What lies before `start` is out already. A dash with another one beside it is judged from the first of them on.
+        """
+        byte, before, after = self._window[stop], self._window[stop - 1 : stop], self._window[stop + 1 : stop + 2]
         if byte == 0x2A:
             return stop - 1 if before == b"/" else -1
-        if byte == 0x2D:
-            after = self._window[stop + 1 : stop + 2]
-            return stop - 1 if before == b"-" and (not after or after <= b" ") else -1
-        return stop
+        if byte != 0x2D:
+            return stop
+        if before == b"-" and stop > start:
+            return stop - 1 if after <= b" " or after == b"-" else -1
+        return stop if after in (b"", b"-") else -1
 
     def _slowly(self) -> Iterator[Piece]:
         """Stream the rest of a statement element by element."""
