@@ -45,12 +45,14 @@ def way(
     size: int = 1 << 30,
     named: str = "rents",
     local_infile: str = "OFF",
+    create: str = "",
 ) -> str:
     """Give the way of a table of one column at a source, whose local_infile is off, and why."""
     table = replace(
         server("copy", size=size).tables[RENT],
         name=TableName(schema="letting", name=named),
         columns=(column("c", kind),),
+        create=create,
     )
     found, why = choose_way(
         table,
@@ -71,6 +73,10 @@ def test_the_rule_takes_mydumper_where_it_helps_and_is_exact_and_else_says_why_n
     assert "0.16.7 here, and only 0.10.x" in way(replace(HERE, version="0.16.7"))
     assert "FLOAT rounded (c)" in way(HERE, kind="float")
     assert "no JSON" in way(HERE, kind="json")
+    assert "type of c" in way(HERE, kind="inet6")
+    for computed in ("DEFAULT CURRENT_TIMESTAMP", "DEFAULT (uuid())", "/*!80023 INVISIBLE */"):
+        assert "leaves out columns" in way(HERE, create=f"CREATE TABLE `rents` (`c` varchar(40) {computed})")
+    assert way(HERE, create="CREATE TABLE `rents` (`c` varchar(40) DEFAULT '(')").startswith("mydumper")
     assert "file names" in way(HERE, named="rent. 日本")
     assert "1.3 GiB of this machine's disk" in way(replace(HERE, free=1 << 30))
     assert "too small" in way(HERE, size=1000)

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 
 from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
+from runbook_lib.bringback.copy.lines import is_known
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 TRIED = "0.10."
 # An INSERT of text takes about the room of the rows; the files of one table stand on this machine at a time.
 _ROOM = 1.3
+# mydumper takes MySQL's "DEFAULT_GENERATED" of a computed default for a generated column, and leaves that out; where it
+# knows of no generated column it selects "*", which has no hidden ones.
+_HIDDEN = re.compile(r"\bINVISIBLE\b")
+_LEFT_OUT = re.compile(r"\bINVISIBLE\b|\bDEFAULT (?:CURRENT_TIMESTAMP|(?=\())")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,10 @@ def why_not_dumper(table: TableFacts, source: ServerFacts, dumper: Dumper) -> st
         return f"mydumper writes FLOAT rounded ({', '.join(rounded)})"
     if not source.is_mariadb and (kept := [column.name for column in table.columns if column.kind == "json"]):
         return f"MySQL takes no JSON from mydumper's files ({', '.join(kept)})"
+    if strange := [column.name for column in table.columns if not is_known(column)]:
+        return f"mydumper may lose the type of {', '.join(strange)}"
+    if (_HIDDEN if source.is_mariadb else _LEFT_OUT).search(table.create):
+        return "mydumper leaves out columns that are hidden or have a computed default"
     if not re.fullmatch(r"[A-Za-z0-9_$]+", table.name.schema + table.name.name):
         return "its name has letters that mydumper's file names do not keep apart"
     if table.bytes * _ROOM > dumper.free:
