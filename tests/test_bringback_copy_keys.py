@@ -114,6 +114,7 @@ def test_a_child_that_does_not_fit_the_parent_any_more_does_not_stop_the_swap(es
     ("words", "times"),
     [("RENAME TABLE", 0), thorough("CREATE TABLE `runbook_copyback", 0), thorough("DROP TRIGGER IF EXISTS", 0)],
 )
+@pytest.mark.thorough
 def test_killed_around_the_swap_the_keys_are_those_of_before_or_of_the_copy(
     estate: Estate, words: str, times: int
 ) -> None:

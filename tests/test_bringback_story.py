@@ -127,6 +127,7 @@ def test_cut_over_the_name_answers_with_the_restored_data_and_undone_with_the_da
     assert night.wrong(COPY, "before-the-wipe") == ()
 
 
+@pytest.mark.thorough
 def test_an_application_that_goes_by_the_name_reads_the_restored_rows_at_once(night: Night) -> None:
     """It should need no other address: only the name, as AWS answers it now, and the account of the copy."""
     session = night.session

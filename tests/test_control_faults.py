@@ -246,6 +246,7 @@ print("left as it was")
 """
 
 
+@pytest.mark.thorough
 def test_stand_ins_follow_each_other_in_a_process_and_leave_it_as_it_was() -> None:
     told = subprocess.run([sys.executable, "-c", _LIFE], capture_output=True, text=True, env=dict(os.environ))
     assert told.stdout.strip() == "left as it was", told.stderr

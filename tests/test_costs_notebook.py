@@ -57,6 +57,7 @@ def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_no
     assert not [request for request in made.plane.requests if request.mutating]
 
 
+@pytest.mark.thorough
 def test_with_the_plans_id_it_deletes_that_and_says_so(made, tmp_path):
     session = connect(region="ap-northeast-1")
     review = costs.review(costs.read(session, moment=None, now=made.now, price_source="shipped"))

@@ -154,6 +154,7 @@ def _write(plane: DataPlane, count: int) -> int:
     return count
 
 
+@pytest.mark.thorough
 def test_a_port_that_somebody_takes_meanwhile_is_replaced(plane: DataPlane) -> None:
     plane.create("port", master=MASTER)
     before = plane.endpoint("port").port

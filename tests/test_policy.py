@@ -170,6 +170,7 @@ def test_with_the_printed_policy_a_restore_is_done_and_nothing_beside_it_can_be(
             refused()
 
 
+@pytest.mark.thorough
 def test_with_the_printed_policy_a_cut_over_is_done_and_undone_and_what_is_not_marked_stays(
     stand: Stand, session: AwsSession
 ) -> None:

@@ -174,6 +174,7 @@ def test_what_was_never_saved_is_asked_for_before_the_record_is_written(open_lab
     assert lab.finish().returncode == 0
 
 
+@pytest.mark.thorough
 def test_a_secret_that_was_shown_is_not_in_the_record(open_lab: Any) -> None:
     lab = open_lab("from runbook_lib import redaction\nprint(redaction.remember('hunter2-hunter2', kind='password'))")
     lab.run("parameters", "cell-0")

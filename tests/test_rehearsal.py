@@ -121,6 +121,7 @@ def test_a_snapshot_is_restored_through_the_same_plan_and_approval(told: Told) -
     assert copy.raw["DBClusterParameterGroup"] == source.raw["DBClusterParameterGroup"]
 
 
+@pytest.mark.one_engine
 def test_what_is_verified_is_what_the_copy_holds(told: Told) -> None:
     plan = plan_for(told, "before-the-wipe", target="to-be-verified")
     applied = restore.apply(told.session, plan, approve=plan.id)
@@ -205,6 +206,7 @@ def test_a_moment_outside_the_window_is_refused_with_the_nearest(told: Told) -> 
 
 
 @pytest.mark.one_engine
+@pytest.mark.thorough
 def test_plain_papermill_runs_the_notebooks_from_the_parameter_file(told: Told, tmp_path: Path) -> None:
     out = tmp_path / "inspected.ipynb"
     moment = iso(told.story.restore_point)

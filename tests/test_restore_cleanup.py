@@ -314,6 +314,7 @@ def test_backups_of_others_stay_and_a_loss_is_noticed(world: World) -> None:
     assert show.clean_up_result(done, check, {}).outcome == "check-failed"
 
 
+@pytest.mark.thorough
 def test_the_notebook_plans_then_deletes_what_was_approved(world: World, tmp_path: Path) -> None:
     world.copy(target="headless", expires=FUTURE)
     world.copy(target="also-there")
