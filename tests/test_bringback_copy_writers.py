@@ -18,7 +18,10 @@ from runbook_lib.bringback.copy import (
     propose_copy_back,
     propose_undo,
 )
-from runbook_lib.errors import RunbookError
+from runbook_lib.bringback.copy.facts import StoredObject
+from runbook_lib.bringback.copy.renaming import _Gate
+from runbook_lib.errors import RunbookError, StepFailed
+from runbook_lib.inventory import TableName
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 
@@ -154,3 +157,25 @@ def test_an_undo_loses_no_write_either(estate: Estate, again: int) -> None:
     # on MariaDB a statement that stands waiting may slip in before the RENAME where the server stops for a moment, when
     # the old table has no triggers any more: the copy back takes such rows over, the old table has them without
     assert len(silent) <= (2 if estate.plane.engine.is_mariadb else 0), "the trigger fired once for each other row"
+
+
+class LostConnection:
+    """A connection to a server that has gone away, after it said who it is."""
+
+    def value(self, _sql: str) -> int:
+        return 7
+
+    def execute(self, sql: str) -> None:
+        raise StepFailed(f"The connection was lost at {sql}.", hint="Look at the server.")
+
+
+def test_a_gate_that_loses_its_connection_keeps_nobody_waiting() -> None:
+    trigger = StoredObject(kind="TRIGGER", schema="s", name="t", table="x", statement="")
+    gate = _Gate(LostConnection(), TableName(schema="s", name="x"), (trigger,), holds=True)  # type: ignore[arg-type]
+    over = threading.Event()
+    over.set()
+    gate.start(lambda _: False, over)
+    assert gate.has_it.wait(30)
+    assert gate.is_open.wait(30)
+    gate.join()
+    assert not gate.holds

@@ -79,7 +79,7 @@ class _Gate:
             self.holds = False
             self.has_it.set()
         finally:
-            self._database.execute("UNLOCK TABLES")
+            self._let_go()
             self.is_open.set()
         while self.triggers:
             ended = over.is_set()
@@ -92,10 +92,16 @@ class _Gate:
             except RunbookError as error:
                 log.info("triggers of %s wait: %s", self.table, error)
             finally:
-                self._database.execute("UNLOCK TABLES")
+                self._let_go()
             if ended:
                 return
             time.sleep(0.001)
+
+    def _let_go(self) -> None:
+        try:
+            self._database.execute("UNLOCK TABLES")
+        except RunbookError as error:  # the server has let go of its lock with the connection
+            log.info("the gate of %s has lost its connection: %s", self.table, error)
 
 
 class OutsideRename:
