@@ -89,7 +89,7 @@ _AGAIN = (
 def _run(command: list[str], database: Database, folder: Path, table: TablePlan) -> None:
     assert database.credentials is not None
     tool = command[0]
-    write_option_file(
+    login = write_option_file(
         folder / f"{tool}.cnf", database.endpoint, database.credentials, groups=("client", tool), first=_SESSION
     )
     log.info("%s of %s", tool, table.name)
@@ -97,6 +97,8 @@ def _run(command: list[str], database: Database, folder: Path, table: TablePlan)
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 # our own command
     except OSError as error:
         raise StepFailed(f"{tool} could not be started for {table.name}: {error.strerror}.", hint=_AGAIN) from error
+    finally:
+        login.unlink()
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip() and "no-locks mode" not in line]
         why = f": {said[-1].strip()[-300:].rstrip('.')}" if said else ""
