@@ -2,7 +2,7 @@
 
 ipykernel flushes what a cell wrote from one thread and stops the thread that sends it from another. When the second
 comes first, the first waits `flush_timeout` seconds, ten for each stream, for an answer that nobody is there to give
-(seen with ipykernel 7.4, about once in twenty ends). By then everything has been sent, or never will be.
+(seen with ipykernel 7.4, once in 25 ends). By then everything has been sent, or never will be.
 """
 
 from __future__ import annotations

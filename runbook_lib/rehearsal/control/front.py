@@ -105,7 +105,7 @@ class Front:
                 return _answer(start_response, request, unknown)
         try:
             return list(self._inner(environ, start_response))
-        except NotImplementedError:
+        except NotImplementedError:  # what moto raises for an operation that it does not have
             log.error("The stand-in does not know %s", request)
             unknown = Refusal(code="InvalidAction", message=f"The rehearsal's AWS does not know {request}.")
             return _answer(start_response, request, unknown)
