@@ -60,6 +60,21 @@ def test_a_full_disk_is_told_and_nothing_is_written_after_it() -> None:
     assert written == [b"0", b"1", b"2"]
 
 
+def test_who_writes_much_is_told_of_a_full_disk_while_writing() -> None:
+    """Pieces are handed over many at once; the one who writes must not go on to the end for nothing."""
+
+    def write(data: bytes | memoryview) -> None:
+        raise OSError(28, "No space left on device")
+
+    def write_without_end() -> None:
+        with WriteBehind(write, depth=1) as behind:
+            while True:
+                behind.write(bytes(1 << 16))
+
+    with pytest.raises(OSError, match="No space left"):
+        write_without_end()
+
+
 def test_an_error_of_the_one_who_writes_is_not_hidden() -> None:
     with pytest.raises(ValueError, match="mine"), WriteBehind(lambda data: None, depth=1):
         raise ValueError("mine")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from runbook_lib.redaction import scrubbed
-
 
 class _Clean(logging.Formatter):
     """Formats a record and takes secrets out of the whole, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
+        from runbook_lib.redaction import scrubbed  # its patterns take a while; most commands log nothing
+
         text = scrubbed(super().format(record))
         assert isinstance(text, str)
         return text

@@ -16,7 +16,7 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
 
-STEP = 1 << 20  # bytes a turn: fewer and longer numpy calls win over the second-level cache
+STEP = 2 << 20  # bytes a turn: fewer and longer numpy calls win over the second-level cache
 
 # What can end row data or change what a quote means there: end, "strings", `names`, # comments, /* comments, escapes.
 # A pair of dashes can, too.

@@ -14,6 +14,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Data = bytes | memoryview
 
+_HANDED = 1 << 20  # bytes handed to the writer at once: each handing over wakes a thread
 _WAIT_S = 0.05  # how long an end waits between two looks at whether the other side has gone
 
 
@@ -68,12 +69,14 @@ def _put(filled: queue.Queue[Item | _End], item: Item | _End, stop: threading.Ev
 class WriteBehind:
     """Writes in a thread what is handed to it, in order. Leave it as a context manager: then everything is written.
 
-    An error of writing is raised by the next `write`, or on leaving.
+    An error of writing is raised by a later `write`, or on leaving.
     """
 
     def __init__(self, write: Callable[[Data], object], *, depth: int) -> None:
         self._write = write
-        self._waiting: queue.Queue[Data | None] = queue.Queue(depth)
+        self._gathered: list[Data] = []
+        self._size = 0
+        self._waiting: queue.Queue[list[Data] | None] = queue.Queue(depth)
         self._error: Exception | None = None
         self._worker = threading.Thread(target=self._run, name="dump-writer", daemon=True)
 
@@ -81,14 +84,22 @@ class WriteBehind:
         """Hand data over. It must not be changed afterwards."""
         if self._error:
             raise self._error
-        self._waiting.put(data)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= _HANDED:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._waiting.put(self._gathered)
+        self._gathered, self._size = [], 0
 
     def _run(self) -> None:
-        while (data := self._waiting.get()) is not None:
+        while (gathered := self._waiting.get()) is not None:
             if self._error is None:
                 try:
-                    self._write(data)
-                except Exception as error:  # noqa: BLE001  # handed over, raised by the next write
+                    for data in gathered:
+                        self._write(data)
+                except Exception as error:  # noqa: BLE001  # handed over, raised by a later write
                     self._error = error
 
     def __enter__(self) -> WriteBehind:
@@ -96,6 +107,8 @@ class WriteBehind:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self._hand_over()
         self._waiting.put(None)
         self._worker.join()
         if error is None and self._error:

@@ -21,8 +21,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-BLOCK = 1 << 20  # bytes; row data is scanned a block at a time
-_DEPTH = 4  # blocks read ahead
+BLOCK = 2 << 20  # bytes; row data is scanned a block at a time
+_DEPTH = 3  # blocks read ahead
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
