@@ -38,10 +38,18 @@ def refusing(told: Told) -> Iterator[Told]:
     told.stand_in.control.faults.clear()
 
 
-def test_every_source_of_the_story_is_read(facts: Timeline) -> None:
+def test_every_source_of_the_story_is_read(told: Told, facts: Timeline) -> None:
     assert [source.name for source in facts.sources if not source.was_read] == []
-    assert len(facts.destructions) > 81, "the wipe's and those of a good night"
+    assert len([one for one in facts.destructions if one.at >= told.story.wiped_from]) == 81
     assert facts.snapshots
+
+
+@pytest.mark.one_engine
+def test_what_good_nights_destroyed_is_read_as_far_back_as_it_is_asked_to(told: Told) -> None:
+    facts = read(told, hours=60)  # whatever the time of day is now: the failing night and one or two good ones
+    nights = [run for run in facts.runs if facts.since <= run.started < told.story.wiped_from - SECOND * 3600]
+    assert nights
+    assert all(any(run.started <= one.at <= run.completed for one in facts.destructions) for run in nights)
 
 
 def test_exactly_the_storys_second_is_proposed(told: Told, facts: Timeline) -> None:
