@@ -1,9 +1,10 @@
 """The proof of 2,000,000 rows on two servers against reladiff, pt-table-sync and one raw statement, in one run.
 
-There are two raw statements, each hashing both whole tables once and at the same time with SHA-256: one with the
-expression that the proof uses, one with that which is written by hand (CONCAT_WS of the columns and of which are NULL).
-In each round everything is timed in turn. Then 100 rows spread over the table are deleted and 2 changed on one server,
-and the proof has to find exactly these; they are put back, one row is changed by one, and found with its values.
+There are two raw statements, each hashing both whole tables once and at the same time with SHA-256, on connections set
+up as the proof's: one with the expression that the proof uses, one with that which is written by hand (CONCAT_WS of the
+columns and of which are NULL). In each round everything is timed in turn. Then 100 rows spread over the table are
+deleted and 2 changed on one server, and the proof has to find exactly these; they are put back, one row is changed by
+one, and found with its values.
 A peer that cannot work with the engine is named with what it said. Peers are found on PATH or by the options.
 
     python benchmarks/proof_against_peers.py [--engine mysql] [--rows 2000000] [--rounds 3]
@@ -31,8 +32,10 @@ from pathlib import Path
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials, Database, connect
 from runbook_lib.proof import RowDifference, Side, TableVerdict, prove
-from runbook_lib.proof.encoding import summed, ways_of
+from runbook_lib.proof.asking import open_reader
+from runbook_lib.proof.encoding import rows_folded, ways_of
 from runbook_lib.proof.facts import read_facts
+from runbook_lib.proof.folding import XOR
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import choose_engine
 
@@ -88,7 +91,7 @@ class Bench:
             ways = ways_of(facts, facts, packet=database.value("SELECT @@max_allowed_packet"))
             length = database.value(f"SELECT AVG(LENGTH(CONCAT_WS('', {', '.join(facts.columns)}))) FROM {TABLE.sql}")
         self.length = float(length)
-        self._raw = f"SELECT COUNT(*), {summed(facts, ways)} FROM {TABLE.sql}"
+        self._raw = f"SELECT COUNT(*), {rows_folded(facts, ways, XOR)} FROM {TABLE.sql}"
 
     def raw(self) -> None:
         """Hash both whole tables at once, with the expression of the proof."""
@@ -100,7 +103,7 @@ class Bench:
 
     def _both(self, sql: str) -> None:
         def one(side: Side) -> None:
-            with side.connect() as database:
+            with open_reader(side) as database:
                 database.rows(sql)
 
         threads = [threading.Thread(target=one, args=(side,)) for side in self._sides]

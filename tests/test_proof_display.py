@@ -23,7 +23,7 @@ CHANGED = RowDifference(
 
 def table(schema: str, name: str, verdict: Verdict, **facts: object) -> TableVerdict:
     named = TableName(schema=schema, name=name)
-    digest = Digest(rows=10, total=2**70, ways=(("id", "number"),))
+    digest = Digest(rows=10, total=2**70, fold="sum", ways=(("id", "number"),))
     values = {"expected_rows": 10, "found_rows": 10, "expected_digest": digest} | facts
     return TableVerdict(pair=Pair(expected=named, found=named), verdict=verdict, **values)  # type: ignore[arg-type]
 

@@ -16,12 +16,13 @@ from runbook_lib.proof.asking import Board, Both, open_reader
 from runbook_lib.proof.definitions import differing, read_definition
 from runbook_lib.proof.encoding import Ways, fits, ways_of
 from runbook_lib.proof.facts import TableFacts, read_facts
+from runbook_lib.proof.folding import Fold
 from runbook_lib.proof.guard import Watch
 from runbook_lib.proof.keeping import Keeper
 from runbook_lib.proof.keys import Key, choose_key
 from runbook_lib.proof.meter import Meter, Progress
 from runbook_lib.proof.rows import Range
-from runbook_lib.proof.tally import Counts, Findings, Work
+from runbook_lib.proof.tally import Counts, Findings, Work, fold_for
 from runbook_lib.proof.unkeyed import compare_bags
 from runbook_lib.proof.values import (
     DAMAGED,
@@ -96,18 +97,18 @@ class Estate:
             elif found is not None:
                 self._put_new(pair, found)
 
-    def plan_alone(self, wanted: Mapping[TableName, Ways]) -> None:
-        """Put tables of one server on the board, each to be hashed in ways that are given.
+    def plan_alone(self, wanted: Mapping[TableName, Digest]) -> None:
+        """Put tables of one server on the board, each to be hashed as it was for an earlier digest.
 
         Raises:
             InputRefused: a row might not fit into this server's packets in these ways.
         """
         here = read_facts(self._expected, schemas={name.schema for name in wanted})
         packet = _packet(self._expected)
-        for name, ways in sorted(wanted.items(), key=lambda item: here[item[0]].rows if item[0] in here else 0):
+        for name, digest in sorted(wanted.items(), key=lambda item: here[item[0]].rows if item[0] in here else 0):
             if name not in here:
                 continue
-            facts = here[name]
+            facts, ways = here[name], dict(digest.ways)
             self.lacking[name] = tuple(column for column in ways if column not in facts.columns)
             left = {column: way for column, way in ways.items() if column in facts.columns}
             if not fits(facts, left, packet=packet):
@@ -115,13 +116,15 @@ class Estate:
                     f"Rows of {name} may be larger than this server's max_allowed_packet, {packet:,} bytes.",
                     hint="Raise it to that of the server the earlier proof was made with.",
                 )
-            self._put(Pair(expected=name, found=name), facts, None, left)
+            self._put(Pair(expected=name, found=name), facts, None, left, fold=digest.fold)
 
     def work(self, watch: Watch, *, workers: int) -> None:
         """Do all that is on the board."""
         self._board.work(lambda: Both(*self._sides, watch, alone=self._alone), workers=workers)
 
-    def _put(self, pair: Pair, expected: TableFacts, found: TableFacts | None, ways: Ways) -> None:
+    def _put(
+        self, pair: Pair, expected: TableFacts, found: TableFacts | None, ways: Ways, *, fold: Fold | None = None
+    ) -> None:
         key = choose_key(expected, found or expected)
         work = Work(
             pair=pair,
@@ -129,6 +132,7 @@ class Estate:
             found=found or expected,
             found_has_rows=found is not None,
             ways=ways,
+            fold=fold or fold_for(key),
             key=key,
             personal=frozenset(_matching(expected.table, ways, self._personal, key)),
             most_samples=self._samples,
@@ -140,7 +144,7 @@ class Estate:
 
     def _start(self, work: Work, both: Both) -> None:
         if work.key is None:
-            part = Findings()
+            part = work.part()
             compare_bags(work, part, both)
             work.take(part)
             self._meter.advance(part.counts.expected_rows)
@@ -167,7 +171,7 @@ class Estate:
         self._board.put(count)
 
     def _finish(self, work: Work, found: TableFacts | None) -> None:
-        counts, ways = work.known.counts, tuple(work.ways.items())
+        counts = work.known.counts
         definition: tuple[str, ...] = ()
         with self._lock:
             if found is not None:
@@ -187,8 +191,8 @@ class Estate:
                 columns=tuple(name for name in work.ways if work.known.columns[name]),
                 samples=tuple(sorted(work.known.samples, key=lambda sample: sample.place)),
                 definition=definition,
-                expected_digest=Digest(rows=counts.expected_rows, total=counts.expected_total, ways=ways),
-                found_digest=Digest(rows=counts.found_rows, total=counts.found_total, ways=ways) if found else None,
+                expected_digest=_digest(work, counts.expected_rows, counts.expected_total),
+                found_digest=_digest(work, counts.found_rows, counts.found_total) if found else None,
             )
         )
 
@@ -204,6 +208,10 @@ class Estate:
 
 def _namesakes(here: Iterable[TableName], there: Iterable[TableName]) -> list[Pair]:
     return [Pair(expected=name, found=name) for name in sorted({*here, *there})]
+
+
+def _digest(work: Work, rows: int, total: int) -> Digest:
+    return Digest(rows=rows, total=total, fold=work.fold, ways=tuple(work.ways.items()))
 
 
 def _packet(database: Any) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import Database, literal
+from runbook_lib.proof.folding import Arithmetic, arithmetic_of
 
 _COLUMNS = (
     "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, character_set_name,"
@@ -54,12 +55,13 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class TableFacts:
-    """One base table. `rows` is the server's estimate, good for progress only."""
+    """One base table. `rows` is the server's estimate, good for progress only; `arithmetic` is what its server has."""
 
     table: TableName
     columns: Mapping[str, Column]
     unique: tuple[Index, ...]
     rows: int
+    arithmetic: Arithmetic = "numbers"
 
 
 def read_facts(database: Database, *, schemas: Iterable[str] = ()) -> dict[TableName, TableFacts]:
@@ -83,8 +85,15 @@ def read_facts(database: Database, *, schemas: Iterable[str] = ()) -> dict[Table
             generated=_text(generated),
         )
     unique = _unique(database.rows(_KEYS.format(schemas=where)))
+    arithmetic = arithmetic_of(database)
     return {
-        name: TableFacts(table=name, columns=columns[name], unique=unique.get(name, ()), rows=int(rows or 0))
+        name: TableFacts(
+            table=name,
+            columns=columns[name],
+            unique=unique.get(name, ()),
+            rows=int(rows or 0),
+            arithmetic=arithmetic,
+        )
         for name, rows in (
             (TableName(schema=schema, name=table), rows)
             for schema, table, rows in database.rows(_TABLES.format(schemas=where))

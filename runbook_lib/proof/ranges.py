@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
-from runbook_lib.proof.encoding import summed
+from runbook_lib.proof.encoding import rows_folded
 from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.folding import number
 from runbook_lib.proof.keys import Edge, Key
 from runbook_lib.proof.rows import Range, compare_rows, from_index, sample_rows
 from runbook_lib.proof.tally import Counts, Findings, Work
@@ -39,23 +40,25 @@ def hash_ranges(work: Work, both: Both, ranges: Sequence[Range]) -> list[Counts]
         _statement(work, work.expected, work.key, work.key.expected_index, ranges),
         _statement(work, work.found, work.key, work.key.found_index, ranges) if work.found_has_rows else "",
     )
-    counted = [Counts(expected_rows=int(row[1]), expected_total=int(row[2])) for row in _ordered(here)]
-    for counts, row in zip(counted, _ordered(there), strict=False):
-        counts.found_rows, counts.found_total = int(row[1]), int(row[2])
+    counted = [Counts(fold=work.fold, expected_rows=rows, expected_total=total)
+               for rows, total in _read(work, work.expected, here)]  # fmt: skip
+    for counts, (rows, total) in zip(counted, _read(work, work.found, there), strict=False):
+        counts.found_rows, counts.found_total = rows, total
     return counted
 
 
 def _statement(work: Work, side: TableFacts, key: Key, index: str, ranges: Sequence[Range]) -> str:
-    total = summed(side, work.ways)
+    total = rows_folded(side, work.ways, work.fold)
     source = from_index(side, index)
     return " UNION ALL ".join(
-        f"SELECT {number}, COUNT(*), IFNULL({total}, 0) {source} WHERE {key.within(one.low, one.high)}"
-        for number, one in enumerate(ranges)
+        f"SELECT {place}, COUNT(*), {total} {source} WHERE {key.within(one.low, one.high)}"
+        for place, one in enumerate(ranges)
     )
 
 
-def _ordered(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: int(row[0]))
+def _read(work: Work, side: TableFacts, found: Iterable[Row]) -> list[tuple[int, int]]:
+    ordered = sorted(found, key=lambda row: int(row[0]))
+    return [(int(rows), number(total, work.fold, side.arithmetic)) for _, rows, total in ordered]
 
 
 def dig(work: Work, part: Findings, both: Both, unequal: Iterable[tuple[Range, Counts]]) -> None:
@@ -67,7 +70,7 @@ def dig(work: Work, part: Findings, both: Both, unequal: Iterable[tuple[Range, C
         for one, known in level:
             rows = max(known.expected_rows, known.found_rows)
             if not known.expected_rows or not known.found_rows:
-                part.counts.add(Counts(missing=known.expected_rows, extra=known.found_rows))
+                part.counts.differ(missing=known.expected_rows, extra=known.found_rows)
                 sample_rows(work, part, both, one)
             elif rows <= FEW:
                 few.append((one, rows))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from runbook_lib.mysql import quoted
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
-from runbook_lib.proof.encoding import items, packed, row_hash
+from runbook_lib.proof.encoding import hashed, items, row_hash
 from runbook_lib.proof.facts import Column, TableFacts
 from runbook_lib.proof.keys import Edge, Key
-from runbook_lib.proof.tally import Counts, Findings, Work
+from runbook_lib.proof.tally import Findings, Work
 from runbook_lib.proof.values import HIDDEN, RowDifference
 
 _AT_ONCE = 50
@@ -45,7 +45,7 @@ def compare_rows(work: Work, part: Findings, both: Both, ranges: Sequence[Range]
     here, there = (_by_key(found) for found in both.rows(*_statements(work, key, ranges)))
     missing, extra = [value for value in here if value not in there], [value for value in there if value not in here]
     changed = [value for value, hashed in here.items() if value in there and there[value] != hashed]
-    part.counts.add(Counts(missing=len(missing), extra=len(extra), changed=len(changed)))
+    part.counts.differ(missing=len(missing), extra=len(extra), changed=len(changed))
     _examine(work, part, both, key, changed)
     _sample(work, part, both, key, missing=missing, extra=extra, changed=changed)
 
@@ -93,7 +93,7 @@ def _examine(work: Work, part: Findings, both: Both, key: Key, changed: Sequence
 
 
 def _column_hashes(side: TableFacts, work: Work) -> list[str]:
-    return [f"SHA2({packed([item])}, 256)" for item in items(side, work.ways)]
+    return [hashed([item]) for item in items(side, work.ways)]
 
 
 def _differing(names: Sequence[str], here: Row, there: Row) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from runbook_lib.proof.encoding import Ways
 from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.folding import SUM, XOR, Fold, joined
 from runbook_lib.proof.keys import Key
 from runbook_lib.proof.values import Pair, RowDifference
 
@@ -18,8 +19,9 @@ EXAMINED = 2_000
 
 @dataclass(kw_only=True)
 class Counts:
-    """Rows and the sums of their hashes on both sides, and the rows that differ. They can be added up."""
+    """Rows and their folded hashes on both sides, and the rows that differ. Those of the parts of a table add up."""
 
+    fold: Fold
     expected_rows: int = 0
     found_rows: int = 0
     expected_total: int = 0
@@ -29,13 +31,22 @@ class Counts:
     changed: int = 0
 
     def add(self, other: Counts) -> None:
-        """Add another's counts to these."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+        """Add the counts of another part to these."""
+        self.expected_rows += other.expected_rows
+        self.found_rows += other.found_rows
+        self.expected_total = joined(self.expected_total, other.expected_total, self.fold)
+        self.found_total = joined(self.found_total, other.found_total, self.fold)
+        self.differ(missing=other.missing, extra=other.extra, changed=other.changed)
+
+    def differ(self, *, missing: int = 0, extra: int = 0, changed: int = 0) -> None:
+        """Add rows that differ."""
+        self.missing += missing
+        self.extra += extra
+        self.changed += changed
 
     @property
     def same(self) -> bool:
-        """Tell whether both sides have the same rows, by their number and sum."""
+        """Tell whether both sides have the same rows, by their number and folded hashes."""
         return (self.expected_rows, self.expected_total) == (self.found_rows, self.found_total)
 
 
@@ -43,7 +54,7 @@ class Counts:
 class Findings:
     """What was found in a part of a table, or in all of it. One worker at a time adds to it."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts
     samples: list[RowDifference] = field(default_factory=list)
     columns: Counter[str] = field(default_factory=Counter)
     examined: int = 0
@@ -51,6 +62,11 @@ class Findings:
     def of(self, kind: str) -> int:
         """Count the samples of a kind."""
         return sum(sample.kind == kind for sample in self.samples)
+
+
+def fold_for(key: Key | None) -> Fold:
+    """Give how the rows of a table are folded: XORed if a key tells them apart. A key's columns are always hashed."""
+    return SUM if key is None else XOR
 
 
 @dataclass(kw_only=True)
@@ -62,13 +78,21 @@ class Work:
     found: TableFacts
     found_has_rows: bool
     ways: Ways
+    fold: Fold
     key: Key | None
     personal: frozenset[str]
     most_samples: int
     finished: Callable[[Work], None]
-    known: Findings = field(default_factory=Findings)
+    known: Findings = field(init=False)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _open: int = 0
+
+    def __post_init__(self) -> None:
+        self.known = self.part()
+
+    def part(self) -> Findings:
+        """Give what is known of a part of this table before anything was found."""
+        return Findings(counts=Counts(fold=self.fold))
 
     def begin(self) -> None:
         """Note that one more piece of work on this table was put on the board."""

@@ -19,8 +19,9 @@ from runbook_lib.errors import TimedOut
 from runbook_lib.mysql import Database
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
-from runbook_lib.proof.encoding import summed
+from runbook_lib.proof.encoding import rows_folded
 from runbook_lib.proof.facts import TableFacts
+from runbook_lib.proof.folding import SUM, folded, number
 from runbook_lib.proof.rows import hash_of_row, readable, shown
 from runbook_lib.proof.tally import Counts, Findings, Work
 from runbook_lib.proof.values import RowDifference
@@ -53,7 +54,7 @@ def _compare(work: Work, part: Findings, both: Both) -> None:
     if counts.same:
         return
     if not counts.expected_rows or not counts.found_rows:
-        part.counts.add(Counts(missing=counts.expected_rows, extra=counts.found_rows))
+        part.counts.differ(missing=counts.expected_rows, extra=counts.found_rows)
         for kind, side, database in _sides(work, both):
             part.samples += _some(work, kind, side, database, where="", most=work.most_samples)
         return
@@ -64,7 +65,7 @@ def _compare(work: Work, part: Findings, both: Both) -> None:
     there = both.found.stream(_bag(work, work.found, heaps))
     for hashed, expected, found in _merged(here, there):
         kind = "missing" if expected > found else "extra"
-        part.counts.add(Counts(missing=max(0, expected - found), extra=max(0, found - expected)))
+        part.counts.differ(missing=max(0, expected - found), extra=max(0, found - expected))
         if expected != found and len(wanted[kind]) < work.most_samples:
             wanted[kind].append(hashed)
     for kind, side, database in _sides(work, both):
@@ -83,19 +84,21 @@ def _sides(work: Work, both: Both) -> Iterator[tuple[str, TableFacts, Database]]
 
 def _hash_all(work: Work, both: Both) -> Counts:
     def statement(side: TableFacts) -> str:
-        return f"SELECT COUNT(*), IFNULL({summed(side, work.ways)}, 0) FROM {side.table.sql}"  # noqa: S608  # quoted
+        return f"SELECT COUNT(*), {rows_folded(side, work.ways, work.fold)} FROM {side.table.sql}"  # noqa: S608  # quoted
 
     here, there = both.rows(statement(work.expected), statement(work.found) if work.found_has_rows else "")
-    counts = Counts(expected_rows=int(here[0][0]), expected_total=int(here[0][1]))
-    if there:
-        counts.found_rows, counts.found_total = int(there[0][0]), int(there[0][1])
+    counts = Counts(fold=work.fold)
+    for rows, total in here:
+        counts.expected_rows, counts.expected_total = int(rows), number(total, work.fold, work.expected.arithmetic)
+    for rows, total in there:
+        counts.found_rows, counts.found_total = int(rows), number(total, work.fold, work.found.arithmetic)
     return counts
 
 
 def _unequal_heaps(work: Work, both: Both) -> list[str]:
     def statement(side: TableFacts) -> str:
         return (
-            f"SELECT LEFT(h, 3), COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))"  # noqa: S608  # quoted
+            f"SELECT LEFT(h, 3), COUNT(*), {folded('h', SUM, side.arithmetic)}"  # noqa: S608  # quoted
             f" FROM (SELECT {hash_of_row(side, work)} AS h FROM {side.table.sql}) AS q GROUP BY 1"
         )
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
+from runbook_lib.proof.folding import Fold
 
 Verdict = Literal["same", "missing", "emptied", "damaged", "new since"]
 SAME: Verdict = "same"
@@ -22,7 +23,7 @@ LOST: frozenset[str] = frozenset({MISSING, EMPTIED, DAMAGED})
 HIDDEN = "(personal)"
 EVERYTHING = ("*",)
 """The pattern of personal columns that is every one but a key that is one whole number."""
-VERSION = 2
+VERSION = 3
 """Of what is written: how a proof stands in JSON, and how rows are written before they are hashed."""
 
 
@@ -44,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Digest:
-    """The rows of a table in short: their number, and the sum of a 64-bit hash of each of them.
+    """The rows of a table in short: their number, and a 64-bit hash of each of them, folded into one number.
 
     `ways` says for each hashed column in which way its value was written, so that a later server can be asked for
     the same sum. It holds no value of the table.
@@ -52,6 +53,7 @@ class Digest:
 
     rows: int
     total: int
+    fold: Fold
     ways: tuple[tuple[str, str], ...] = ()
 
 
@@ -241,12 +243,16 @@ def row_from_json(stored: Mapping[str, Any]) -> RowDifference:
 def _digest_to_json(digest: Digest | None) -> dict[str, Any] | None:
     if digest is None:
         return None
-    # the sum as text: it is longer than what JSON readers keep exactly
-    return {"rows": digest.rows, "total": str(digest.total), "ways": [list(way) for way in digest.ways]}
+    return {
+        "rows": digest.rows,
+        "total": str(digest.total),  # as text: it is longer than what JSON readers keep exactly
+        "fold": digest.fold,
+        "ways": [list(way) for way in digest.ways],
+    }
 
 
 def _digest_from_json(stored: Mapping[str, Any] | None) -> Digest | None:
     if stored is None:
         return None
     ways = tuple((str(name), str(way)) for name, way in stored["ways"])
-    return Digest(rows=int(stored["rows"]), total=int(stored["total"]), ways=ways)
+    return Digest(rows=int(stored["rows"]), total=int(stored["total"]), fold=stored["fold"], ways=ways)

@@ -19,8 +19,8 @@ _FIRST_ROWS, _MOST_ROWS = 8_000, 64_000
 _LEAST, _DENSE = 50, 250
 _RANGE_COSTS = 64
 """One more range in a statement takes a server about as long as hashing so many rows (seen: 85 to 140 µs)."""
-_AT_FIRST = 62_500
-"""So many rows are taken to have held one unequal range before any was hashed: ranges begin with 2,000 rows."""
+_AT_FIRST = 1_000_000
+"""So many rows are taken to have held one unequal range before any was hashed: ranges begin with 8,000 rows."""
 _SPARSE = 20
 """Where there are more values than so many to a row, ranges are looked up in the index and not computed."""
 
@@ -58,7 +58,7 @@ class Walk:
         self._work.end()
 
     def _compare(self, both: Both, ranges: Sequence[Range]) -> Findings:
-        part = Findings()
+        part = self._work.part()
         began = time.perf_counter()
         counted = hash_ranges(self._work, both, ranges)
         self._learn(ranges, counted, time.perf_counter() - began)
