@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.cli import main
-from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.errors import InputRefused, NotFound, StepFailed
 from runbook_lib.schemas.dump.check import check_dump
-from runbook_lib.schemas.dump.source import open_dump, packed_writer, zstd
+from runbook_lib.schemas.dump.source import BLOCK, DumpSource, open_dump, packed_writer, zstd
 
 GOOD = b"-- MySQL dump 10.13\nCREATE TABLE `a` (x INT);\nINSERT INTO `a` VALUES (1),(2);\n-- Dump completed\n"
 BAD = b"CREATE DATABASE basis;\nUSE basis;\n" + GOOD
@@ -69,6 +70,19 @@ def test_the_tables_are_compared_with_the_contract(tmp_path: Path, capsys: pytes
     code, said, _ = run(capsys, "check", str(tmp_path / "dump"), "--schema", "staging", "--json", *contract)
     found = {finding["topic"]: finding["examples"] for finding in json.loads(said)["findings"]}
     assert (code, found["missing"]) == (3, ["b"])
+
+
+def test_a_disk_that_fails_in_the_midst_of_a_long_dump_is_told() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 3 * BLOCK:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    rows = b"INSERT INTO `a` VALUES (1)" + b",('x;')" * BLOCK
+    source = DumpSource(name="dump", packing="plain", stored_bytes=len(rows), _stream=Failing(rows))
+    with pytest.raises(StepFailed, match=r"cannot be read on: .*Input/output error"):
+        check_dump(source, schema="staging")
 
 
 def test_text_in_utf_16_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from runbook_lib.errors import InputRefused, StepFailed
 from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead
+from runbook_lib.schemas.dump.room import RoomAhead
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -22,7 +23,7 @@ else:
     from backports import zstd
 
 BLOCK = 2 << 20  # bytes; row data is scanned a block at a time
-_DEPTH = 3  # blocks read ahead
+_DEPTH = 3  # blocks unpacked ahead, or waiting to be packed
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -40,9 +41,13 @@ class DumpSource:
     cut_short: str = ""  # what is wrong with the packing's end, empty if nothing
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the unpacked dump in blocks, reading ahead in a thread of its own."""
+        """Give the unpacked dump in blocks; unpacking goes ahead in a thread of its own.
+
+        What is not packed is read by whoever takes the blocks: then a block is still in that processor's cache.
+        """
+        blocks = iter(partial(self._stream.read, BLOCK), b"")
         try:
-            for block in ahead(iter(partial(self._stream.read, BLOCK), b""), depth=_DEPTH):
+            for block in blocks if self.packing == "plain" else ahead(blocks, depth=_DEPTH):
                 self.bytes_read += len(block)
                 yield block
         except _BROKEN as error:
@@ -99,13 +104,27 @@ def _unpacked(stream: IO[bytes], packing: str) -> IO[bytes]:
 
 
 @contextmanager
-def packed_writer(path: Path) -> Iterator[WriteBehind]:
-    """Open a file to write, packed as its name says (.gz, .zst, else plain). Packing and the disk have a thread."""
-    with _packing(path) as out, WriteBehind(out.write, depth=_DEPTH) as behind:
-        yield behind
+def packed_writer(path: Path) -> Iterator[RoomAhead | WriteBehind]:
+    """Open a file to write, packed as its name says (.gz, .zst, else plain). Packing has a thread of its own.
+
+    Raises:
+        StepFailed: it cannot be written, the disk is full for example.
+    """
+    try:
+        with _opened(path) as out, _writing(path, out) as writer:
+            yield writer
+    except OSError as error:
+        raise StepFailed(
+            f"The output cannot be written: {error.strerror or error}.",
+            hint="Check the disk's room and the folder's permissions, or write elsewhere with -o.",
+        ) from error
 
 
-def _packing(path: Path) -> IO[bytes]:
+def _writing(path: Path, out: IO[bytes]) -> RoomAhead | WriteBehind:
+    return WriteBehind(out.write, depth=_DEPTH) if path.suffix in (".gz", ".zst") else RoomAhead(out)
+
+
+def _opened(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.GzipFile(path, "wb", compresslevel=6))
     if path.suffix == ".zst":
