@@ -16,9 +16,9 @@ KEYED = "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(20))"
 ROWS = numbers("t", "", range(1, 9001), "{n}, CONCAT('name ', {n})")
 
 
-def first_eight(text: str) -> int:
-    """Give the first eight bytes of a text's hash as a number, without any server."""
-    return int.from_bytes(sha224(text.encode()).digest()[:8], "big")
+def last_eight(text: str) -> int:
+    """Give the last eight bytes of a text's hash as a number, without any server."""
+    return int.from_bytes(sha224(text.encode()).digest()[-8:], "big")
 
 
 def with_byte(place: int, byte: int) -> str:
@@ -26,11 +26,13 @@ def with_byte(place: int, byte: int) -> str:
     return next(text for text in map(str, range(100_000)) if sha224(text.encode()).digest()[place] == byte)
 
 
-@pytest.mark.parametrize("texts", [[], ["a"], [with_byte(0, 0)], [with_byte(7, 0)], [with_byte(0, 255)], list("abcde")])
+@pytest.mark.parametrize(
+    "texts", [[], ["a"], [with_byte(-8, 0)], [with_byte(-1, 0)], [with_byte(-8, 255)], list("abcde")]
+)
 def test_every_arithmetic_folds_to_what_the_hashes_themselves_give(two_servers: TwoServers, texts: list[str]) -> None:
     two_servers.begin("CREATE TABLE t (v VARCHAR(20))", *(f"INSERT INTO t VALUES ('{text}')" for text in texts))
     database = two_servers.expected
-    hashes = [first_eight(text) for text in texts]
+    hashes = [last_eight(text) for text in texts]
     assert arithmetic_of(database) != "numbers", "each of these servers has something faster"
     for arithmetic in {arithmetic_of(database), "numbers"}:
         for fold, total in ((XOR, reduce(xor, hashes, 0)), (SUM, sum(hashes))):

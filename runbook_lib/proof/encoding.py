@@ -31,7 +31,7 @@ from collections.abc import Mapping, Sequence
 
 from runbook_lib.mysql import quoted
 from runbook_lib.proof.facts import Column, TableFacts
-from runbook_lib.proof.folding import Fold, folded
+from runbook_lib.proof.folding import DIGITS, Fold, folded
 
 NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"})
 MOMENTS = frozenset({"date", "datetime", "timestamp", "time"})
@@ -132,13 +132,13 @@ def items(facts: TableFacts, ways: Ways) -> list[Item]:
 
 
 def row_hash(facts: TableFacts, ways: Ways) -> str:
-    """Give the SQL expression of a row's hash in hexadecimal: 56 digits."""
+    """Give the SQL expression of a row's hash in hexadecimal."""
     return hashed(items(facts, ways))
 
 
 def hashed(values: Sequence[Item]) -> str:
     """Give the SQL expression of the hash of values, each as `items` gives it, in hexadecimal."""
-    return f"SHA2({packed(values)}, 224)"
+    return f"SHA2({packed(values)}, {4 * DIGITS})"
 
 
 def rows_folded(facts: TableFacts, ways: Ways, fold: Fold) -> str:

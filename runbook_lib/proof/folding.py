@@ -1,6 +1,6 @@
 """Fold the hashes of many rows into one number of 64 bits, as fast as each server can.
 
-The number is made of the first eight bytes of each row's hash, the first of them the highest.
+The number is made of the last eight bytes of each row's hash, the last of them the lowest.
 
 - **XOR**, where a unique key tells the rows of a table apart and is hashed with them. With the exact number of rows,
   two different sets of rows have the same with a chance of one in 2^64. What makes BIT_XOR(CRC32(…)) call unequal
@@ -29,9 +29,12 @@ SUM: Fold = "sum"
 Arithmetic = Literal["binary strings", "dynamic columns", "numbers"]
 """What a server has to XOR hashes with; every one has the last."""
 
+DIGITS = 56
+"""Hexadecimal digits of a row's hash."""
 _EIGHT_BYTES = 8
 _FIRST_WITH_BINARY_STRINGS = 8
-_COLUMN_1_UNSIGNED = "X'000100010001'"
+_COLUMN_1_UNSIGNED = "000100010001"
+"""What stands before the eight bytes of an unsigned integer in a dynamic column that is the only one, number 1."""
 
 
 def arithmetic_of(database: Database) -> Arithmetic:
@@ -43,18 +46,18 @@ def arithmetic_of(database: Database) -> Arithmetic:
 
 
 def folded(hexadecimal: str, fold: Fold, arithmetic: Arithmetic) -> str:
-    """Give the SQL expression that folds the rows' hashes, each given by an expression in hexadecimal.
+    """Give the SQL expression that folds the rows' hashes, each given by an expression for its `DIGITS`.
 
-    Its value is for `number` to read.
+    Where they are added up it may be fewer digits. Its value is for `number` to read.
     """
-    as_number = f"CAST(CONV(LEFT({hexadecimal}, 16), 16, 10) AS UNSIGNED)"
+    as_number = f"CAST(CONV(RIGHT({hexadecimal}, 16), 16, 10) AS UNSIGNED)"
     if fold == SUM:
         return f"SUM({as_number})"
     if arithmetic == "binary strings":
         return f"BIT_XOR(UNHEX({hexadecimal}))"
     if arithmetic == "dynamic columns":
-        eight = f"CONCAT({_COLUMN_1_UNSIGNED}, UNHEX(LEFT({hexadecimal}, 16)))"
-        return f"BIT_XOR(COLUMN_GET({eight}, 1 AS UNSIGNED INTEGER))"
+        column = f"UNHEX(INSERT({hexadecimal}, 1, {DIGITS - 2 * _EIGHT_BYTES}, '{_COLUMN_1_UNSIGNED}'))"
+        return f"BIT_XOR(COLUMN_GET({column}, 1 AS UNSIGNED INTEGER))"
     return f"BIT_XOR({as_number})"
 
 
@@ -63,7 +66,7 @@ def number(value: object, fold: Fold, arithmetic: Arithmetic) -> int:
     if value is None:
         return 0
     if isinstance(value, bytes):
-        return int.from_bytes(value[:_EIGHT_BYTES], "big")
+        return int.from_bytes(value[-_EIGHT_BYTES:], "big")
     read = int(str(value))
     if fold == XOR and arithmetic == "dynamic columns":
         return int.from_bytes(read.to_bytes(_EIGHT_BYTES, "little"), "big")
