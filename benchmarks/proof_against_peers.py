@@ -1,8 +1,8 @@
 """The proof of 2,000,000 rows on two servers against reladiff, pt-table-sync and one raw statement, in one run.
 
-There are two raw statements, each hashing both whole tables once and at the same time with SHA-256, on connections set
-up as the proof's: one with the expression that the proof uses, one with that which is written by hand (CONCAT_WS of the
-columns and of which are NULL). In each round everything is timed in turn. Then 100 rows spread over the table are
+There are two raw statements, each hashing both whole tables once and at the same time, on connections set up as the
+proof's: one with the expression that the proof uses, one with that which is written by hand (SHA-256 of CONCAT_WS of
+the columns and of which are NULL). In each round everything is timed in turn. Then 100 rows spread over the table are
 deleted and 2 changed on one server, and the proof has to find exactly these; they are put back, one row is changed by
 one, and found with its values.
 A peer that cannot work with the engine is named with what it said. Peers are found on PATH or by the options.

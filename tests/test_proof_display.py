@@ -106,3 +106,10 @@ def test_a_proof_is_held_against_the_contract() -> None:
         ("silver", "", "table is missing"),
         ("gold", "", "schema is missing"),
     }
+
+
+def test_a_proof_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "proof.json").write_text(json.dumps({**PROOF.to_json(), "version": 2}))
+    with pytest.raises(InputRefused, match="it is of version 2, and only version 3 is read") as refused:
+        read_proof(tmp_path)
+    assert "made again" in refused.value.hint

@@ -133,10 +133,10 @@ def items(facts: TableFacts, ways: Ways) -> list[Item]:
 
 def row_hash(facts: TableFacts, ways: Ways) -> str:
     """Give the SQL expression of a row's hash in hexadecimal."""
-    return hashed(items(facts, ways))
+    return values_hash(items(facts, ways))
 
 
-def hashed(values: Sequence[Item]) -> str:
+def values_hash(values: Sequence[Item]) -> str:
     """Give the SQL expression of the hash of values, each as `items` gives it, in hexadecimal."""
     return f"SHA2({packed(values)}, {4 * DIGITS})"
 

@@ -12,7 +12,7 @@ The number is made of the last eight bytes of each row's hash, the last of them 
 Both hold by chance, not against somebody who looks for such rows on purpose.
 
 MySQL 8.0 has bit operations on binary strings (MySQL manual, Bit Functions and Operators), so that no row's hash is
-made a number: a fifth less time than with CONV. MariaDB reads eight bytes as a number fastest as an integer of a
+made a number: a sixth less time than with CONV. MariaDB reads eight bytes as a number fastest as an integer of a
 dynamic column (MariaDB manual, Dynamic Columns), where they stand the lowest first.
 """
 

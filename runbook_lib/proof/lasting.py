@@ -54,4 +54,7 @@ def read_proof(path: Path) -> Proof:
             f'There is no proof in "{path}": {error.strerror}.', hint="Name a record's folder."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputRefused(f'"{file}" is not a proof: {error}.', hint="Name the file as a run left it.") from error
+        raise InputRefused(
+            f'"{file}" is not a proof that can be read here: {error}.',
+            hint="Name the file as a run left it; one of another version has to be made again.",
+        ) from error

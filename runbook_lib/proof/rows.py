@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runbook_lib.mysql import quoted
 from runbook_lib.mysql.connection import Row
 from runbook_lib.proof.asking import Both
-from runbook_lib.proof.encoding import hashed, items, row_hash
+from runbook_lib.proof.encoding import items, row_hash, values_hash
 from runbook_lib.proof.facts import Column, TableFacts
 from runbook_lib.proof.keys import Edge, Key
 from runbook_lib.proof.tally import Findings, Work
@@ -93,7 +93,7 @@ def _examine(work: Work, part: Findings, both: Both, key: Key, changed: Sequence
 
 
 def _column_hashes(side: TableFacts, work: Work) -> list[str]:
-    return [hashed([item]) for item in items(side, work.ways)]
+    return [values_hash([item]) for item in items(side, work.ways)]
 
 
 def _differing(names: Sequence[str], here: Row, there: Row) -> list[str]:

@@ -47,8 +47,8 @@ class Pair:
 class Digest:
     """The rows of a table in short: their number, and a 64-bit hash of each of them, folded into one number.
 
-    `ways` says for each hashed column in which way its value was written, so that a later server can be asked for
-    the same sum. It holds no value of the table.
+    `ways` says for each hashed column in which way its value was written and `fold` how the hashes were folded, so
+    that a later server can be asked for the same number. It holds no value of the table.
     """
 
     rows: int
@@ -168,7 +168,7 @@ class Proof:
             ValueError: it is of another version.
         """
         if stored.get("version") != VERSION:
-            raise ValueError(f"a proof of version {stored.get('version')!r}")
+            raise ValueError(f"it is of version {stored.get('version')!r}, and only version {VERSION} is read")
         return Proof(
             expected=stored["expected"],
             found=stored["found"],
