@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead
+from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead, worked_ahead
 
 
 def test_everything_arrives_in_order() -> None:
@@ -31,6 +31,58 @@ def test_a_reader_that_stops_early_ends_the_thread() -> None:
     assert next(reading) == 0
     assert threading.active_count() == before + 1
     reading.close()
+    assert threading.active_count() == before
+
+
+def test_each_item_comes_in_order_with_the_result_of_the_work_on_it() -> None:
+    assert list(worked_ahead(iter(range(1000)), lambda number: number * 2, depth=3)) == [
+        (n, n * 2) for n in range(1000)
+    ]
+
+
+def test_work_goes_ahead_as_far_as_it_may_and_no_further() -> None:
+    taken: list[int] = []
+    worked = threading.Semaphore(0)
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    working = worked_ahead(items(), lambda number: worked.release(), depth=2)
+    assert next(working) == (0, None)
+    assert [worked.acquire(timeout=10) for _ in range(3)] == [True] * 3, "two more than the one that was given"
+    assert taken == [0, 1, 2]
+    working.close()
+
+
+def test_an_error_of_the_work_is_raised_after_the_results_before_it() -> None:
+    def work(number: int) -> int:
+        if number == 2:
+            raise ValueError("not this one")
+        return number
+
+    found: list[tuple[int, int]] = []
+    with pytest.raises(ValueError, match="not this one"):
+        found.extend(worked_ahead(iter(range(9)), work, depth=3))
+    assert found == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("ends", ["early", "with an error of the items"])
+def test_no_thread_is_left_when_the_work_ends_before_its_end(ends: str) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("the disk is gone")
+
+    before = threading.active_count()
+    working = worked_ahead(items(), lambda number: number, depth=1)
+    assert next(working) == (0, 0)
+    assert threading.active_count() == before + 1
+    if ends == "early":
+        working.close()
+    else:
+        with pytest.raises(OSError, match="the disk is gone"):
+            list(working)
     assert threading.active_count() == before
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -35,8 +37,9 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON object.")
 def check(dump: str, schema: str, contract: Path | None, region: str, profile: str, as_json: bool) -> int:
     """Read DUMP to its end and change nothing. Exit code 3 when it must not be loaded as it is."""
-    from runbook_lib.schemas.dump.check import check_dump
-    from runbook_lib.schemas.dump.source import open_dump
+    with _lasting():
+        from runbook_lib.schemas.dump.check import check_dump
+        from runbook_lib.schemas.dump.source import open_dump
 
     expected = _expected(contract, schema) if contract else ()
     with open_dump(dump, session=_session(dump, region, profile)) as source:
@@ -57,8 +60,9 @@ def clean(dump: str, schema: str, output: str, take: str, region: str, profile: 
 
     A dump that is cut short is refused with exit code 3, and nothing is left at the output.
     """
-    from runbook_lib.schemas.dump.clean import clean_dump
-    from runbook_lib.schemas.dump.source import open_dump, packed_writer
+    with _lasting():
+        from runbook_lib.schemas.dump.clean import clean_dump
+        from runbook_lib.schemas.dump.source import open_dump, packed_writer
 
     with open_dump(dump, session=_session(dump, region, profile)) as source:
         if output == "-":
@@ -79,6 +83,17 @@ def clean(dump: str, schema: str, output: str, take: str, region: str, profile: 
                 partial.unlink()
     click.echo(_cleaned_text(done, output))
     return 0
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """Keep what is imported within from ever being searched for garbage, which takes a sixth of a small dump's time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _session(dump: str, region: str, profile: str) -> Any:

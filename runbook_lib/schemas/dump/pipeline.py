@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 Data = bytes | memoryview
 
 _HANDED = 1 << 20  # bytes handed to the writer at once: each handing over wakes a thread
@@ -64,6 +67,26 @@ def _put(filled: queue.Queue[Item | _End], item: Item | _End, stop: threading.Ev
             continue
         return True
     return False
+
+
+def worked_ahead(items: Iterator[Item], work: Callable[[Item], Result], *, depth: int) -> Iterator[tuple[Item, Result]]:
+    """Give each item with the result of the work on it, which a thread does for up to `depth` items ahead.
+
+    The items themselves are got here, by whoever reads. An error of the items or of the work is raised here, that of
+    the work after the results before it.
+    """
+    worker = ThreadPoolExecutor(1, thread_name_prefix="dump-work")
+    begun: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            begun.append((item, worker.submit(work, item)))
+            if len(begun) > depth:
+                first, result = begun.popleft()
+                yield first, result.result()
+        for item, result in begun:
+            yield item, result.result()
+    finally:
+        worker.shutdown(cancel_futures=True)
 
 
 class WriteBehind:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runbook_lib.schemas.dump.marks import STEP, Bytes, Marker, Marks, Places, Words
-from runbook_lib.schemas.dump.pipeline import ahead
+from runbook_lib.schemas.dump.pipeline import worked_ahead
 
 _WORD = np.uint64
 _ONE, _TOP, _NONE = _WORD(1), _WORD(63), _WORD(0)
@@ -81,7 +81,12 @@ class RowScanner:
             return
         self._block, self._marks = first, ()
         yield first
-        for self._block, self._marks in ahead(_marked(blocks), depth=_AHEAD):
+        marker = Marker()
+
+        def mark(block: bytes) -> tuple[Marks, ...]:
+            return tuple(marker.mark(block, start) for start in range(0, len(block), STEP))
+
+        for self._block, self._marks in worked_ahead(blocks, mark, depth=_AHEAD):
             yield self._block
 
     def stop(self, data: bytes, start: int, *, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
@@ -127,12 +132,6 @@ class RowScanner:
         if data is self._block and not rest and turn < len(self._marks):
             return self._marks[turn]
         return self._marker.mark(data, start)
-
-
-def _marked(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, tuple[Marks, ...]]]:
-    marker = Marker()
-    for block in blocks:
-        yield block, tuple(marker.mark(block, start) for start in range(0, len(block), STEP))
 
 
 def _look(turn: _Turn, place: int, *, turned: bool) -> tuple[int, bool, bool]:
