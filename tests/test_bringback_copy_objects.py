@@ -21,7 +21,7 @@ from runbook_lib.bringback.copy import (
     verify_copied,
 )
 from runbook_lib.bringback.copy.objects import read_objects
-from runbook_lib.bringback.copy.undoing import undo_statements
+from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.mysql import Credentials, connect
 from runbook_lib.proof import Side, prove

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from runbook_lib.bringback.copy.checking import copy_checks
+from runbook_lib.bringback.copy.checks import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices
 from runbook_lib.bringback.copy.closure import closure
 from runbook_lib.bringback.copy.definition import take_apart

@@ -58,9 +58,9 @@ def test_a_cluster_that_nobody_named_is_not_renamed(aws: ControlPlane) -> None:
     session = connect()
     plan = propose_cut_over(session, source="", now=utc_now())
     checks = check_cut_over(session, plan, identity=session.identity(), named="")
-    restore.require(checks, plan, approve="")
+    restore.require_checks(checks, plan, approve="")
     with pytest.raises(CheckFailed, match="named"):
-        restore.require(checks, plan, approve=plan.id)
+        restore.require_checks(checks, plan, approve=plan.id)
 
 
 def test_what_does_not_follow_the_name_is_named_with_its_command(aws: ControlPlane) -> None:

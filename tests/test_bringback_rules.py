@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runbook_lib.bringback.bring_back import Wanted
 from runbook_lib.bringback.rules import read_rules
 from runbook_lib.bringback.schedule import judge_schedule
-from runbook_lib.bringback.way import Wanted
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.looking import Seen

@@ -13,6 +13,7 @@ import pytest
 
 from runbook_lib import restore
 from runbook_lib.aws import AwsSession
+from runbook_lib.bringback.bring_back import Wanted, apply_bring_back, propose_bring_back, verify_bring_back
 from runbook_lib.bringback.cutover import (
     Pairing,
     apply_cut_over,
@@ -23,14 +24,13 @@ from runbook_lib.bringback.cutover import (
     verify_cut_over,
 )
 from runbook_lib.bringback.sides import changed_since, prove_pairing
-from runbook_lib.bringback.way import Wanted, apply_bring_back, propose_bring_back, verify_bring_back
 from runbook_lib.clusters import describe_cluster, find_cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.mysql import Database
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.session import RunRecord
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from runbook_lib.rehearsal.story import differences, take_proof
 from runbook_lib.rehearsal.story.kept import wrong_after_keeping
 from runbook_lib.times import AskedTime, utc_now
@@ -109,7 +109,7 @@ def test_cut_over_the_name_answers_with_the_restored_data_and_undone_with_the_da
     assert sum(one.extra for one in before.tables), "the application wrote after the wipe"
     plan = propose_cut_over(session, source=NAME, now=utc_now())
     checks = check_cut_over(session, plan, identity=session.identity(), named=NAME, proof=before)
-    restore.require(checks, plan, approve=plan.id)
+    restore.require_checks(checks, plan, approve=plan.id)
     done = apply_cut_over(session, plan, approve=plan.id)
     found = verify_cut_over(session, done)
     assert found is not None

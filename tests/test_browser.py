@@ -19,7 +19,7 @@ from runbook_lib import restore
 from runbook_lib.records.comparison import compare
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from runbook_lib.rehearsal.engines import choose_engine
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.times import iso, utc_now

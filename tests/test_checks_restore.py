@@ -14,9 +14,9 @@ from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display.checks import checks_table
 from runbook_lib.errors import CheckFailed
 from runbook_lib.looking import Seen
-from runbook_lib.restore import Check, Choices, RestorePlan, check_restore, plan_restore, propose, require
-from runbook_lib.restore.checks.aftermath import check_events, check_jobs, check_password, judge_events, judge_jobs
+from runbook_lib.restore import Check, Choices, RestorePlan, check_restore, plan_restore, propose, require_checks
 from runbook_lib.restore.checks.caller import check_account, judge_permissions, principal_of
+from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password, judge_events, judge_jobs
 from runbook_lib.restore.checks.place import check_key, judge_groups, judge_security_groups, key_of
 from runbook_lib.restore.checks.room import judge_classes, judge_quotas, judge_version
 from runbook_lib.restore.checks.target import check_names, check_window, judge_names
@@ -285,10 +285,10 @@ def test_a_red_check_stops_an_approved_plan_only() -> None:
     plan = planned()
     red = Check(subject="quotas", state="bad", sentence="Full.", hint="Delete one.")
     mind = Check(subject="window", state="unknown", sentence="Not seen.")
-    require([red], plan, approve="")
-    require([red], plan, approve="of-another-plan")  # that is refused by the application itself
-    require([mind], plan, approve=plan.id)
+    require_checks([red], plan, approve="")
+    require_checks([red], plan, approve="of-another-plan")  # that is refused by the application itself
+    require_checks([mind], plan, approve=plan.id)
     with pytest.raises(CheckFailed, match="quotas: Full") as stopped:
-        require([mind, red], plan, approve=plan.id)
+        require_checks([mind, red], plan, approve=plan.id)
     assert stopped.value.exit_code == 3
     assert "Delete one." in stopped.value.hint

@@ -10,9 +10,9 @@ import pytest
 from runbook_lib import costs
 from runbook_lib.aws import connect
 from runbook_lib.backups import snapshot_from
-from runbook_lib.costs.cleanup import MOST_AT_ONCE, kept_by_tag, plan_cleanup
 from runbook_lib.costs.estate import AWS_BACKUP, BY_HAND, COPIED, Estate, costs_from, origin
 from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.snapshots.plan import MOST_AT_ONCE, kept_by_tag, plan_cleanup
 from runbook_lib.display import costs as show
 from runbook_lib.errors import ApprovalRefused, StepFailed
 from tests import builders

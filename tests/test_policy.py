@@ -144,7 +144,7 @@ def test_an_approved_plan_that_lacks_one_permission_is_stopped_before_its_first_
     checks = restore.check_restore(session, plan, source, identity=session.identity(), now=utc_now())
     mark = len(stand.plane.requests)
     with pytest.raises(CheckFailed, match="rds:CreateDBInstance"):
-        restore.require(checks, plan, approve=plan.id)
+        restore.require_checks(checks, plan, approve=plan.id)
     assert changes_of(stand, mark) == []
 
 

@@ -22,7 +22,7 @@ from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import Limits, Progress, run_notebook
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from tests.matrix import thorough
 from tests.records_support import plain_papermill, run_cli, runbook, states, write_notebook
 

@@ -18,7 +18,7 @@ from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import FILES, Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from tests.records_support import states, write_notebook
 
 RESULT = "from runbook_lib.display.result import Result\nResult(notebook='x', headline='h', outcome={!r})"

@@ -20,7 +20,7 @@ from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from tests.records_support import run_cli, states, write_notebook
 
 RESULT = """

@@ -18,7 +18,7 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store, write_atomically
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from tests.records_support import make_record, run_cli, states, write_notebook
 
 

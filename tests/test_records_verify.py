@@ -10,7 +10,7 @@ import pytest
 from runbook_lib.records.chain import CHAIN, read_chain
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.store import FILES, Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from tests.records_support import make_record, run_cli
 
 

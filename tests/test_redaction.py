@@ -95,7 +95,7 @@ def test_a_well_known_shape_is_removed(text: str, secret: str) -> None:
         "The password is the one of the restore point.",
         "Master password: unchanged",
         "http://127.0.0.1:8080/path?at=a@b",
-        "runbook_lib/records/verification.py line 40",
+        "runbook_lib/records/verify.py line 40",
         "tokens: 12",
     ],
 )

@@ -17,7 +17,7 @@ from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import ApprovalRefused, InputRefused
 from runbook_lib.proof import read_proof
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_store
+from runbook_lib.records.verify import verify_store
 from runbook_lib.rehearsal.control import Request
 from runbook_lib.rehearsal.rehearse import Clock, bring_back
 from runbook_lib.rehearsal.story import EstateProof, differences, take_proof

@@ -269,7 +269,7 @@ def test_a_deleted_cluster_is_restored_from_its_retained_backup(aws: ControlPlan
     assert plan.calls[0].request["SourceDbClusterResourceId"] == gone
     assert "keeps no groups" in plan.note
     checks = restore.check_restore(session, plan, None, identity=session.identity(), now=utc_now())
-    restore.require(checks, plan, approve=plan.id)
+    restore.require_checks(checks, plan, approve=plan.id)
     assert "window" not in {check.subject for check in checks}
     assert sorted(apply(session, plan).changed) == made(session)
 
@@ -282,7 +282,7 @@ def test_a_snapshot_from_before_the_window_passes_the_checks(aws: ControlPlane) 
         session, find_cluster(session), asked=asked, now=utc_now(), choices=restore.Choices(restore_from=name)
     )
     checks = restore.check_restore(session, plan, find_cluster(session), identity=session.identity(), now=utc_now())
-    restore.require(checks, plan, approve=plan.id)
+    restore.require_checks(checks, plan, approve=plan.id)
     assert sorted(apply(session, plan).changed) == made(session)
 
 

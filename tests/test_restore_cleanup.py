@@ -26,7 +26,7 @@ from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.control import ControlPlane, Request, brisk
 from runbook_lib.rehearsal.source import make_source
 from runbook_lib.restore import Choices, CleanedUp, CleanUpPlan
-from runbook_lib.restore.leftovers import Leftover, Region, leftovers, not_ours
+from runbook_lib.restore.copies.leftovers import Leftover, Region, leftovers, not_ours
 from runbook_lib.restore.plan import target_name
 from runbook_lib.times import AskedTime, iso, utc_now
 from tests.builders import NOW

@@ -28,7 +28,7 @@ from runbook_lib.restore import (
     settings,
 )
 from runbook_lib.restore.origins import from_time
-from runbook_lib.restore.readback import Compared, ReadBack
+from runbook_lib.restore.read_back import Compared, ReadBack
 from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from runbook_lib.restore.second import Proposal, propose_second
 from runbook_lib.timeline import Series
+from runbook_lib.timeline.second import Proposal, propose_second
 from tests.builders import NOW, dropped, glue_run, timeline
 
 LOAD = NOW - timedelta(hours=3)

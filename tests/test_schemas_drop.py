@@ -14,8 +14,8 @@ from runbook_lib.mysql import Credentials, Database, connect
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.schemas.audit import Audit, audit_schemas
-from runbook_lib.schemas.cleanup import DropPlan, propose_drop
-from runbook_lib.schemas.dropping import Dropped, apply_drop, verify_drop
+from runbook_lib.schemas.drop.apply import Dropped, apply_drop, verify_drop
+from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
 from runbook_lib.schemas.past import past_from, remembered
 from runbook_lib.times import TimeWindow
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from runbook_lib.aws import AwsSession
+from runbook_lib.checks import ok, unknown, warn
 from runbook_lib.looking import Seen, look
 from runbook_lib.restore.checks import Check
-from runbook_lib.restore.checks.aftermath import TRIGGERS
-from runbook_lib.restore.checks.check import ok, unknown, warn
+from runbook_lib.restore.checks.hazards import TRIGGERS
 
 _BY_ITSELF = ("SCHEDULED", "EVENT", "CONDITIONAL")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
-from runbook_lib.costs.cleanup import Candidate
 from runbook_lib.costs.copies import Copy
 from runbook_lib.costs.estate import AWS_BACKUP
 from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.snapshots.plan import Candidate
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
 
 _Value = TypeVar("_Value")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.costs.advice import Advice, advice
-from runbook_lib.costs.cleanup import CleanupPlan
-from runbook_lib.costs.deletion import propose_cleanup
 from runbook_lib.costs.review import Review, retentions
+from runbook_lib.costs.snapshots.apply import propose_cleanup
+from runbook_lib.costs.snapshots.plan import CleanupPlan
 from runbook_lib.costs.whatif import (
     Change,
     ProtectionGrid,

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from runbook_lib.bringback.bring_back import Done, Proposed, Verified
 from runbook_lib.bringback.copy import CopiedBack, CopyUndoPlan
 from runbook_lib.bringback.cutover import CutOver, Pairing
 from runbook_lib.bringback.cutover.plan import CutOverPlan
-from runbook_lib.bringback.way import Done, Proposed, Verified
 from runbook_lib.display.bringback_copy import copied_sheet, copy_plan_sheet, copy_undo_sheet
 from runbook_lib.display.bringback_cutover import HOW_LONG, cut_over_sheet, cutover_plan_sheet, cutover_verified_sheet
 from runbook_lib.display.checks import checks_table

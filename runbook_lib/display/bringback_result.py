@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runbook_lib.bringback.bring_back import Done, Proposed, Verified
 from runbook_lib.bringback.cutover import CutOver, to_tell
-from runbook_lib.bringback.way import Done, Proposed, Verified
 from runbook_lib.display.result import Result
 from runbook_lib.proof import VERDICTS, Proof
 from runbook_lib.times import duration_text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.restore.readback import Compared, ReadBack
+from runbook_lib.restore.read_back import Compared, ReadBack
 
 _SIGNS = {"as planned": "as planned", "differs": "✘ DIFFERS"}
 _MARKS = {"as planned": "warn", "differs": "bad"}

@@ -16,7 +16,7 @@ from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.restore import Applied, RestorePlan, Verification
-from runbook_lib.restore.readback import Compared, ReadBack
+from runbook_lib.restore.read_back import Compared, ReadBack
 from runbook_lib.times import duration_text, full_text, iso
 
 _HOW = {

@@ -11,8 +11,8 @@ from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.schemas.audit import PROFILED, Audit
-from runbook_lib.schemas.cleanup import DropPlan
-from runbook_lib.schemas.dropping import Dropped, DropVerification
+from runbook_lib.schemas.drop.apply import Dropped, DropVerification
+from runbook_lib.schemas.drop.plan import DropPlan
 from runbook_lib.schemas.facts import SchemaFacts, Survey
 from runbook_lib.schemas.profile import Profile
 from runbook_lib.schemas.verdicts import Advice, SchemaVerdict, Verdict

@@ -10,8 +10,8 @@ from runbook_lib.display.approving import how_to_go_on
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.schemas.audit import Audit
-from runbook_lib.schemas.cleanup import DropPlan, candidates
-from runbook_lib.schemas.dropping import Dropped, DropVerification
+from runbook_lib.schemas.drop.apply import Dropped, DropVerification
+from runbook_lib.schemas.drop.plan import DropPlan, candidates
 
 
 @dataclass(frozen=True, kw_only=True)

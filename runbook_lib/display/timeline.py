@@ -11,9 +11,9 @@ from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.display.timeline_figure import timeline_figure
 from runbook_lib.restore import Candidate, Proposal
-from runbook_lib.restore.episodes import Episode, episodes
-from runbook_lib.restore.second import run_text
 from runbook_lib.timeline import Birth, Series, Timeline
+from runbook_lib.timeline.episodes import Episode, episodes
+from runbook_lib.timeline.second import run_text
 from runbook_lib.times import TimeWindow, duration_text, full_text, iso, utc_text
 
 __all__ = ["damage_then", "happened_sheet", "proposal_sheet", "timeline_figure"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runbook_lib.bringback.way import Done, Proposed, Verified
+from runbook_lib.bringback.bring_back import Done, Proposed, Verified
 from runbook_lib.clusters import TAG_PREFIX
 from runbook_lib.records.recovery import BRING_BACK, Part, moment_in, recovery_of_incident
 from runbook_lib.runbook import Run

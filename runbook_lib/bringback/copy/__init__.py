@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runbook_lib.bringback.copy.application import apply_copy_back
-    from runbook_lib.bringback.copy.checking import copy_checks
+    from runbook_lib.bringback.copy.apply import apply_copy_back
+    from runbook_lib.bringback.copy.checks import copy_checks
     from runbook_lib.bringback.copy.choices import CONFLICTS, DEFINITIONS, ROW_RULES, CopyChoices
     from runbook_lib.bringback.copy.outcome import CopiedBack
     from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
     from runbook_lib.bringback.copy.proposing import propose_copy_back, propose_with_checks
-    from runbook_lib.bringback.copy.undoing import CopyUndone, CopyUndoPlan, apply_undo, propose_undo
-    from runbook_lib.bringback.copy.verification import CopyVerification, verify_copied, verify_undone
+    from runbook_lib.bringback.copy.undo import CopyUndone, CopyUndoPlan, apply_undo, propose_undo
+    from runbook_lib.bringback.copy.verify import CopyVerification, verify_copied, verify_undone
 
 __all__ = [
     "CONFLICTS",

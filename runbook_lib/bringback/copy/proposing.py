@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.bringback.copy.checking import copy_checks
+from runbook_lib.bringback.copy.checks import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices
 from runbook_lib.bringback.copy.codec import revived
 from runbook_lib.bringback.copy.dumper import find_dumper
@@ -13,9 +13,9 @@ from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning import Verdicts, plan_copy_back
 from runbook_lib.bringback.copy.reading import read_server
 from runbook_lib.bringback.copy.state import State, find_states
+from runbook_lib.checks import Check
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Proof, Side
-from runbook_lib.restore.checks.check import Check
 
 
 def propose_copy_back(

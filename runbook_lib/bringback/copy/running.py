@@ -15,7 +15,7 @@ from runbook_lib.bringback.copy.rows import Merged, merge_rows, take_over_late_r
 from runbook_lib.bringback.copy.stand_ins import make_stand_ins
 from runbook_lib.bringback.copy.state import State
 from runbook_lib.bringback.copy.swapping import Swap, do_swap, is_done, mend
-from runbook_lib.bringback.copy.undoing import undo_statements
+from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database

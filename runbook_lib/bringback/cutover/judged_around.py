@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from runbook_lib.bringback.cutover.pairing import Pairing
 from runbook_lib.bringback.cutover.surroundings import Surroundings
+from runbook_lib.checks import bad, ok, unknown, warn
 from runbook_lib.looking import Seen
 from runbook_lib.restore.checks import Check
-from runbook_lib.restore.checks.check import bad, ok, unknown, warn
 
 
 def judge(around: Surroundings, pairing: Pairing, *, region: str) -> Iterator[Check]:

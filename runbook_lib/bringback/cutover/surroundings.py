@@ -12,7 +12,7 @@ from typing import Any
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.bringback.cutover.pairing import Pairing
 from runbook_lib.looking import Seen, look
-from runbook_lib.restore.leftovers import DESCRIBE_GLOBAL_CLUSTERS
+from runbook_lib.restore.copies.leftovers import DESCRIBE_GLOBAL_CLUSTERS
 
 DESCRIBE_PROXIES = declare("rds", "DescribeDBProxies", items="DBProxies")
 DESCRIBE_PROXY_TARGETS = declare("rds", "DescribeDBProxyTargets", items="Targets")

@@ -11,7 +11,7 @@ from runbook_lib.cli._options import records_option
 from runbook_lib.errors import CheckFailed
 from runbook_lib.records.register import entries, find
 from runbook_lib.records.store import Store
-from runbook_lib.records.verification import verify_record, verify_store
+from runbook_lib.records.verify import verify_record, verify_store
 
 
 @click.command(short_help="Check that no record was changed, cut or removed.")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from runbook_lib.aws import AwsSession, Identity
+from runbook_lib.checks import Check, State
 from runbook_lib.clusters import Cluster
-from runbook_lib.restore.checks.aftermath import check_events, check_jobs, check_password
 from runbook_lib.restore.checks.caller import check_account, check_permissions, needs_of_plan
-from runbook_lib.restore.checks.check import Check, State, require
+from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password
 from runbook_lib.restore.checks.place import check_groups, check_key, check_security_groups, customers_own, key_of
 from runbook_lib.restore.checks.room import check_classes, check_quotas, check_version
 from runbook_lib.restore.checks.target import check_names, check_window
 from runbook_lib.restore.plan import RestorePlan
 
-__all__ = ["Check", "State", "check_restore", "require"]
+__all__ = ["Check", "State", "check_restore"]
 
 
 def check_restore(

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from runbook_lib.aws import AwsSession, Identity, declare
 from runbook_lib.aws.calls import declared
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.clusters import TAG_PREFIX, Cluster
 from runbook_lib.errors import AccessDenied, CredentialsRefused, RunbookError
 from runbook_lib.looking import could_not
 from runbook_lib.policy.needs import Need, needs_of_call, place_of, reading_a_secret, together
-from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
 from runbook_lib.restore.plan import RestorePlan
 
 SIMULATE = declare("iam", "SimulatePrincipalPolicy", items="EvaluationResults")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runbook_lib.aws import AwsCall, AwsSession, declare
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.clusters import Cluster
 from runbook_lib.errors import NotFound
 from runbook_lib.looking import Seen, look
-from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
 from runbook_lib.restore.plan import RestorePlan
 
 CLUSTER_GROUPS = declare("rds", "DescribeDBClusterParameterGroups", items="DBClusterParameterGroups")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.clusters import Cluster
 from runbook_lib.looking import Seen, look
-from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
 from runbook_lib.restore.plan import RestorePlan
 
 ACCOUNT_ATTRIBUTES = declare("rds", "DescribeAccountAttributes", items="AccountQuotas")

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_lib.aws import AwsSession
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Cluster, tags_of
 from runbook_lib.errors import NotFound
 from runbook_lib.looking import Seen, look
-from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
 from runbook_lib.restore.plan import RestorePlan
 from runbook_lib.times import duration_text, iso
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from runbook_lib.bringback.copy.approval import approved_plan, require_as_planned
-from runbook_lib.bringback.copy.checking import require, source_checks
+from runbook_lib.bringback.copy.checks import require, source_checks
 from runbook_lib.bringback.copy.codec import revived
 from runbook_lib.bringback.copy.loading import Progress
 from runbook_lib.bringback.copy.objects import refused_definers
@@ -18,7 +18,7 @@ from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.bringback.copy.running import Run
 from runbook_lib.bringback.copy.state import State
-from runbook_lib.bringback.copy.undoing import undo_statements
+from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.errors import CheckFailed
 from runbook_lib.proof import Side
 from runbook_lib.times import utc_now

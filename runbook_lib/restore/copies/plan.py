@@ -15,7 +15,7 @@ from datetime import datetime
 from runbook_lib.aws import AwsSession
 from runbook_lib.backups import list_retained_backups, list_snapshots
 from runbook_lib.errors import NotFound
-from runbook_lib.restore.leftovers import MARK, Leftover, Region, leftovers, read_region
+from runbook_lib.restore.copies.leftovers import MARK, Leftover, Region, leftovers, read_region
 from runbook_lib.restore.plan import PlannedCall
 
 

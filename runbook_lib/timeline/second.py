@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from runbook_lib.restore.episodes import Episode, episodes
 from runbook_lib.timeline import GlueRun, Series, Timeline
+from runbook_lib.timeline.episodes import Episode, episodes
 from runbook_lib.times import duration_text, utc_text
 
 NEIGHBOUR = timedelta(minutes=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from runbook_lib.approval import require_checks
 from runbook_lib.aws import AwsSession, Identity
 from runbook_lib.bringback.copy import (
     CopiedBack,
@@ -32,10 +33,10 @@ from runbook_lib.bringback.cutover import (
 from runbook_lib.bringback.rules import read_rules
 from runbook_lib.bringback.schedule import check_schedule
 from runbook_lib.bringback.sides import changed_since, prove_pairing, sides_of
+from runbook_lib.checks import Check
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.proof import Proof
-from runbook_lib.restore.checks import Check, require
 from runbook_lib.times import utc_now
 
 WAYS = ("compare", "copy", "cutover", "undo copy", "undo cutover")
@@ -168,7 +169,7 @@ def apply_bring_back(session: AwsSession, proposed: Proposed, *, approve: str, r
     plan = proposed.plan
     if plan is None:
         return None
-    require(proposed.checks, plan, approve=approve)
+    require_checks(proposed.checks, plan, approve=approve)
     if isinstance(plan, CutOverPlan):
         return apply_cut_over(session, plan, approve=approve)
     sides = sides_of(session, proposed.pairing, secret=proposed.wanted.secret)

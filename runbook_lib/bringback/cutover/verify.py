@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.bringback.cutover.application import CutOver
+from runbook_lib.bringback.cutover.apply import CutOver
 from runbook_lib.bringback.cutover.names import Rename
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, describe_cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.inventory import Inventory, take_inventory
-from runbook_lib.restore.verification import first_answer
+from runbook_lib.restore.verify import first_answer
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)

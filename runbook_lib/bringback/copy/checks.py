@@ -9,9 +9,9 @@ from runbook_lib.bringback.copy.lines import is_known
 from runbook_lib.bringback.copy.objects import definer_of
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.reading import read_server
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.errors import CheckFailed
 from runbook_lib.mysql import Database
-from runbook_lib.restore.checks.check import Check, bad, ok, unknown, warn
 
 NEEDED = ("CREATE", "DROP", "ALTER", "INSERT", "SELECT", "UPDATE", "DELETE", "INDEX", "REFERENCES", "LOCK TABLES")
 _DEFINERS = {"SET_USER_ID", "SET_ANY_DEFINER", "SET USER", "SUPER", "ALL"}

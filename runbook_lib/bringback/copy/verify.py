@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runbook_lib.bringback.copy.objects import not_made_as
 from runbook_lib.bringback.copy.outcome import CopiedBack
 from runbook_lib.bringback.copy.stand_ins import still_tied
-from runbook_lib.bringback.copy.undoing import CopyUndone
+from runbook_lib.bringback.copy.undo import CopyUndone
 from runbook_lib.proof import Pair, Proof, Side, TableVerdict, prove
 
 

@@ -22,8 +22,8 @@ from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, tags_of
 from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
-from runbook_lib.restore.application import Phase
-from runbook_lib.restore.cleaning import ADD_TAGS
+from runbook_lib.restore.apply import Phase
+from runbook_lib.restore.copies.apply import ADD_TAGS
 from runbook_lib.restore.making import CREATE_INSTANCE, MODIFY_CLUSTER
 from runbook_lib.restore.patience import Patience
 from runbook_lib.restore.plan import PlannedCall

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
+from runbook_lib.checks import Check, ok, unknown, warn
 from runbook_lib.clusters import Cluster
 from runbook_lib.errors import NotFound
 from runbook_lib.looking import Seen, look
-from runbook_lib.restore.checks.check import Check, ok, unknown, warn
 from runbook_lib.restore.plan import RestorePlan
 
 CLUSTER_PARAMETERS = declare("rds", "DescribeDBClusterParameters", items="Parameters")

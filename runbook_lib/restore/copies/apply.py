@@ -14,9 +14,9 @@ from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
 from runbook_lib.errors import ApprovalRefused, NotFound
 from runbook_lib.events import announce
-from runbook_lib.restore.application import Phase
-from runbook_lib.restore.cleanup import CleanUpPlan, emptying, ending, marking, read_backups
-from runbook_lib.restore.leftovers import Leftover, leftovers, read_region
+from runbook_lib.restore.apply import Phase
+from runbook_lib.restore.copies.leftovers import Leftover, leftovers, read_region
+from runbook_lib.restore.copies.plan import CleanUpPlan, emptying, ending, marking, read_backups
 from runbook_lib.restore.plan import PlannedCall
 from runbook_lib.restore.wait import wait_until
 from runbook_lib.times import utc_now

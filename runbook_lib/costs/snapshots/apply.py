@@ -9,9 +9,9 @@ from datetime import datetime
 
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.backups import DESCRIBE_SNAPSHOTS, ClusterSnapshot, snapshot_from
-from runbook_lib.costs.cleanup import KEEP_TAGS, Candidate, CleanupPlan, kept_by_tag, plan_cleanup
 from runbook_lib.costs.estate import AUTOMATED, AWS_BACKUP, origin
 from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.snapshots.plan import KEEP_TAGS, Candidate, CleanupPlan, kept_by_tag, plan_cleanup
 from runbook_lib.errors import ApprovalRefused, CheckFailed, NotFound, RunbookError, StepFailed
 from runbook_lib.events import announce
 

@@ -15,7 +15,7 @@ from runbook_lib.errors import RunbookError, Unreachable
 from runbook_lib.inventory import Inventory, list_schemas, take_inventory
 from runbook_lib.mysql import Credentials
 from runbook_lib.proof import Guard, Proof, Side, prove, record_proof
-from runbook_lib.restore.application import Applied
+from runbook_lib.restore.apply import Applied
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import Cluster, Instance, describe_cluster, instances_of, tags_of
 from runbook_lib.errors import NotFound
 from runbook_lib.restore import instance_settings, settings
-from runbook_lib.restore.application import Applied
+from runbook_lib.restore.apply import Applied
 from runbook_lib.restore.plan import RestorePlan
 
 Verdict = Literal["same", "as planned", "differs"]

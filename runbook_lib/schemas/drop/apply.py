@@ -9,7 +9,7 @@ from runbook_lib.errors import ApprovalRefused, CheckFailed, StepFailed
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.schemas.audit import Audit, audit_again
-from runbook_lib.schemas.cleanup import DropPlan, propose_drop
+from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
 from runbook_lib.times import TimeWindow
 
 log = logging.getLogger(__name__)

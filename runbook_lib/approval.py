@@ -1,0 +1,64 @@
+"""The one approval: a plan is applied only if what was approved is its id, and no check speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from runbook_lib.checks import Check
+from runbook_lib.errors import ApprovalRefused, CheckFailed
+
+
+class Plan(Protocol):
+    """A plan of any kind, by its id."""
+
+    @property
+    def id(self) -> str:
+        """A hash of what would be done to what; not of the clock."""
+
+
+def is_approved(plan: Plan, approve: str, *, given: str = "", why: str = "") -> bool:
+    """Tell whether `approve` is the id of the plan. Without an approval the answer is False, and nothing may be done.
+
+    `given` is what approves this plan where that is more than `approve` alone, as it is written in the parameters;
+    `why` says what may have changed since the approval.
+
+    Raises:
+        ApprovalRefused: there is an approval, and it is not of this plan.
+    """
+    wanted = approve.strip()
+    if not wanted:
+        return False
+    if wanted != plan.id:
+        raise refusal(plan, wanted, given=given, why=why)
+    return True
+
+
+def refusal(plan: Plan, approve: str, *, given: str = "", why: str = "") -> ApprovalRefused:
+    """Return the error that says an approval is not of this plan, and how to approve this one."""
+    return ApprovalRefused(
+        f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
+        hint=f"{why or 'The parameters or what they are about have changed since it was approved'}; read the plan "
+        f"above and approve it with {given or _given(plan)}.",
+        plan_id=plan.id,
+    )
+
+
+def require_checks(checks: Iterable[Check], plan: Plan, *, approve: str) -> None:
+    """Stop an approved plan that a check speaks against. A plan that is only looked at is never stopped.
+
+    Raises:
+        CheckFailed: the plan is approved, and a check is bad.
+    """
+    if approve.strip() != plan.id:
+        return
+    if found := [check for check in checks if check.state == "bad"]:
+        raise CheckFailed(
+            "; ".join(f"{check.subject}: {check.sentence.rstrip('.')}" for check in found) + ". Nothing was changed.",
+            hint=" ".join(check.hint for check in found),
+            subjects=[check.subject for check in found],
+        )
+
+
+def _given(plan: Plan) -> str:
+    return f'approve="{plan.id}"'
