@@ -64,7 +64,7 @@ def raw(database: Database, *, probes: bool) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Give the seconds some work takes on the clock."""
+    """Return the seconds some work takes on the clock."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun

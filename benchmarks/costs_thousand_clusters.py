@@ -29,7 +29,7 @@ MONTHS_OF_DAYS = 400
 
 
 def sims(count: int) -> list[Sim]:
-    """Give clusters of many sizes, retentions and habits."""
+    """Return clusters of many sizes, retentions and habits."""
     return [
         Sim(
             name=f"cluster-{number:04d}",

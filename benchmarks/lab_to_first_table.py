@@ -20,7 +20,7 @@ from tests.browsing import OPTIONS, Reader, chromium, lab, make_project
 
 
 def once(browser: Any, environment: dict[str, str]) -> dict[str, float]:
-    """Give the seconds since the command until each thing was on the screen."""
+    """Return the seconds since the command until each thing was on the screen."""
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder))
         page = browser.new_page(viewport={"width": 1280, "height": 900})

@@ -91,7 +91,7 @@ def look_at_backups(session: AwsSession, cluster: Cluster) -> Held:
 
 
 def list_snapshots(session: AwsSession, cluster: Cluster | None = None) -> tuple[ClusterSnapshot, ...]:
-    """Give the Aurora MySQL cluster snapshots of one cluster, or of all, the oldest first.
+    """Return the Aurora MySQL cluster snapshots of one cluster, or of all, the oldest first.
 
     Snapshots still being made have no creation time yet and are left out.
     """
@@ -123,7 +123,7 @@ def snapshot_from(described: Mapping[str, Any]) -> ClusterSnapshot:
 
 
 def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
-    """Give the automated backups kept of clusters that were deleted."""
+    """Return the automated backups kept of clusters that were deleted."""
     found = []
     for entry in DESCRIBE_AUTOMATED_BACKUPS.pages(session):
         if entry.get("Engine") != ENGINE or entry.get("Status") == "active":
@@ -145,7 +145,7 @@ def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
 
 
 def list_recovery_points(session: AwsSession, cluster: Cluster) -> tuple[RecoveryPoint, ...]:
-    """Give what AWS Backup keeps of a cluster, the oldest first."""
+    """Return what AWS Backup keeps of a cluster, the oldest first."""
     found = []
     for entry in LIST_RECOVERY_POINTS.pages(session, ResourceArn=cluster.arn, ManagedByAWSBackupOnly=True):
         created = utc(entry.get("CreationDate"))

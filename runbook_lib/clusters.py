@@ -69,12 +69,12 @@ class Cluster:
 
 
 def utc(moment: datetime | None) -> datetime | None:
-    """Give an AWS time as aware UTC (boto3 gives its own kind of UTC zone)."""
+    """Return an AWS time as aware UTC (boto3 gives its own kind of UTC zone)."""
     return moment.astimezone(UTC) if moment else None
 
 
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
-    """Give the tags in an AWS description as a mapping."""
+    """Return the tags in an AWS description as a mapping."""
     return {tag["Key"]: tag.get("Value", "") for tag in described.get("TagList") or ()}
 
 
@@ -106,7 +106,7 @@ def cluster_from(described: Mapping[str, Any]) -> Cluster:
 
 
 def list_clusters(session: AwsSession) -> tuple[Cluster, ...]:
-    """Give every Aurora MySQL cluster of the account and region, in AWS's order."""
+    """Return every Aurora MySQL cluster of the account and region, in AWS's order."""
     return tuple(cluster_from(entry) for entry in DESCRIBE_CLUSTERS.pages(session) if entry.get("Engine") == ENGINE)
 
 
@@ -121,7 +121,7 @@ def describe_cluster(session: AwsSession, identifier: str) -> Cluster:
 
 
 def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
-    """Give the named cluster; without a name the only Aurora MySQL cluster there is.
+    """Return the named cluster; without a name the only Aurora MySQL cluster there is.
 
     Copies that runbooks made do not count as "the only one": they come and go.
 
@@ -154,7 +154,7 @@ def _choices(clusters: tuple[Cluster, ...]) -> str:
 
 
 def instances_of(session: AwsSession, cluster: Cluster) -> tuple[Instance, ...]:
-    """Give the instances of a cluster, the writer first, then by promotion tier."""
+    """Return the instances of a cluster, the writer first, then by promotion tier."""
     found = {
         entry["DBInstanceIdentifier"]: entry
         for entry in DESCRIBE_INSTANCES.pages(

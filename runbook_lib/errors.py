@@ -29,7 +29,7 @@ class RunbookError(Exception):
         return f"{self.message} {self.hint}".strip()
 
     def lines(self) -> list[str]:
-        """Give the two lines a person reads: what is wrong, and what to do."""
+        """Return the two lines a person reads: what is wrong, and what to do."""
         return [f"{self.headline}: {self.message}"] + ([f"What to do: {self.hint}"] if self.hint else [])
 
     def _render_traceback_(self) -> list[str]:
@@ -117,7 +117,7 @@ class NotPublished(RunbookError):
 
 
 def exit_code_of(error_name: str) -> int:
-    """Give the exit code of an error class by its name, 5 (a step failed) for any other class.
+    """Return the exit code of an error class by its name, 5 (a step failed) for any other class.
 
     The kernel is another process, so the runner sees names, not classes.
     """

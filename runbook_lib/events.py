@@ -114,5 +114,5 @@ def _hash_of_last_line(descriptor: int, size: int) -> str:
 
 
 def hash_of(line: bytes) -> str:
-    """Give what the line after this one (without its line end) carries as `previous`."""
+    """Return what the line after this one (without its line end) carries as `previous`."""
     return hashlib.sha256(line).hexdigest()

@@ -24,7 +24,7 @@ class TableName:
 
     @property
     def sql(self) -> str:
-        """Give the name quoted for SQL."""
+        """Return the name quoted for SQL."""
         return quoted(self.schema, self.name)
 
     def __str__(self) -> str:
@@ -39,18 +39,18 @@ class Inventory:
     rows: Mapping[TableName, int]
 
     def tables_in(self, schema: str) -> tuple[TableName, ...]:
-        """Give the base tables of a schema, sorted."""
+        """Return the base tables of a schema, sorted."""
         return tuple(sorted(table for table in self.rows if table.schema == schema))
 
 
 def list_schemas(database: Database) -> tuple[str, ...]:
-    """Give the schemas that are not the server's own, sorted."""
+    """Return the schemas that are not the server's own, sorted."""
     found = database.rows("SELECT schema_name FROM information_schema.schemata")
     return tuple(sorted(name for (name,) in found if name.lower() not in SYSTEM_SCHEMAS))
 
 
 def list_tables(database: Database) -> tuple[TableName, ...]:
-    """Give every base table outside the system schemas, sorted."""
+    """Return every base table outside the system schemas, sorted."""
     found = database.rows(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
     )

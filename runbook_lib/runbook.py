@@ -35,7 +35,7 @@ class Run:
 
     @property
     def target(self) -> Cluster:
-        """Give the cluster, for notebooks that always have one."""
+        """Return the cluster, for notebooks that always have one."""
         assert self.cluster is not None
         return self.cluster
 
@@ -44,7 +44,7 @@ class Run:
         return full_text(moment, zone=self.zone, now=self.now)
 
     def table(self) -> Table:
-        """Give the values in effect as a table."""
+        """Return the values in effect as a table."""
         asked = self.text(self.asked.moment) if self.asked.moment else "latest: as late as AWS can restore"
         rows = [
             ("moment asked for", asked),

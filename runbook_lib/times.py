@@ -48,7 +48,7 @@ class AskedTime:
 
 
 def utc_now() -> datetime:
-    """Give the present moment, aware UTC, to the second."""
+    """Return the present moment, aware UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -138,7 +138,7 @@ def _in_zone(text: str, local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """Give the IANA zone of that name ("Asia/Tokyo", "UTC").
+    """Return the IANA zone of that name ("Asia/Tokyo", "UTC").
 
     Raises:
         InputRefused: an abbreviation ("JST", "EST" mean different things in different places) or an unknown name.
@@ -153,7 +153,7 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 def reader_zone(name: str = "") -> ZoneInfo:
-    """Give the zone to show times in: the one named, else $TZ, else the machine's, else UTC."""
+    """Return the zone to show times in: the one named, else $TZ, else the machine's, else UTC."""
     if name:
         return zone_named(name)
     link = Path("/etc/localtime")
@@ -180,12 +180,12 @@ class TimeWindow:
         return isinstance(moment, datetime) and self.earliest <= moment <= self.latest
 
     def nearest(self, moment: datetime) -> datetime:
-        """Give the reachable second closest to `moment`."""
+        """Return the reachable second closest to `moment`."""
         first = _whole_second_at_or_after(self.earliest)
         return min(max(moment, first), self.latest.replace(microsecond=0))
 
     def resolve(self, asked: AskedTime, *, now: datetime) -> datetime:
-        """Give the exact second to restore to.
+        """Return the exact second to restore to.
 
         Raises:
             InputRefused: the moment lies outside; names the moment, the limit and the nearest reachable second.

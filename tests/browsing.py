@@ -23,7 +23,7 @@ PATIENCE_MS = 60_000
 
 
 def chromium() -> str:
-    """Give the browser of this machine, or nothing."""
+    """Return the browser of this machine, or nothing."""
     return next((path for path in CHROMIUM if Path(path).exists()), "")
 
 
@@ -80,7 +80,7 @@ class Reader:
 
     @property
     def notebook(self) -> Any:
-        """Give the notebook that is in front."""
+        """Return the notebook that is in front."""
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def open(self, address: str) -> None:
@@ -133,7 +133,7 @@ class Reader:
         raise AssertionError(f"there is no cell {cell_id}")
 
     def source(self, cell_id: str) -> str:
-        """Give what a cell says."""
+        """Return what a cell says."""
         found = self.page.evaluate(
             """id => window.jupyterapp.shell.currentWidget.content.widgets
                 .find(cell => cell.model.id === id)?.model.sharedModel.getSource()""",
@@ -150,7 +150,7 @@ class Reader:
         )
 
     def output(self, cell_id: str) -> str:
-        """Give what a cell's output shows."""
+        """Return what a cell's output shows."""
         found = self.page.evaluate(
             """id => window.jupyterapp.shell.currentWidget.content.widgets
                 .find(cell => cell.model.id === id)?.outputArea?.node.innerText""",
@@ -159,7 +159,7 @@ class Reader:
         return str(found)
 
     def button(self, name: str) -> Any:
-        """Give a button of the notebook in front."""
+        """Return a button of the notebook in front."""
         return self.notebook.get_by_role("button", name=name).last
 
     def type_into(self, cell_id: str, text: str) -> None:
@@ -187,7 +187,7 @@ class Reader:
         )
 
     def contrast(self, element: Any) -> float:
-        """Give how far the text stands out from what is behind it, by WCAG's ratio."""
+        """Return how far the text stands out from what is behind it, by WCAG's ratio."""
         return float(
             element.evaluate(
                 """element => {

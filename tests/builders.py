@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def described_cluster(**members: Any) -> dict[str, Any]:
-    """Give a DBCluster as AWS describes it."""
+    """Return a DBCluster as AWS describes it."""
     return {
         "DBClusterIdentifier": "staging-db",
         "DBClusterArn": "arn:aws:rds:ap-northeast-1:123456789012:cluster:staging-db",
@@ -45,12 +45,12 @@ def described_cluster(**members: Any) -> dict[str, Any]:
 
 
 def cluster(**members: Any) -> Cluster:
-    """Give a cluster; `members` are AWS's names."""
+    """Return a cluster; `members` are AWS's names."""
     return cluster_from(described_cluster(**members))
 
 
 def instance(number: int = 1, **members: Any) -> Instance:
-    """Give an instance of the cluster; number 1 is the writer."""
+    """Return an instance of the cluster; number 1 is the writer."""
     raw = {
         "DBInstanceIdentifier": f"staging-db-{number}",
         "Engine": "aurora-mysql",
@@ -70,7 +70,7 @@ def instance(number: int = 1, **members: Any) -> Instance:
 
 
 def snapshot(*, created: datetime, kind: str = "automated", status: str = "available") -> ClusterSnapshot:
-    """Give a snapshot taken at `created`."""
+    """Return a snapshot taken at `created`."""
     return snapshot_from(
         {
             "DBClusterSnapshotIdentifier": f"{kind}-{created:%Y-%m-%d-%H-%M}",
@@ -83,12 +83,12 @@ def snapshot(*, created: datetime, kind: str = "automated", status: str = "avail
 
 
 def asked(moment: datetime | None) -> AskedTime:
-    """Give a moment as if somebody had asked for it; None is "latest"."""
+    """Return a moment as if somebody had asked for it; None is "latest"."""
     return AskedTime(text="", moment=moment)
 
 
 def glue_run(*, started: datetime, minutes: float = 4, state: str = "SUCCEEDED", job: str = "daily_etl") -> GlueRun:
-    """Give a run of a Glue job."""
+    """Return a run of a Glue job."""
     return GlueRun(
         job=job,
         run_id=f"jr_{started:%d%H%M}",
@@ -101,7 +101,7 @@ def glue_run(*, started: datetime, minutes: float = 4, state: str = "SUCCEEDED",
 def dropped(
     at: datetime, *names: str, back: bool = False, kind: str = "DROP TABLE", rows: int | None = None
 ) -> tuple[Destruction, ...]:
-    """Give tables of `staging` dropped in one second; `back`: each was made and filled again."""
+    """Return tables of `staging` dropped in one second; `back`: each was made and filled again."""
     again = at + timedelta(minutes=1) if back else None
     return tuple(
         Destruction(
@@ -118,7 +118,7 @@ def dropped(
 
 
 def timeline(*, unread: Mapping[str, str] | None = None, log: bool = True, **facts: Any) -> Timeline:
-    """Give a timeline of the day before NOW in which every source was read but the `unread` ones."""
+    """Return a timeline of the day before NOW in which every source was read but the `unread` ones."""
     since = NOW - timedelta(days=1)
     names = ("Glue runs", "cluster events", "snapshots", "CloudWatch", "table creation times", "binary log")
     missing = dict(unread or {}) | ({} if log else {"binary log": "the server writes no binary log"})

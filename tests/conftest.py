@@ -32,7 +32,7 @@ def _families() -> list[str]:
 
 @pytest.fixture(scope="session", params=[pytest.param(family, marks=pytest.mark.engine) for family in _families()])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Give each engine of this machine in turn. Without one the test fails: what it shows was not shown."""
+    """Return each engine of this machine in turn. Without one the test fails: what it shows was not shown."""
     try:
         return choose_engine("" if request.param == "none" else request.param)
     except InputRefused as error:
@@ -43,14 +43,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture(scope="module")
 def shared_plane(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
-    """Give one data plane to the tests of a module."""
+    """Return one data plane to the tests of a module."""
     with DataPlane(engine, tmp_path_factory.mktemp("planes")) as plane:
         yield plane
 
 
 @pytest.fixture
 def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
-    """Give a data plane whose clusters are gone after the test."""
+    """Return a data plane whose clusters are gone after the test."""
     yield shared_plane
     for resource_id in shared_plane.resource_ids:
         shared_plane.delete(resource_id, keep_backup=False)
@@ -58,7 +58,7 @@ def plane(shared_plane: DataPlane) -> Iterator[DataPlane]:
 
 @pytest.fixture(scope="session")
 def two_servers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoServers]:
-    """Give two servers to hold against each other, once per engine; each test begins with its own tables."""
+    """Return two servers to hold against each other, once per engine; each test begins with its own tables."""
     with DataPlane(engine, tmp_path_factory.mktemp("two")) as plane:
         master = Credentials(user="admin", password="two-servers-7")
         for name in ("expected", "found"):
@@ -70,7 +70,7 @@ def two_servers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def estate(two_servers: TwoServers) -> Iterator[Estate]:
-    """Give the small estate on both of two servers, empty before; whatever a test makes of it is gone afterwards."""
+    """Return the small estate on both of two servers, empty before; whatever a test makes of it is gone afterwards."""
     sides = Estate(two_servers.plane, two_servers.master)
     sides.clear()
     sides.make()
@@ -102,7 +102,7 @@ QUICK = Pace(
 
 @pytest.fixture(scope="session")
 def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """Give the whole incident, once per engine: take it for reading and for restoring, do not change the source."""
+    """Return the whole incident, once per engine: take it for reading and for restoring, do not change the source."""
     with (
         StandIn(engine, folder=tmp_path_factory.mktemp("told"), pace=QUICK) as stand_in,
         stand_in.control.in_environment(),
@@ -112,7 +112,7 @@ def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 @pytest.fixture(scope="session")
 def told_story(told: Told) -> ToldStory:
-    """Give the same story with its data plane, for tests that need no AWS."""
+    """Return the same story with its data plane, for tests that need no AWS."""
     return ToldStory(plane=told.stand_in.data, story=told.story, source=told.stand_in.source_id)
 
 

@@ -87,7 +87,7 @@ class Stand:
     _clients: dict[tuple[str, str, int], Any] = field(default_factory=dict)
 
     def client(self, service: str, *, key: str = "", retries: int = 1) -> Any:
-        """Give a client, made once: that takes longer than most of what is asked of it."""
+        """Return a client, made once: that takes longer than most of what is asked of it."""
         asked = (service, key, retries)
         if asked not in self._clients:
             own = self.plane.environment()

@@ -104,7 +104,7 @@ def simulate(sim: Sim, *, today: date, days: int, seed: int = 7) -> Ledger:
 
 
 def billed(ledger: Ledger, index: int) -> float:
-    """Give everything billed on a day, in GiB."""
+    """Return everything billed on a day, in GiB."""
     return ledger.automated[index] + sum(size for _, size in ledger.charged[index])
 
 

@@ -11,7 +11,7 @@ START = datetime(2026, 2, 4, 0, 0, tzinfo=UTC)
 
 
 def after(seconds: int) -> datetime:
-    """Give the moment so many seconds into the history."""
+    """Return the moment so many seconds into the history."""
     return START + timedelta(seconds=seconds)
 
 

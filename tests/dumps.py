@@ -96,7 +96,7 @@ class Client:
 
 
 def contents(database: Database, schema: str) -> dict[str, object]:
-    """Give everything a schema holds: rows, and the definitions with the schema's own name taken out."""
+    """Return everything a schema holds: rows, and the definitions with the schema's own name taken out."""
     held: dict[str, object] = {}
     for name, kind in database.rows(
         "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s", (schema,)

@@ -8,5 +8,5 @@ import pytest
 
 
 def thorough(*values: Any) -> Any:
-    """Give a parameter set that only `make test-thorough` and CI run; quicker members of its matrix show the same."""
+    """Return a parameter set that only `make test-thorough` and CI run; quicker members of its matrix show the same."""
     return pytest.param(*values, marks=pytest.mark.thorough)

@@ -50,10 +50,10 @@ class TwoServers:
 
 
 def counts(table: TableVerdict) -> tuple[int, int, int]:
-    """Give the numbers of missing, extra and changed rows."""
+    """Return the numbers of missing, extra and changed rows."""
     return table.missing, table.extra, table.changed
 
 
 def numbers(table: str, columns: str, values: Iterable[int], row: str) -> str:
-    """Give an INSERT of one row per number; `{n}` in `row` is the number."""
+    """Return an INSERT of one row per number; `{n}` in `row` is the number."""
     return f"INSERT INTO {table} {columns} VALUES " + ", ".join(f"({row.format(n=n)})" for n in values)

@@ -39,7 +39,7 @@ def write_notebook(
 
 
 def states(record: Path) -> list[str]:
-    """Give the states of a record's code cells, the parameters' own left out."""
+    """Return the states of a record's code cells, the parameters' own left out."""
     notebook = json.loads(record.read_bytes())
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and str(cell["id"]).startswith("cell-")]
     return [cell["metadata"]["runbook"]["state"] for cell in cells]

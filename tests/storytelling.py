@@ -18,7 +18,7 @@ class ToldStory:
     _restored: dict[str, str] = field(default_factory=dict)
 
     def restored(self, moment: str) -> str:
-        """Give the cluster restored to one of the story's moments, made when first asked for. Do not write to it."""
+        """Return the cluster restored to one of the story's moments, made when first asked for. Do not write to it."""
         if moment not in self._restored:
             made = f"told-{moment}"
             self.plane.restore_to_time(made, source_id=self.source, moment=self.story.moments[moment])

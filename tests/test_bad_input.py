@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[ControlPlane]:
-    """Give a stand-in of AWS without servers behind it."""
+    """Return a stand-in of AWS without servers behind it."""
     with ControlPlane(None, pace=brisk()) as plane, plane.in_environment():
         make_source(connect(), identifier=CLUSTER)
         yield plane

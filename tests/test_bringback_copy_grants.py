@@ -44,7 +44,7 @@ def accounts(estate: Estate) -> Iterator[tuple[str, ...]]:
 
 
 def may(estate: Estate, account: str) -> set[Right]:
-    """Give every column of the source that an account may read, and every table it may insert into, by trying."""
+    """Return every column of the source that an account may read, and every table it may insert into, by trying."""
     found = set()
     with estate.source.connect() as source:
         columns = source.rows("SELECT table_schema, table_name, column_name FROM information_schema.columns")
@@ -69,7 +69,7 @@ def may(estate: Estate, account: str) -> set[Right]:
 
 
 def of_ours(found: set[Right]) -> set[Right]:
-    """Give what is in a schema that a copy back made."""
+    """Return what is in a schema that a copy back made."""
     return {one for one in found if is_ours(one[1])}
 
 

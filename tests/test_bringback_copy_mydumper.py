@@ -47,7 +47,7 @@ def way(
     local_infile: str = "OFF",
     create: str = "",
 ) -> str:
-    """Give the way of a table of one column at a source, whose local_infile is off, and why."""
+    """Return the way of a table of one column at a source, whose local_infile is off, and why."""
     table = replace(
         server("copy", size=size).tables[RENT],
         name=TableName(schema="letting", name=named),

@@ -60,7 +60,7 @@ def bring_back(estate: Estate, **choices: Any) -> CopiedBack:
 
 
 def made(side: Side) -> dict[str, str]:
-    """Give every object of the schema by its name."""
+    """Return every object of the schema by its name."""
     with side.connect() as database:
         objects = read_objects(database, ["letting"])
         # an event begins in the second it was made in, which is not one for both sides
@@ -68,7 +68,7 @@ def made(side: Side) -> dict[str, str]:
 
 
 def clerk(estate: Estate) -> Side:
-    """Give the source as the clerk sees it, who may read contracts and call one function."""
+    """Return the source as the clerk sees it, who may read contracts and call one function."""
     endpoint = estate.plane.endpoint("found")
     return Side(name="clerk", connect=partial(connect, endpoint, Credentials(user="clerk", password="w")))
 

@@ -35,7 +35,7 @@ def undo(estate: Estate, *, with_copy: bool = True) -> CopyUndone:
 
 
 def shown(estate: Estate, left: tuple[Remaining, ...]) -> dict[str, tuple[int | None, bool, list[Any]]]:
-    """Give for each table the count, whether it is exact, and the first values of what the statement shows."""
+    """Return for each table the count, whether it is exact, and the first values of what the statement shows."""
     with estate.source.connect() as source:
         return {one.table: (one.rows, one.exact, sorted(row[0] for row in source.rows(one.statement))) for one in left}
 

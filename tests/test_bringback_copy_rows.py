@@ -50,7 +50,7 @@ def everything() -> tuple[str, ...]:
 
 @pytest.fixture
 def kinds(estate: Estate) -> Estate:
-    """Give the table of every type on both sides, and wipe it at the source."""
+    """Return the table of every type on both sides, and wipe it at the source."""
     estate.make(*everything())
     with estate.source.connect() as source:
         for name in ("all", "one", "pair"):

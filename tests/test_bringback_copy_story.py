@@ -33,7 +33,7 @@ WRITTEN = {"staging.inquiries", "staging.access_logs", "staging.audit_logs", "st
 
 @pytest.fixture
 def sides(told_story: ToldStory) -> Iterator[tuple[Side, Side]]:
-    """Give the copy restored to before the wipe, and a clone of the wiped source that may be written to."""
+    """Return the copy restored to before the wipe, and a clone of the wiped source that may be written to."""
     plane = told_story.plane
     restored = told_story.restored("before-the-wipe")
     plane.clone("wiped", source_id=told_story.source)

@@ -37,7 +37,7 @@ COPY = "the-copy"
 
 @pytest.fixture
 def aws() -> Iterator[ControlPlane]:
-    """Give a stand-in of AWS without servers, with a source and a cheap copy of it of three hours ago."""
+    """Return a stand-in of AWS without servers, with a source and a cheap copy of it of three hours ago."""
     with ControlPlane(None, pace=brisk()) as plane, plane.in_environment():
         make_source(connect(), identifier=CLUSTER)
         plane.history.cluster_created(CLUSTER, at=utc_now() - timedelta(days=30))
@@ -54,7 +54,7 @@ def restored(session: AwsSession, name: str, *, purpose: str = "copy") -> str:
 
 
 def world(session: AwsSession) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Give the clusters by resource id, each with its name and its instances' names, writer first."""
+    """Return the clusters by resource id, each with its name and its instances' names, writer first."""
     return {
         entry["DbClusterResourceId"]: (
             entry["DBClusterIdentifier"],

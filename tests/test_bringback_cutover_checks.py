@@ -27,7 +27,7 @@ ROLE = "arn:aws:iam::123456789012:role/load-from-s3"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[ControlPlane]:
-    """Give a stand-in of AWS without servers, with a source and a copy that is to take its place."""
+    """Return a stand-in of AWS without servers, with a source and a copy that is to take its place."""
     with ControlPlane(None, pace=brisk()) as plane, plane.in_environment():
         session = connect()
         make_source(session, identifier=CLUSTER)

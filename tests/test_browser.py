@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def incident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """Give the story on the first engine found: what is tried here is the same on each."""
+    """Return the story on the first engine found: what is tried here is the same on each."""
     with (
         StandIn(choose_engine(""), folder=tmp_path_factory.mktemp("told"), pace=QUICK) as stand_in,
         stand_in.control.in_environment(),
@@ -52,7 +52,7 @@ def opened(incident: Told, project: Path) -> Iterator[str]:
 
 @pytest.fixture
 def index(opened: str, project: Path) -> str:
-    """Give copies that nobody has touched yet, and a JupyterLab that forgets what was open."""
+    """Return copies that nobody has touched yet, and a JupyterLab that forgets what was open."""
     folder = project / "lab" / secrets.token_hex(4)
     shutil.copytree(project / "notebooks", folder)
     return re.sub(r"/lab/tree/\S+\?", f"/lab/tree/lab/{folder.name}/index.ipynb?reset&", opened)

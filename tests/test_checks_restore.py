@@ -31,7 +31,7 @@ ME = Identity(account="123456789012", arn="arn:aws:iam::123456789012:user/engine
 
 @pytest.fixture(scope="module")
 def stand() -> Iterator[Stand]:
-    """Give an AWS with one source, under a customer's key and with every setting unlike the default."""
+    """Return an AWS with one source, under a customer's key and with every setting unlike the default."""
     with stand_in() as running, running.plane.in_environment():
         production(running)
         yield running

@@ -57,7 +57,7 @@ def stand() -> Iterator[Stand]:
 
 
 def user(stand: Stand, name: str, statements: list[dict[str, Any]]) -> Any:
-    """Give an RDS client of a new IAM user with these permissions, checked from now on."""
+    """Return an RDS client of a new IAM user with these permissions, checked from now on."""
     iam = stand.client("iam")
     iam.create_user(UserName=name)
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})

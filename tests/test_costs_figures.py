@@ -36,7 +36,7 @@ def sims(count):
 
 @pytest.fixture(scope="module", params=[1, 12, 200])
 def seen(request):
-    """Give every sheet of a review, and the axes each figure was painted on."""
+    """Return every sheet of a review, and the axes each figure was painted on."""
     axes_of, plain = {}, drawing.draw
 
     def watched(paint, *, title, **options):

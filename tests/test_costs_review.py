@@ -41,7 +41,7 @@ def made():
 
 @pytest.fixture
 def fresh(made: World):
-    """Give the world as it was made: the bill whole, nothing denied."""
+    """Return the world as it was made: the bill whole, nothing denied."""
     made.plane.faults.clear()
     made.metering.denied.clear()
     made.write_bill()
@@ -56,7 +56,7 @@ def session(made):
 
 @pytest.fixture(scope="module")
 def facts(made, session):
-    """Give everything as it is read from the untouched world, once."""
+    """Return everything as it is read from the untouched world, once."""
     return read(session, made)
 
 

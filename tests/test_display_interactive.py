@@ -26,7 +26,7 @@ def sheet(plan: Plan, *, approve: str) -> str:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Give the names of a notebook that somebody steps through."""
+    """Return the names of a notebook that somebody steps through."""
     monkeypatch.setenv(front.KERNEL_VARIABLE, str(os.getpid()))
     monkeypatch.setenv(front.NOTEBOOK_VARIABLE, "/project/lab/now/restore_to_timestamp.ipynb")
     shell = InteractiveShell.instance()

@@ -34,7 +34,7 @@ def together(found: list[Piece]) -> bytes:
 
 
 def statements(found: list[Piece]) -> list[bytes]:
-    """Give each statement whole, streamed or not, without its delimiter."""
+    """Return each statement whole, streamed or not, without its delimiter."""
     out: list[bytes] = []
     for piece in found:
         if isinstance(piece, Statement):

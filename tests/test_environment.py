@@ -50,7 +50,7 @@ def name_of(requirement: Requirement) -> str:
 
 
 def conda() -> dict[str, str]:
-    """Give each dependency of environment.yml with its version condition, "" for none; those left to pip as well."""
+    """Return each dependency of environment.yml with its version condition, "" for none; those left to pip as well."""
     *entries, left_to_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     named = [entry.partition(" ") for entry in entries + left_to_pip["pip"]]
     return {name: version for name, _, version in named}
@@ -98,7 +98,7 @@ def test_the_pins_name_exact_versions_and_no_place_to_get_them_from() -> None:
 
 
 def imported() -> set[str]:
-    """Give the distributions that the library and the notebooks import, by name."""
+    """Return the distributions that the library and the notebooks import, by name."""
     sources = [path.read_text() for path in (ROOT / "runbook_lib").rglob("*.py")]
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         sources += ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if _is_code(cell)]

@@ -54,7 +54,7 @@ BACKGROUND = {
 
 @pytest.fixture(scope="module")
 def stand() -> Iterator[Stand]:
-    """Give an AWS with one source, under a customer's key and with every setting unlike the default."""
+    """Return an AWS with one source, under a customer's key and with every setting unlike the default."""
     with stand_in() as running, running.plane.in_environment():
         production(running)
         running.client("iam").create_user(UserName="engineer")

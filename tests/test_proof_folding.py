@@ -17,12 +17,12 @@ ROWS = numbers("t", "", range(1, 9001), "{n}, CONCAT('name ', {n})")
 
 
 def last_eight(text: str) -> int:
-    """Give the last eight bytes of a text's hash as a number, without any server."""
+    """Return the last eight bytes of a text's hash as a number, without any server."""
     return int.from_bytes(sha224(text.encode()).digest()[-8:], "big")
 
 
 def with_byte(place: int, byte: int) -> str:
-    """Give a text of which the hash has this byte at this place."""
+    """Return a text of which the hash has this byte at this place."""
     return next(text for text in map(str, range(100_000)) if sha224(text.encode()).digest()[place] == byte)
 
 

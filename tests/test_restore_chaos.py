@@ -33,7 +33,7 @@ MUTATING_CALLS_OF_A_CUTOVER = 5  # restore, settings, writer, reader, password
 
 @pytest.fixture
 def aws() -> Iterator[ControlPlane]:
-    """Give a stand-in of AWS without servers, whose cluster has been restorable for a week."""
+    """Return a stand-in of AWS without servers, whose cluster has been restorable for a week."""
     with ControlPlane(None, pace=brisk()) as plane, plane.in_environment():
         make_source(connect(), identifier=CLUSTER)
         plane.history.cluster_created(CLUSTER, at=utc_now() - timedelta(days=30))

@@ -132,7 +132,7 @@ def shared(plane: ControlPlane) -> World:
 
 @pytest.fixture
 def world(shared: World) -> Iterator[World]:
-    """Give the world with nothing but its source, before and after."""
+    """Return the world with nothing but its source, before and after."""
     yield shared
     shared.plane.faults.clear()
     for name in shared.names - {SOURCE}:
@@ -147,7 +147,7 @@ def world(shared: World) -> Iterator[World]:
 
 
 def named_in(request: Request) -> str:
-    """Give what a changing request would change."""
+    """Return what a changing request would change."""
     asked = request.parameters
     return str(asked.get("DBInstanceIdentifier") or asked.get("DBClusterIdentifier") or asked["ResourceName"])
 

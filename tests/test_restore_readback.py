@@ -24,11 +24,10 @@ from runbook_lib.restore import (
     Verification,
     instance_settings,
     plan_restore,
-    readback,
     settings,
 )
 from runbook_lib.restore.origins import from_time
-from runbook_lib.restore.read_back import Compared, ReadBack
+from runbook_lib.restore.read_back import CARRIED, CARRIED_BY_INSTANCE, Compared, ReadBack, compare, read_back
 from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 
@@ -75,7 +74,7 @@ def as_sent(plan: RestorePlan) -> dict[str, Any]:
     """Describe the copy as AWS would if it kept to every call of the plan, and gave defaults for the rest."""
     sent = {name for call in plan.calls if call.operation != "CreateDBInstance" for name in call.request}
     members = {member for name, (member, _) in (settings.SENT | settings.AFTER).items() if name in sent}
-    copy = {name: SOURCE[name] for name in (*members, *readback.CARRIED)}
+    copy = {name: SOURCE[name] for name in (*members, *CARRIED)}
     secret = {**SOURCE["MasterUserSecret"], "SecretArn": "arn:aws:secretsmanager:…:its-own"}
     tags = {"TagList": [{"Key": "team", "Value": "data"}, {"Key": "recovery:plan", "Value": plan.id}]}
     what = {"DBClusterIdentifier": plan.target, "DBClusterArn": "arn:copy", "MasterUserSecret": secret}
@@ -87,13 +86,13 @@ def as_sent(plan: RestorePlan) -> dict[str, Any]:
 def instance_as_sent(plan: RestorePlan) -> dict[str, Any]:
     (call,) = plan.calls_of("CreateDBInstance")
     members = {member for name, (member, _) in instance_settings.CREATED.items() if name in call.request}
-    kept = {name: WRITER[name] for name in (*members, *readback.CARRIED_BY_INSTANCE)}
+    kept = {name: WRITER[name] for name in (*members, *CARRIED_BY_INSTANCE)}
     return kept | {"DBInstanceIdentifier": call.request["DBInstanceIdentifier"]}
 
 
 def compared(plan: RestorePlan, *, copy: dict[str, Any], writer: dict[str, Any], **source: Any) -> ReadBack:
     before = cluster(**SOURCE | {"DBClusterMembers": described_cluster()["DBClusterMembers"][1:]})
-    return readback.compare(
+    return compare(
         plan,
         planned_from=before,
         source=cluster(**before.raw | source),
@@ -113,10 +112,10 @@ def test_every_member_of_aws_is_read_back_or_is_no_setting() -> None:
     plan = plan_of()
     rows = compared(plan, copy=as_sent(plan), writer=instance_as_sent(plan)).rows
     seen = {row.name.partition(".")[0] for row in rows if row.what == "cluster"}
-    no_setting = settings.NOT_SETTINGS - set(readback.CARRIED)
+    no_setting = settings.NOT_SETTINGS - set(CARRIED)
     assert set(_RDS.shape_for("DBCluster").members) == (seen - {"tag team"}) | no_setting
     seen = {row.name for row in rows if row.what == f"{plan.target}-1"}
-    no_setting = instance_settings.NOT_SETTINGS - set(readback.CARRIED_BY_INSTANCE)
+    no_setting = instance_settings.NOT_SETTINGS - set(CARRIED_BY_INSTANCE)
     assert set(_RDS.shape_for("DBInstance").members) == seen | no_setting
 
 
@@ -131,7 +130,7 @@ def test_of_a_source_without_one_default_everything_is_carried_or_named() -> Non
     assert {setting.name for setting in plan.settings if setting.how == "by hand"} >= set(settings.BY_HAND)
 
 
-@pytest.mark.parametrize("member", sorted(CARRIED_MEMBERS | set(readback.CARRIED)))
+@pytest.mark.parametrize("member", sorted(CARRIED_MEMBERS | set(CARRIED)))
 def test_a_setting_that_did_not_arrive_is_red(member: str) -> None:
     plan = plan_of()
     copy = {name: value for name, value in as_sent(plan).items() if name != member}
@@ -253,14 +252,14 @@ def test_through_a_restore_every_setting_arrives_and_a_change_afterwards_is_seen
     chosen = Choices(purpose="cutover")
     plan = restore.propose(session, source, asked=asked(None), now=utc_now(), choices=chosen)
     applied = restore.apply(session, plan, approve=plan.id)
-    rows = readback.read_back(session, applied, source=source)
+    rows = read_back(session, applied, source=source)
     assert rows is not None
     assert [row for row in rows.rows if row.verdict == "differs"] == []
     lost = {name for name, value in HELD.items() if source.raw.get(name) != value}
     assert lost == set(), "the stand-in does not hold these: show them above"
     assert {row.name for row in rows.of("same")} >= set(HELD) | {"ServerlessV2ScalingConfiguration", "DBSubnetGroup"}
     rds.modify_db_cluster(DBClusterIdentifier=plan.target, DeletionProtection=False, ApplyImmediately=True)
-    again = readback.read_back(session, applied, source=source)
+    again = read_back(session, applied, source=source)
     assert again is not None
     assert [row.name for row in again.of("differs")] == ["DeletionProtection"]
 

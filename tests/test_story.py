@@ -223,7 +223,7 @@ def test_every_event_of_the_binary_log_is_dated_in_the_story(told_story: ToldSto
 
 
 def event_moments(log: Path) -> Iterator[datetime]:
-    """Give the dates of the events that change something: queries, row changes and commits."""
+    """Return the dates of the events that change something: queries, row changes and commits."""
     content, at = log.read_bytes(), 4
     while at + 19 <= len(content):
         stamp, kind, _, length = struct.unpack_from("<IBII", content, at)

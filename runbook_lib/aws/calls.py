@@ -72,5 +72,5 @@ def declare(
 
 
 def declared() -> tuple[AwsCall, ...]:
-    """Give every call declared by the modules imported so far."""
+    """Return every call declared by the modules imported so far."""
     return tuple(_declared)

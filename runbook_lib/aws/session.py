@@ -52,7 +52,7 @@ class AwsSession:
         self._client = lru_cache(maxsize=None)(self._make_client)
 
     def client(self, service: str, *, region: str = "") -> Any:
-        """Give the boto3 client of a service, made once. `region` only for services that live elsewhere."""
+        """Return the boto3 client of a service, made once. `region` only for services that live elsewhere."""
         return self._client(service, region or self.region)
 
     def _make_client(self, service: str, region: str) -> Any:

@@ -71,7 +71,7 @@ class Wanted:
 
     @property
     def choices(self) -> CopyChoices:
-        """Give what a copy back is to do."""
+        """Return what a copy back is to do."""
         return read_rules(self.rows, tables=tuple(part for one in self.tables.split(",") if (part := one.strip())))
 
 

@@ -54,7 +54,7 @@ def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", pe
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:
-    """Give the tables whose rows on the right side are not those of an earlier proof: written since, or lost."""
+    """Return the tables whose rows on the right side are not those of an earlier proof: written since, or lost."""
     earlier = {one.pair.expected: one.expected_digest for one in before.tables}
     later = {one.pair.expected: one.expected_digest for one in after.tables}
     return tuple(sorted(name for name in {*earlier, *later} if earlier.get(name) != later.get(name)))

@@ -33,5 +33,5 @@ class LazyGroup(click.Group):
 
 
 def group_of(package: str) -> type[LazyGroup]:
-    """Give the class of a group over a package."""
+    """Return the class of a group over a package."""
     return type("LazyGroup", (LazyGroup,), {"package": package})

@@ -59,5 +59,5 @@ def publish_options(command: F) -> F:
 
 
 def store_at(folder: str) -> Store:
-    """Give the store in a folder, or the default one."""
+    """Return the store in a folder, or the default one."""
     return Store(Path(folder)) if folder else default_store()

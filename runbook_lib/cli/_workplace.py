@@ -83,6 +83,6 @@ def prepare(scratch: Path, *, project: Path, originals: Path, incident: str) -> 
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """Give this process's environment with the folder of our kernel first among Jupyter's."""
+    """Return this process's environment with the folder of our kernel first among Jupyter's."""
     searched = [str(scratch), *filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))]
     return {**os.environ, "JUPYTER_PATH": os.pathsep.join(searched)}

@@ -155,7 +155,7 @@ def _expired(copy: Copy, now: datetime) -> Advice:
 
 
 def could_save(found: Sequence[Advice]) -> dict[str, float]:
-    """Give what each cluster could save a month. Alternatives do not add up: the largest of them counts."""
+    """Return what each cluster could save a month. Alternatives do not add up: the largest of them counts."""
     saved: dict[str, dict[str, float]] = {}
     for entry in found:
         own = saved.setdefault(entry.cluster, {})

@@ -33,7 +33,7 @@ class Amounts:
     listed_gib: Grid = field(repr=False)
 
     def gib_months(self, grid: Grid, month: Month, *, until: date | None = None) -> Grid:
-        """Give each cluster's GB-months of a month: settled days added up, divided by all days of the month."""
+        """Return each cluster's GB-months of a month: settled days added up, divided by all days of the month."""
         last = min(month.last, self.usage.settled, until or month.last)
         part = grid[:, self.usage.span(month.first, last)]
         total: Grid = np.nansum(part, axis=1) / month.days
@@ -49,7 +49,7 @@ class Amounts:
         return int(self.usage.missing()[:, self.usage.span(month.first, month.last)].sum())
 
     def last_settled(self, grid: Grid) -> Grid:
-        """Give each cluster's amount on the last settled day, nothing where there is no point."""
+        """Return each cluster's amount on the last settled day, nothing where there is no point."""
         return np.nan_to_num(grid[:, self.last_column])
 
     @property
@@ -105,7 +105,7 @@ def _cap(volume: Grid, retention: Grid) -> Grid:
 
 
 def carried_forward(grid: Grid) -> Grid:
-    """Give each row with its gaps filled by the last value before them: for sizes, never for amounts."""
+    """Return each row with its gaps filled by the last value before them: for sizes, never for amounts."""
     index = np.where(np.isnan(grid), 0, np.arange(grid.shape[1]))
     np.maximum.accumulate(index, axis=1, out=index)
     filled: Grid = np.take_along_axis(grid, index, axis=1)
@@ -113,7 +113,7 @@ def carried_forward(grid: Grid) -> Grid:
 
 
 def forecast_gib_months(found: Amounts, held: tuple[Holding, ...], month: Month) -> Grid:
-    """Give each cluster's GB-months at the month's end: settled days as measured, the rest foreseen.
+    """Return each cluster's GB-months at the month's end: settled days as measured, the rest foreseen.
 
     Foreseen is: the automated backup as on the last settled day; the snapshots there are now, each from the day it
     begins to cost; and deletions at the pace of the median day of the last two weeks, so that a rotation goes on, and
@@ -134,7 +134,7 @@ def forecast_gib_months(found: Amounts, held: tuple[Holding, ...], month: Month)
 
 
 def _entering_gib(found: Amounts, held: tuple[Holding, ...], days: int) -> Grid:
-    """Give the GiB that begin to cost on each of the days after the last settled one."""
+    """Return the GiB that begin to cost on each of the days after the last settled one."""
     grid = np.zeros((len(found.usage.clusters), days))
     rows = {name: row for row, name in enumerate(found.usage.clusters)}
     for holding in held:
@@ -145,7 +145,7 @@ def _entering_gib(found: Amounts, held: tuple[Holding, ...], days: int) -> Grid:
 
 
 def _deleted_a_day(found: Amounts) -> Grid:
-    """Give the GiB of snapshots that leave on a usual day: what began to cost, less by how much the metric grew."""
+    """Return the GiB of snapshots that leave on a usual day: what began to cost, less by how much the metric grew."""
     last = found.last_column
     if last < 2:
         return np.zeros(len(found.snapshot_gib))

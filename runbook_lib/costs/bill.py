@@ -51,7 +51,7 @@ class Bill:
         return self.requests * USD_A_REQUEST
 
     def of(self, month: Month) -> BillLine | None:
-        """Give a month's line."""
+        """Return a month's line."""
         return next((line for line in self.months if line.first == month.first), None)
 
 
@@ -71,7 +71,7 @@ def read_bill(session: AwsSession, months: tuple[Month, ...], *, month: Month, n
 
 
 def moves_until(month: Month) -> date:
-    """Give the day after which a month's bill is taken as final."""
+    """Return the day after which a month's bill is taken as final."""
     return month.plus(1).first + timedelta(days=SETTLES_ON_DAY - 1)
 
 

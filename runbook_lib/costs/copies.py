@@ -38,21 +38,21 @@ class Copy:
         return self.expires is not None and self.expires <= now
 
     def usd_between(self, start: datetime, end: datetime) -> float:
-        """Give what it cost between two moments, nothing from before it was made."""
+        """Return what it cost between two moments, nothing from before it was made."""
         alive = max(timedelta(0), end - max(start, self.made))
         return (self.usd_a_day or 0.0) * (alive / timedelta(days=1))
 
     def usd_so_far(self, now: datetime) -> float:
-        """Give what it has cost since it was made. The size is taken as it is now, and requests are not counted."""
+        """Return what it has cost since it was made. The size is taken as it is now, and requests are not counted."""
         return self.usd_between(self.made, now)
 
     def usd_of_month(self, month: Month, now: datetime) -> float:
-        """Give what it cost in a month, up to now."""
+        """Return what it cost in a month, up to now."""
         return self.usd_between(midnight(month.first), min(now, midnight(month.plus(1).first)))
 
 
 def products_of(estate: Estate) -> tuple[Product, ...]:
-    """Give the products whose prices the copies need."""
+    """Return the products whose prices the copies need."""
     needed: dict[Product, None] = {}
     for copy in estate.copies:
         optimized = io_optimized(copy)

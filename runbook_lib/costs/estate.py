@@ -111,7 +111,7 @@ def origin(snapshot: ClusterSnapshot) -> str:
 
 
 def cluster_of(snapshot: ClusterSnapshot, estate: Estate) -> Cluster | None:
-    """Give the living cluster a snapshot was taken of; None when that is gone.
+    """Return the living cluster a snapshot was taken of; None when that is gone.
 
     A new cluster of the same name is another one: its window does not cover the old one's snapshots.
     """
@@ -122,7 +122,7 @@ def cluster_of(snapshot: ClusterSnapshot, estate: Estate) -> Cluster | None:
 
 
 def costs_from(snapshot: ClusterSnapshot, estate: Estate) -> date | None:
-    """Give the first day a snapshot is billed; None for AWS's own, which never are."""
+    """Return the first day a snapshot is billed; None for AWS's own, which never are."""
     if origin(snapshot) == AUTOMATED:
         return None
     cluster = cluster_of(snapshot, estate)
@@ -130,7 +130,7 @@ def costs_from(snapshot: ClusterSnapshot, estate: Estate) -> date | None:
 
 
 def expires(copy: Cluster, *, now: datetime) -> datetime | None:
-    """Give when a restored copy was to be deleted by its tag, None without one."""
+    """Return when a restored copy was to be deleted by its tag, None without one."""
     text = copy.tags.get(f"{TAG_PREFIX}expires", "")
     try:
         # read as if much later, because an expiry usually lies in the future, which a timestamp may not
@@ -140,5 +140,5 @@ def expires(copy: Cluster, *, now: datetime) -> datetime | None:
 
 
 def owner(tags: Mapping[str, str], owner_tag: str) -> str:
-    """Give whom something belongs to by its tag, in whatever case the tag is written."""
+    """Return whom something belongs to by its tag, in whatever case the tag is written."""
     return next((value for name, value in tags.items() if name.lower() == owner_tag.lower()), "")

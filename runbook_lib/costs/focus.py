@@ -37,7 +37,7 @@ _SAID = {
 
 
 def rows(review: Review, *, account: str) -> Iterator[dict[str, Any]]:
-    """Give the rows of the month reviewed, those of no cost left out. `account` is the AWS account's id."""
+    """Return the rows of the month reviewed, those of no cost left out. `account` is the AWS account's id."""
     found, month = review.amounts, review.month.month
     price = review.facts.prices.of(AURORA_BACKUP)
     living = review.facts.estate.by_name

@@ -37,7 +37,7 @@ class Holding:
         return day >= self.costs_from
 
     def usd_month(self, usd_gib_month: float) -> float | None:
-        """Give what it costs a month once it is outside the window."""
+        """Return what it costs a month once it is outside the window."""
         return None if self.size_gib is None else self.size_gib * usd_gib_month
 
 

@@ -16,7 +16,7 @@ class Month:
 
     @classmethod
     def holding(cls, moment: datetime | date) -> Month:
-        """Give the month that holds a moment (aware) or a day."""
+        """Return the month that holds a moment (aware) or a day."""
         day = moment.astimezone(UTC).date() if isinstance(moment, datetime) else moment
         return cls(day.year, day.month)
 
@@ -36,12 +36,12 @@ class Month:
         return date(self.year, self.number, self.days)
 
     def plus(self, months: int) -> Month:
-        """Give the month that many later (negative: earlier)."""
+        """Return the month that many later (negative: earlier)."""
         years, index = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(years, index + 1)
 
     def back_to(self, months: int) -> tuple[Month, ...]:
-        """Give that many months, oldest first, ending with this one."""
+        """Return that many months, oldest first, ending with this one."""
         return tuple(self.plus(-back) for back in reversed(range(months)))
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Month:
 
 
 def midnight(day: date) -> datetime:
-    """Give the first moment of a day, aware UTC."""
+    """Return the first moment of a day, aware UTC."""
     return datetime.combine(day, time(), UTC)
 
 
 def days_from(first: date, count: int) -> tuple[date, ...]:
-    """Give `count` days in a row."""
+    """Return `count` days in a row."""
     return tuple(first + timedelta(days=offset) for offset in range(count))

@@ -96,7 +96,7 @@ def aurora_instance(instance_class: str, *, io_optimized: bool = False) -> Produ
 
 
 def endpoint_region(region: str) -> str:
-    """Give the region whose Price List endpoint a session should ask: only a few have one."""
+    """Return the region whose Price List endpoint a session should ask: only a few have one."""
     part = region.partition("-")[0]
     return _CHINA if part == "cn" else _NEAREST.get(part, "us-east-1")
 

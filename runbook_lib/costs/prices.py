@@ -56,7 +56,7 @@ class PriceBook:
     missing: tuple[str, ...] = ()
 
     def of(self, product: Product) -> Price:
-        """Give a product's price.
+        """Return a product's price.
 
         Raises:
             PriceNotFound: it was never asked for.
@@ -70,7 +70,7 @@ class PriceBook:
         )
 
     def usd(self, product: Product) -> float | None:
-        """Give a product's price in USD, or None where it could not be had: then there is no sum either."""
+        """Return a product's price in USD, or None where it could not be had: then there is no sum either."""
         return next((price.usd for price in self.prices if price.product == product), None)
 
 

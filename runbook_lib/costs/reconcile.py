@@ -105,7 +105,7 @@ def compare(
 
 
 def _line(bill: Bill, month: Month, settled: date) -> tuple[BillLine | None, date]:
-    """Give a month's bill up to the last settled day: from the days where the month is still running."""
+    """Return a month's bill up to the last settled day: from the days where the month is still running."""
     if settled >= month.last:
         return bill.of(month), month.last
     days = [line for line in bill.days if month.first <= line.first <= settled]
@@ -125,7 +125,7 @@ def _line(bill: Bill, month: Month, settled: date) -> tuple[BillLine | None, dat
 
 
 def listed_against_metric(found: Amounts) -> tuple[float, float]:
-    """Give the snapshots' GiB on the last settled day: those of today's list by the rule, and AWS's metric.
+    """Return the snapshots' GiB on the last settled day: those of today's list by the rule, and AWS's metric.
 
     What the metric has more are snapshots deleted since, or some that nothing measured.
     """

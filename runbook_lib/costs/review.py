@@ -122,7 +122,7 @@ def review(facts: Facts, *, owner_tag: str = "team") -> Review:
 
 
 def retentions(review_: Review) -> tuple[int, ...]:
-    """Give each reviewed cluster's retention in the order of its rows, 0 where it is gone."""
+    """Return each reviewed cluster's retention in the order of its rows, 0 where it is gone."""
     living = review_.facts.estate.by_name
     return tuple(living[name].retention_days if name in living else 0 for name in review_.amounts.usage.clusters)
 

@@ -46,7 +46,7 @@ class AutomatedBackup:
     free_of_charge: bool  # a retention of one day
 
     def billed_gib(self, reading: CapReading = CapReading.USED) -> float:
-        """Give what is billed. The default reading is the lower one, which AWS's metric text supports."""
+        """Return what is billed. The default reading is the lower one, which AWS's metric text supports."""
         if self.free_of_charge:
             return 0.0
         if reading is CapReading.USED:
@@ -82,12 +82,12 @@ def automated_backup(
 
 
 def begins_to_cost(taken: date, *, retention_days: int | None) -> date:
-    """Give the first day a snapshot is billed. `retention_days` None: the cluster is gone, so from the first day."""
+    """Return the first day a snapshot is billed. `retention_days` None: the cluster is gone, so from the first day."""
     return taken + timedelta(days=retention_days or 0)
 
 
 def snapshot_billed_gib(size_gib: float, *, taken: date, day: date, retention_days: int | None) -> float:
-    """Give what a snapshot is billed on a day (UTC): nothing inside the window, its full size outside."""
+    """Return what a snapshot is billed on a day (UTC): nothing inside the window, its full size outside."""
     return size_gib if day >= begins_to_cost(taken, retention_days=retention_days) else 0.0
 
 

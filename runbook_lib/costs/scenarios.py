@@ -34,7 +34,7 @@ def snapshots_billed(day: int, *, retention_days: int, kept_days: int | None) ->
 def snapshot_usd_of_month(
     database: Database, *, kept_days: int | None, month: int, usd_gib_month: float, days: int = DAYS
 ) -> float:
-    """Give what daily snapshots cost in the month-th month since they began, each kept `kept_days` (None: forever)."""
+    """Return what daily snapshots cost in the month-th month since they began, each kept `kept_days` (None: forever)."""
     days_of_month = range((month - 1) * days + 1, month * days + 1)
     billed = (
         snapshots_billed(day, retention_days=database.retention_days, kept_days=kept_days) * database.volume_gib
@@ -44,12 +44,12 @@ def snapshot_usd_of_month(
 
 
 def snapshots_kept_usd(database: Database, *, kept_days: int, usd_gib_month: float) -> float:
-    """Give what daily snapshots kept `kept_days` cost a month once they have all been taken."""
+    """Return what daily snapshots kept `kept_days` cost a month once they have all been taken."""
     return max(0, kept_days - database.retention_days) * database.volume_gib * usd_gib_month
 
 
 def automated_usd(database: Database, *, usd_gib_month: float, reading: CapReading = CapReading.USED) -> float:
-    """Give what the automated backup costs a month while size and change rate stay as they are."""
+    """Return what the automated backup costs a month while size and change rate stay as they are."""
     records = [database.volume_gib * database.change_a_day] * database.retention_days
     used = automated_used_gib(before_window_gib=database.volume_gib, records_gib=records)
     charge = automated_backup(used_gib=used, volume_gib=database.volume_gib, retention_days=database.retention_days)
@@ -59,5 +59,5 @@ def automated_usd(database: Database, *, usd_gib_month: float, reading: CapReadi
 def copy_usd_a_day(
     *, instance_usd_hour: float, instances: int, volume_gib: float, storage_usd_gib_month: float
 ) -> float:
-    """Give what a restored copy costs a day: its instances' hours and its full volume. Requests are not counted."""
+    """Return what a restored copy costs a day: its instances' hours and its full volume. Requests are not counted."""
     return 24 * (instance_usd_hour * instances + volume_gib * storage_usd_gib_month / HOURS_A_MONTH)

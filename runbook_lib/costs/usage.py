@@ -66,15 +66,15 @@ class Usage:
         return self.metrics_asked * USD_A_METRIC
 
     def column(self, day: date) -> int:
-        """Give a day's column; it may lie outside the grid."""
+        """Return a day's column; it may lie outside the grid."""
         return (day - self.first).days
 
     def span(self, first: date, last: date) -> slice:
-        """Give the columns of the days from `first` to `last`, both included, as far as they are in the grid."""
+        """Return the columns of the days from `first` to `last`, both included, as far as they are in the grid."""
         return slice(max(0, self.column(first)), max(0, self.column(last) + 1))
 
     def row(self, cluster: str) -> int:
-        """Give a cluster's row."""
+        """Return a cluster's row."""
         return self.clusters.index(cluster)
 
     def missing(self) -> NDArray[np.bool_]:

@@ -176,7 +176,7 @@ def _combined_gib(volume: float, records: float, retention: int, kept: int) -> f
 
 
 def cheaper_retention(costs: Sequence[RetentionCost], *, today: int) -> RetentionCost | None:
-    """Give the longer retention that costs less than today's because it makes snapshots free, if there is one.
+    """Return the longer retention that costs less than today's because it makes snapshots free, if there is one.
 
     A shorter one is never proposed: it takes protection away.
     """

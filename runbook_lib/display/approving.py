@@ -15,15 +15,15 @@ class Phase(Protocol):
 
     @property
     def name(self) -> str:
-        """Give what it is called."""
+        """Return what it is called."""
 
     @property
     def began(self) -> datetime:
-        """Give when it began, in UTC."""
+        """Return when it began, in UTC."""
 
     @property
     def seconds(self) -> float:
-        """Give how long it took."""
+        """Return how long it took."""
 
 
 def how_to_go_on(

@@ -19,7 +19,7 @@ _COLUMNS = ("cluster", "", "made, UTC", "expires, UTC", "instances", "cost, USD"
 
 
 def alive(plan: CleanUpPlan) -> tuple[Alive, ...]:
-    """Give the plan's clusters as what has a cost."""
+    """Return the plan's clusters as what has a cost."""
     return tuple(
         Alive(cluster=one.cluster, instances=tuple((part.instance_class, part.created) for part in one.members))
         for one in plan.found

@@ -31,7 +31,7 @@ class Result:
     next: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the machine's reading: JSON-able, versioned, under one key."""
+        """Return the machine's reading: JSON-able, versioned, under one key."""
         return {
             "runbook_result": {
                 "version": 1,

@@ -109,7 +109,7 @@ def _wrapped(text: str, longest: int) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """Give the width on a terminal, where East Asian characters take two columns."""
+    """Return the width on a terminal, where East Asian characters take two columns."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

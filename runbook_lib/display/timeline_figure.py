@@ -37,7 +37,7 @@ def timeline_figure(timeline: Timeline, proposal: Proposal, *, zone: ZoneInfo) -
 
 
 def span_of(timeline: Timeline, proposal: Proposal) -> tuple[datetime, datetime]:
-    """Give the time around all candidates, or the whole time where there is none."""
+    """Return the time around all candidates, or the whole time where there is none."""
     if not proposal.candidates:
         return timeline.since, timeline.until
     first = min(one.began for one in proposal.candidates) - _AROUND
@@ -54,7 +54,7 @@ class _Lanes:
         self._names: list[str] = []
 
     def ticks(self) -> tuple[list[float], list[str]]:
-        """Give where the lanes' names stand."""
+        """Return where the lanes' names stand."""
         return [self.count - index - 0.5 for index in range(self.count)], self._names
 
     def paint(self, axes: Any, timeline: Timeline, proposal: Proposal) -> None:

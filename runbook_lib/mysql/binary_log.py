@@ -59,7 +59,7 @@ LogEntry = LoggedStatement | LoggedRows
 
 
 def list_log_files(database: Database) -> tuple[LogFile, ...]:
-    """Give the files of the binary log, the oldest first. None if the server writes no log.
+    """Return the files of the binary log, the oldest first. None if the server writes no log.
 
     Raises:
         AccessDenied: the account may not list them.
@@ -70,7 +70,7 @@ def list_log_files(database: Database) -> tuple[LogFile, ...]:
 
 
 def began(endpoint: Endpoint, credentials: Credentials, file: LogFile) -> datetime:
-    """Give the second a file of the log was begun, without reading the rest of it."""
+    """Return the second a file of the log was begun, without reading the rest of it."""
     from pymysqlreplication.event import FormatDescriptionEvent
 
     with _stream(endpoint, credentials, file=file.name, only=[FormatDescriptionEvent]) as events:

@@ -242,7 +242,7 @@ def opened_again(database: Database, *, schema: str = "", local_infile: bool = F
 
 
 def encryption(endpoint: Endpoint) -> dict[str, Any]:
-    """Give pymysql's settings for how a connection to that place is encrypted and its server identified."""
+    """Return pymysql's settings for how a connection to that place is encrypted and its server identified."""
     authority = os.environ.get("RUNBOOK_MYSQL_CA", "")
     if endpoint.socket:
         return {"ssl_disabled": True}

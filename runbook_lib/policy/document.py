@@ -70,7 +70,7 @@ class Scope:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Give the name patterns of what restores make."""
+        """Return the name patterns of what restores make."""
         if self.prefix:
             return (f"{self.prefix}*",)
         names = [source.rpartition(":")[2][:40].rstrip("-") for source in self.sources]  # as the plan shortens them
@@ -96,7 +96,7 @@ class Scope:
 
 
 def policy_for(calls: Iterable[AwsCall], scope: Scope) -> dict[str, Any]:
-    """Give the policy document that allows these calls and nothing beside them.
+    """Return the policy document that allows these calls and nothing beside them.
 
     Raises:
         InputRefused: a call changes something, and no statement has been thought out for it.

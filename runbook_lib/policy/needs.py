@@ -82,13 +82,13 @@ class Place:
 
 
 def place_of(arn: str, **known: Any) -> Place:
-    """Give the place of an RDS resource by its ARN."""
+    """Return the place of an RDS resource by its ARN."""
     _, partition, _, region, account, *_ = arn.split(":")
     return Place(partition=partition, region=region, account=account, **known)
 
 
 def needs_of_call(operation: str, request: Mapping[str, Any], *, place: Place) -> Iterator[Need]:
-    """Give every permission that one RDS request needs, those of the declared call and those of its parameters."""
+    """Return every permission that one RDS request needs, those of the declared call and those of its parameters."""
     call = next(call for call in declared() if (call.service, call.operation) == ("rds", operation))
     sent = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()}
     asked = _request_tags(sent | dict(place.tags)) if sent else {}
@@ -116,7 +116,7 @@ def needs_of_call(operation: str, request: Mapping[str, Any], *, place: Place) -
 
 
 def reading_a_secret(arn: str, *, place: Place) -> Iterator[Need]:
-    """Give what reading a database account needs; the key only when the secret is under one of the customer's."""
+    """Return what reading a database account needs; the key only when the secret is under one of the customer's."""
     yield Need(action="secretsmanager:GetSecretValue", resource=arn)
     via = {"kms:ViaService": (f"secretsmanager.{place.region}.amazonaws.com",)}
     yield Need(action="kms:Decrypt", resource=place.arn("kms", "key/of-the-secret"), context=via)
@@ -143,7 +143,7 @@ def _request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def _tags_of(arn: str, place: Place) -> dict[str, tuple[str, ...]]:
-    """Give the tags of the resource itself; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
+    """Return the tags of the resource itself; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
     held: Mapping[str, str] = place.held.get(arn, {})
     own = "rds:cluster-tag" if ":cluster:" in arn else "rds:db-tag" if ":db:" in arn else ""
     return {f"{prefix}/{key}": (value,) for prefix in ("aws:ResourceTag", own) if prefix for key, value in held.items()}

@@ -18,7 +18,7 @@ class Uses:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Give both."""
+        """Return both."""
         return (*self.always, *self.sometimes)
 
 
@@ -86,7 +86,7 @@ NOTEBOOKS = {
 
 
 def calls_of(notebooks: Iterable[str] = ()) -> tuple[AwsCall, ...]:
-    """Give the declarations of the notebooks' calls, of every notebook when none is named.
+    """Return the declarations of the notebooks' calls, of every notebook when none is named.
 
     The modules that declare them must have been imported.
 

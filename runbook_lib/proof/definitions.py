@@ -17,7 +17,7 @@ MOST = 20
 
 
 def read_definition(database: Database, table: TableName) -> str:
-    """Give a table's definition in one form: without its name, its counter, and widths that only pad."""
+    """Return a table's definition in one form: without its name, its counter, and widths that only pad."""
     shown = str(database.rows(f"SHOW CREATE TABLE {table.sql}")[0][1])
     lines = _OWN_NAME.sub("CREATE TABLE", shown).splitlines()
     lines[-1] = _COUNTER.sub("", lines[-1])

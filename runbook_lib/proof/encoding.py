@@ -119,7 +119,7 @@ def _kind(column: Column) -> str:
 
 
 def packed(values: Sequence[Item]) -> str:
-    """Give the SQL expression that writes values, each as `items` gives it, behind each other."""
+    """Return the SQL expression that writes values, each as `items` gives it, behind each other."""
     first, *rest = [expression for value in values for expression in value] or [_NOTHING]
     if not any(expression.endswith(_OR_NULL) for expression in (first, *rest)):
         first = f"IFNULL({first}{_OR_NULL}"
@@ -127,22 +127,22 @@ def packed(values: Sequence[Item]) -> str:
 
 
 def items(facts: TableFacts, ways: Ways) -> list[Item]:
-    """Give the SQL expressions of a row's values, in the order of the ways."""
+    """Return the SQL expressions of a row's values, in the order of the ways."""
     return [_item(facts.columns[name], way) for name, way in ways.items()]
 
 
 def row_hash(facts: TableFacts, ways: Ways) -> str:
-    """Give the SQL expression of a row's hash in hexadecimal."""
+    """Return the SQL expression of a row's hash in hexadecimal."""
     return values_hash(items(facts, ways))
 
 
 def values_hash(values: Sequence[Item]) -> str:
-    """Give the SQL expression of the hash of values, each as `items` gives it, in hexadecimal."""
+    """Return the SQL expression of the hash of values, each as `items` gives it, in hexadecimal."""
     return f"SHA2({packed(values)}, {4 * DIGITS})"
 
 
 def rows_folded(facts: TableFacts, ways: Ways, fold: Fold) -> str:
-    """Give the SQL expression that folds the rows' hashes into one number, for `folding.number` to read."""
+    """Return the SQL expression that folds the rows' hashes into one number, for `folding.number` to read."""
     return folded(row_hash(facts, ways), fold, facts.arithmetic)
 
 

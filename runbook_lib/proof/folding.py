@@ -46,7 +46,7 @@ def arithmetic_of(database: Database) -> Arithmetic:
 
 
 def folded(hexadecimal: str, fold: Fold, arithmetic: Arithmetic) -> str:
-    """Give the SQL expression that folds the rows' hashes, each given by an expression for its `DIGITS`.
+    """Return the SQL expression that folds the rows' hashes, each given by an expression for its `DIGITS`.
 
     Where they are added up it may be fewer digits. Its value is for `number` to read.
     """
@@ -74,5 +74,5 @@ def number(value: object, fold: Fold, arithmetic: Arithmetic) -> int:
 
 
 def joined(one: int, other: int, fold: Fold) -> int:
-    """Give the number of two parts of a table together."""
+    """Return the number of two parts of a table together."""
     return one ^ other if fold == XOR else one + other

@@ -68,7 +68,7 @@ class Watch:
 
     @property
     def statement_s(self) -> float | None:
-        """Give how long a statement may run on the guarded server."""
+        """Return how long a statement may run on the guarded server."""
         return self._guard.statement_s if self._guard is not None else None
 
     def wait(self) -> None:

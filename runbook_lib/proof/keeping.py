@@ -48,7 +48,7 @@ class Keeper:
             self._write({"proof": dict(subject)})
 
     def steps(self, pair: Pair) -> tuple[Edge, list[Findings]]:
-        """Give what the steps from a table's beginning found, and where the next one begins.
+        """Return what the steps from a table's beginning found, and where the next one begins.
 
         The edge is empty if there are none. A table whose steps are all there begins behind its end.
         """

@@ -32,7 +32,7 @@ class Key:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Give the names of its columns."""
+        """Return the names of its columns."""
         return tuple(column.name for column in self.columns)
 
     @property
@@ -42,12 +42,12 @@ class Key:
 
     @property
     def listed(self) -> str:
-        """Give its columns for ORDER BY."""
+        """Return its columns for ORDER BY."""
         return ", ".join(map(quoted, self.names))
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Give the expressions of its values as bytes, for `edge` and for telling rows apart."""
+        """Return the expressions of its values as bytes, for `edge` and for telling rows apart."""
         return tuple(
             f"CAST({quoted(column.name)}{' + 0' if 'zerofill' in column.type else ''} AS BINARY)"
             for column in self.columns
@@ -58,7 +58,7 @@ class Key:
         return tuple(_literal(column, value) for column, value in zip(self.columns, values, strict=True))
 
     def within(self, low: Edge, high: Edge) -> str:
-        """Give the condition for a range of it."""
+        """Return the condition for a range of it."""
         if self.is_whole_number and low and high:
             # one comparison where two would cost a row 20 ns more
             return f"{quoted(self.names[0])} BETWEEN {low[0]} AND {int(high[0]) - 1}"
@@ -70,7 +70,7 @@ class Key:
         return " AND ".join(conditions) or "TRUE"
 
     def equals(self, edge: Edge) -> str:
-        """Give the condition for one row."""
+        """Return the condition for one row."""
         return " AND ".join(f"{quoted(name)} = {value}" for name, value in zip(self.names, edge, strict=True))
 
     def _compared(self, edge: Edge, strictly: str, at_last: str) -> str:
@@ -87,7 +87,7 @@ class Key:
 
 
 def choose_key(expected: TableFacts, found: TableFacts) -> Key | None:
-    """Give the shortest unique key over whole NOT NULL columns that both sides have and compare alike."""
+    """Return the shortest unique key over whole NOT NULL columns that both sides have and compare alike."""
     there = {index.columns: index.name for index in found.unique}
     usable = [
         Key(

@@ -28,7 +28,7 @@ _FETCHED_ROWS = 4_096
 
 
 def at_once(work: Work) -> int:
-    """Give how many ranges one statement may hold without getting too long."""
+    """Return how many ranges one statement may hold without getting too long."""
     text = 200 * (len(work.ways) + 1)
     return max(1, min(_MOST_RANGES, _MOST_TEXT // text))
 
@@ -118,7 +118,7 @@ def split(work: Work, both: Both, one: Range, known: Counts) -> list[Range]:
 
 
 def edges_after(work: Work, both: Both, one: Range, *, step: int, most: int, on_expected: bool) -> list[Edge]:
-    """Give the key values that follow each `step` rows of a range, at most some, from one side's index.
+    """Return the key values that follow each `step` rows of a range, at most some, from one side's index.
 
     One by one, because the servers skip rows of an index much faster than they number them.
     """

@@ -29,12 +29,12 @@ class Range:
 
 
 def from_index(side: TableFacts, index: str) -> str:
-    """Give the FROM clause that reads a table by one index."""
+    """Return the FROM clause that reads a table by one index."""
     return f"FROM {side.table.sql} FORCE INDEX ({quoted(index)})"
 
 
 def hash_of_row(side: TableFacts, work: Work) -> str:
-    """Give the expression for the first 128 bits of a row's hash, as text."""
+    """Return the expression for the first 128 bits of a row's hash, as text."""
     return f"LEFT({row_hash(side, work.ways)}, 32)"
 
 
@@ -169,7 +169,7 @@ def _texts(row: Row, places: Sequence[int], names: Sequence[str], side: TableFac
 
 
 def shown(column: Column, work: Work) -> str:
-    """Give the expression for a value as people may see it: cut, bytes in hexadecimal, personal ones never read."""
+    """Return the expression for a value as people may see it: cut, bytes in hexadecimal, personal ones never read."""
     name = quoted(column.name)
     if column.name in work.personal:
         return f"IF({name} IS NULL, NULL, {_text(HIDDEN)})"

@@ -65,7 +65,7 @@ class Findings:
 
 
 def fold_for(key: Key | None) -> Fold:
-    """Give how the rows of a table are folded: XORed if a key tells them apart. A key's columns are always hashed."""
+    """Return how the rows of a table are folded: XORed if a key tells them apart. A key's columns are always hashed."""
     return SUM if key is None else XOR
 
 
@@ -91,7 +91,7 @@ class Work:
         self.known = self.part()
 
     def part(self) -> Findings:
-        """Give what is known of a part of this table before anything was found."""
+        """Return what is known of a part of this table before anything was found."""
         return Findings(counts=Counts(fold=self.fold))
 
     def begin(self) -> None:
@@ -108,12 +108,12 @@ class Work:
             self.finished(self)
 
     def wants(self, kind: str, part: Findings) -> int:
-        """Give how many more sample rows of a kind are wanted, beyond those a part has."""
+        """Return how many more sample rows of a kind are wanted, beyond those a part has."""
         with self.lock:
             return max(0, self.most_samples - self.known.of(kind) - part.of(kind))
 
     def to_examine(self, part: Findings) -> int:
-        """Give of how many more changed rows the columns are compared."""
+        """Return of how many more changed rows the columns are compared."""
         with self.lock:
             return max(0, EXAMINED - self.known.examined - part.examined)
 

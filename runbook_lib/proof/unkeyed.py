@@ -118,7 +118,7 @@ def _bag(work: Work, side: TableFacts, heaps: list[str]) -> str:
 
 
 def _merged(here: Iterator[Row], there: Iterator[Row]) -> Iterator[tuple[str, int, int]]:
-    """Give each hash with how often either side has it, from two streams in the order of hashes."""
+    """Return each hash with how often either side has it, from two streams in the order of hashes."""
     one, other = next(here, None), next(there, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one[0] < other[0]):

@@ -72,7 +72,7 @@ class RowDifference:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """Give where it stands among others: by kind, then by key, numbers by their value."""
+        """Return where it stands among others: by kind, then by key, numbers by their value."""
         kinds = ("missing", "changed", "extra")
         values = ((0, int(value), "") if value.isdecimal() else (1, 0, value) for _, value in self.key)
         return (kinds.index(self.kind), *values, self.expected, self.found)
@@ -102,7 +102,7 @@ class TableVerdict:
 
     @property
     def digest(self) -> Digest | None:
-        """Give the digest of what was expected: a later server is held against it."""
+        """Return the digest of what was expected: a later server is held against it."""
         return self.expected_digest
 
 
@@ -122,7 +122,7 @@ class Proof:
 
     @property
     def damaged(self) -> tuple[TableName, ...]:
-        """Give the expected tables that are missing, emptied or damaged on the other side, sorted."""
+        """Return the expected tables that are missing, emptied or damaged on the other side, sorted."""
         return tuple(sorted(table.pair.expected for table in self.tables if table.verdict in LOST))
 
     @property
@@ -135,11 +135,11 @@ class Proof:
         return dict(sorted(counts.items()))
 
     def of(self, verdict: Verdict) -> tuple[TableVerdict, ...]:
-        """Give the tables of one verdict."""
+        """Return the tables of one verdict."""
         return tuple(table for table in self.tables if table.verdict == verdict)
 
     def table(self, name: TableName) -> TableVerdict:
-        """Give what was found of an expected table.
+        """Return what was found of an expected table.
 
         Raises:
             KeyError: it is not part of this proof.
@@ -150,7 +150,7 @@ class Proof:
         raise KeyError(str(name))
 
     def to_json(self, *, samples: bool = True) -> dict[str, Any]:
-        """Give the proof as what `json.dumps` takes. Without samples it holds names, counts and hashes only."""
+        """Return the proof as what `json.dumps` takes. Without samples it holds names, counts and hashes only."""
         return {
             "version": VERSION,
             "expected": self.expected,
@@ -178,7 +178,7 @@ class Proof:
 
 
 def table_to_json(table: TableVerdict, *, samples: bool = True) -> dict[str, Any]:
-    """Give one table's verdict as what `json.dumps` takes."""
+    """Return one table's verdict as what `json.dumps` takes."""
     return {
         "expected": [table.pair.expected.schema, table.pair.expected.name],
         "found": [table.pair.found.schema, table.pair.found.name],
@@ -225,7 +225,7 @@ def _row_to_json(row: RowDifference) -> dict[str, Any]:
 
 
 def rows_to_json(rows: Iterable[RowDifference]) -> list[dict[str, Any]]:
-    """Give rows as what `json.dumps` takes."""
+    """Return rows as what `json.dumps` takes."""
     return [_row_to_json(row) for row in rows]
 
 

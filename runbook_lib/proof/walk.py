@@ -80,7 +80,7 @@ class Walk:
 
     @property
     def _small(self) -> int:
-        """Give the rows of one range.
+        """Return the rows of one range.
 
         The more rows, the more are hashed again for each difference; the fewer, the more ranges are to be asked for.
         Both cost the same, and together least, at the root of their ratio.

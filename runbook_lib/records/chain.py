@@ -18,7 +18,7 @@ CHAIN = "chain.jsonl"
 
 
 def read_chain(store: Store) -> tuple[Link, ...]:
-    """Give the links in the order in which the runs finished; a torn last line is left out."""
+    """Return the links in the order in which the runs finished; a torn last line is left out."""
     try:
         lines = (store.root / CHAIN).read_text("utf-8").split("\n")
     except FileNotFoundError:

@@ -163,7 +163,7 @@ def _text(value: Any) -> str:
 
 
 def steady(text: str) -> str:
-    """Give the text with times, durations and ids replaced, so that two runs of the same thing read the same."""
+    """Return the text with times, durations and ids replaced, so that two runs of the same thing read the same."""
     for shape, put in _VOLATILE:
         text = shape.sub(put, text)
     return re.sub(r"[ \t]+", " ", text)

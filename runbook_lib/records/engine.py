@@ -101,12 +101,12 @@ class RunbookEngine:
 
     @classmethod
     def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
-        """Give the kernel to run in: the one asked for, else the notebook's own."""
+        """Return the kernel to run in: the one asked for, else the notebook's own."""
         return name or nb.metadata.get("kernelspec", {}).get("name") or "python3"
 
     @classmethod
     def nb_language(cls, nb: Any, language: str | None = None) -> str:
-        """Give the notebook's language; ours are all Python."""
+        """Return the notebook's language; ours are all Python."""
         return language or nb.metadata.get("language_info", {}).get("name") or "python"
 
 

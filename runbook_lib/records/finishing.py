@@ -16,10 +16,10 @@ class Kept(Protocol):
     """Whoever holds the executed notebook."""
 
     def written(self) -> bytes:
-        """Give the content of the record's notebook."""
+        """Return the content of the record's notebook."""
 
     def presentable(self) -> Any:
-        """Give the notebook as it may be stored."""
+        """Return the notebook as it may be stored."""
 
 
 def finish(

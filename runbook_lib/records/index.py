@@ -18,7 +18,7 @@ _GOOD = (Outcome.SUCCEEDED, Outcome.PLANNED)
 
 
 def index_page(found: Sequence[Entry], *, store: Store, page: Path) -> bytes:
-    """Give the page. Links are relative to where the `page` will lie, so a store can be moved with it."""
+    """Return the page. Links are relative to where the `page` will lie, so a store can be moved with it."""
     css = (TEMPLATES / "report.css").read_text("utf-8")
     rows = "\n".join(_row(entry, page.absolute().parent) for entry in reversed(found))
     counts = ", ".join(

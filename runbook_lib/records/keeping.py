@@ -83,7 +83,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
                 self._recording.note_loss(str(self.output_path), error)
 
     def written(self) -> bytes:
-        """Give the content of the record's notebook."""
+        """Return the content of the record's notebook."""
         return as_bytes(self.presentable())
 
     def save_elsewhere(self) -> None:
@@ -92,7 +92,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
             write_ipynb(self.presentable(), self.output_path)
 
     def for_papermill(self) -> NotebookNode:
-        """Give the notebook papermill judges: an error its cell's tag allows is shown, but is no error to it."""
+        """Return the notebook papermill judges: an error its cell's tag allows is shown, but is no error to it."""
         notebook = self.presentable()
         for position, cell in enumerate(notebook.cells):
             if cell.metadata.get("runbook", {}).get("allowed"):
@@ -100,12 +100,12 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
         return notebook
 
     def presentable(self) -> NotebookNode:
-        """Give the notebook as it may be stored."""
+        """Return the notebook as it may be stored."""
         return presentable(self.nb, self._recording)
 
 
 def presentable(notebook: NotebookNode, recording: Recording) -> NotebookNode:
-    """Give a notebook as it may be stored: its outputs are clean already, sources and metadata are cleaned here."""
+    """Return a notebook as it may be stored: its outputs are clean already, sources and metadata are cleaned here."""
     scrub = recording.scrubber
     cells = [
         NotebookNode({**cell, "source": scrub.text(cell.source)}) if scrub.text(cell.source) != cell.source else cell

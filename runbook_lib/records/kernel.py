@@ -41,12 +41,12 @@ class Kernel:
 
     @property
     def exit_status(self) -> int | None:
-        """Give how the process ended (negative: by that signal), or None while it lives or when nobody knows."""
+        """Return how the process ended (negative: by that signal), or None while it lives or when nobody knows."""
         process = getattr(self.manager.provisioner, "process", None)
         return process.poll() if process is not None else None
 
     def last_words(self) -> str:
-        """Give the end of what the kernel process itself wrote, outside of any cell."""
+        """Return the end of what the kernel process itself wrote, outside of any cell."""
         self._said.flush()
         self._said.seek(0)
         return self._said.read()[-4000:].decode(errors="replace").strip()

@@ -24,7 +24,7 @@ class LeftOutput:
 
 
 def last_output(notebook: str, *, cluster: str, key: str, store: Store | None = None) -> LeftOutput | None:
-    """Give the newest finished record's JSON output `key` of a notebook about one cluster; None if there is none.
+    """Return the newest finished record's JSON output `key` of a notebook about one cluster; None if there is none.
 
     Runs that ended badly count as well when they came as far as that output.
     """

@@ -126,15 +126,15 @@ class Manifest(_Part):
     seal: str = ""
 
     def sealed(self) -> Manifest:
-        """Give the manifest with its seal."""
+        """Return the manifest with its seal."""
         return self.model_copy(update={"seal": self.expected_seal()})
 
     def expected_seal(self) -> str:
-        """Give the hash of everything but the seal."""
+        """Return the hash of everything but the seal."""
         return hash_of_value(self._content(exclude={"seal"}))
 
     def written(self) -> bytes:
-        """Give the file's content."""
+        """Return the file's content."""
         return json.dumps(self._content(), indent=1, ensure_ascii=False).encode() + b"\n"
 
     def _content(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
@@ -165,12 +165,12 @@ def canonical(value: Any) -> bytes:
 
 
 def hash_of_value(value: Any) -> str:
-    """Give the hash of a JSON-able value."""
+    """Return the hash of a JSON-able value."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def file_of(content: bytes) -> File:
-    """Give the size and hash of a file."""
+    """Return the size and hash of a file."""
     return File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 

@@ -59,7 +59,7 @@ _CODES_A_NOTEBOOK_MAY_CHOOSE = {"3", "4", "5"}
 
 
 def of_result(result: Mapping[str, Any] | None) -> Ending:
-    """Give the ending of a run whose cells all completed, from the result its last cell shows."""
+    """Return the ending of a run whose cells all completed, from the result its last cell shows."""
     if result is None:
         return Ending(outcome=Outcome.SUCCEEDED, exit_code=0, headline="Every cell completed.")
     headline = str(result.get("headline") or "")
@@ -79,7 +79,7 @@ def of_result(result: Mapping[str, Any] | None) -> Ending:
 
 
 def of_error(name: str, message: str, *, cell: int, lines: tuple[str, ...] = ()) -> Ending:
-    """Give the ending of a run that a cell's error stopped. `cell` counts from 1."""
+    """Return the ending of a run that a cell's error stopped. `cell` counts from 1."""
     if name == "SystemExit":
         return _of_exit(message, cell)
     code = errors.Aborted.exit_code if name == "KeyboardInterrupt" else errors.exit_code_of(name)
@@ -106,7 +106,7 @@ def _of_exit(status: str, cell: int) -> Ending:
 
 
 def result_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give the result object the last code cell shows, or None. Lives in its JSON output as `runbook_result`."""
+    """Return the result object the last code cell shows, or None. Lives in its JSON output as `runbook_result`."""
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
     for output in reversed(code[-1].get("outputs", ()) if code else ()):
         found = output.get("data", {}).get("application/json")

@@ -31,7 +31,7 @@ class Parameter:
 
     @property
     def default_text(self) -> str:
-        """Give the default as it would be written in the cell."""
+        """Return the default as it would be written in the cell."""
         return repr(self.default) if not isinstance(self.default, str) else json.dumps(self.default, ensure_ascii=False)
 
 
@@ -114,7 +114,7 @@ def _parts(statement: ast.stmt) -> tuple[ast.expr | None, ast.expr | None, ast.e
 
 
 def check_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any], *, name: str) -> dict[str, Any]:
-    """Give the values to inject, each of its parameter's type. `given` holds Python values or `Written` ones.
+    """Return the values to inject, each of its parameter's type. `given` holds Python values or `Written` ones.
 
     Raises:
         InputRefused: an unknown name (with the nearest known one), a value of another type, or a secret.

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def past_recoveries(cluster: str, *, store: Store | None = None) -> tuple[timedelta, ...]:
-    """Give how long each finished restore of a cluster took, from its request to its check, the shortest first.
+    """Return how long each finished restore of a cluster took, from its request to its check, the shortest first.
 
     Only records of this store count. A record that cannot be read is passed over with a line in the log.
     """
@@ -28,7 +28,7 @@ def past_recoveries(cluster: str, *, store: Store | None = None) -> tuple[timede
 
 
 def past_phases(notebook: str, *, store: Store | None = None) -> dict[str, float]:
-    """Give what each phase of a notebook's change took in this store's finished runs: the median, in seconds."""
+    """Return what each phase of a notebook's change took in this store's finished runs: the median, in seconds."""
     took: dict[str, list[float]] = {}
     for manifest in _manifests(notebook, store or default_store()):
         for name, seconds in dict((manifest.recovery or {}).get("phases") or {}).items():

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 5
 
 
 def operator() -> dict[str, str]:
-    """Give the OS user and the host. Under sudo, the person's own account is named too."""
+    """Return the OS user and the host. Under sudo, the person's own account is named too."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number that has no account
@@ -33,7 +33,7 @@ def operator() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of this library, of Python and of the packages a run depends on most."""
+    """Return the versions of this library, of Python and of the packages a run depends on most."""
     found = {"runbook_lib": __version__, "python": platform.python_version(), "system": platform.platform()}
     for package in _PACKAGES:
         try:
@@ -60,7 +60,7 @@ class GitState:
             )
 
     def answer(self) -> dict[str, Any]:
-        """Give `git_commit` and `git_dirty`, both None where git does not say. Asked again, it says the same."""
+        """Return `git_commit` and `git_dirty`, both None where git does not say. Asked again, it says the same."""
         with self._asking:
             if self._answer is None:
                 self._answer = self._ask()

@@ -53,7 +53,7 @@ class Destination:
             )
 
     def place(self, folder: str) -> tuple[str, str]:
-        """Give the bucket and the key prefix of one record's folder (relative to its store)."""
+        """Return the bucket and the key prefix of one record's folder (relative to its store)."""
         found = _ADDRESS.fullmatch(self.address)
         assert found is not None, "checked when it was made"
         return found["bucket"], "/".join(filter(None, ((found["prefix"] or "").strip("/"), folder)))
@@ -98,7 +98,7 @@ def publish(store: Store, folder: Path, *, to: Destination) -> str:
 
 
 def published_to(store: Store, folder: Path) -> str:
-    """Give the address a record was published to, or nothing."""
+    """Return the address a record was published to, or nothing."""
     try:
         return str(json.loads(_note(store, folder).read_bytes())["to"])
     except (OSError, ValueError, KeyError):

@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def path(self) -> Path:
-        """Give the record's folder."""
+        """Return the record's folder."""
         return self.folder.path
 
     @property
@@ -66,7 +66,7 @@ class Recording:
         return tuple(f"{what}: {why}" for what, why in self._losses.items())
 
     def environment(self) -> dict[str, str]:
-        """Give what the kernel is told about its run."""
+        """Return what the kernel is told about its run."""
         return {
             events.RUN_ID_VARIABLE: self.run_id,
             events.INCIDENT_VARIABLE: self.incident,
@@ -121,7 +121,7 @@ class Recording:
         self._losses[what] = why
 
     def summary(self) -> dict[str, Any]:
-        """Give what the executed notebook says of its run; `running` until it ended."""
+        """Return what the executed notebook says of its run; `running` until it ended."""
         ending = self.ending
         return {
             "version": 1,

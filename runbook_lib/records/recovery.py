@@ -63,7 +63,7 @@ class Recovery:
         return (self.ended - self.damage_began).total_seconds()
 
     def as_json(self) -> dict[str, Any]:
-        """Give it for a manifest: figures in seconds, what is unknown as None with its reason beside it."""
+        """Return it for a manifest: figures in seconds, what is unknown as None with its reason beside it."""
         return {
             "recovery_point": iso(self.restored) if self.restored else None,
             "damage_began": iso(self.damage_began) if self.damage_began else None,
@@ -147,7 +147,7 @@ def _sum(name: str, part: Part | None, wanted: Any, why_not: str) -> Step:
 
 
 def _rest(name: str, part: Part | None, why_not: str) -> Step:
-    """Give what is left of a run's time after its change: reading back and proving."""
+    """Return what is left of a run's time after its change: reading back and proving."""
     if part is None or part.began is None or part.finished is None:
         return Step(name=name, seconds=None, why_not=why_not or "the record says no moment of it")
     took = (part.finished - part.began).total_seconds() - sum(part.phases.values())
@@ -171,7 +171,7 @@ def _parts(incident: str, cluster: str, store: Store) -> list[Part]:
 
 
 def part_of(manifest: Manifest) -> Part:
-    """Give a finished record's share of its incident's recovery."""
+    """Return a finished record's share of its incident's recovery."""
     said = manifest.recovery or {}
     return Part(
         notebook=manifest.notebook,

@@ -31,11 +31,11 @@ class Entry:
 
     @property
     def cluster(self) -> str:
-        """Give the cluster the run was about, as far as it is known."""
+        """Return the cluster the run was about, as far as it is known."""
         return self.manifest.cluster if self.manifest else ""
 
     def as_json(self) -> dict[str, Any]:
-        """Give the entry for machines: the manifest's facts, or what is known without one."""
+        """Return the entry for machines: the manifest's facts, or what is known without one."""
         known = {
             "folder": str(self.folder),
             "run_id": self.run_id,
@@ -49,7 +49,7 @@ class Entry:
 
 
 def entries(store: Store) -> Iterator[Entry]:
-    """Give every record of a store, oldest first. Killed runs are given their end first, where the store lets us."""
+    """Return every record of a store, oldest first. Killed runs are given their end first, where the store lets us."""
     orphans.settle_all(store)
     yield from sorted((read_entry(store, folder) for folder in store.folders()), key=lambda entry: entry.started)
 

@@ -45,7 +45,7 @@ _HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-
 
 @lru_cache(maxsize=1)
 def exporter() -> Any:
-    """Give nbconvert's exporter with our template, made once: loading it takes longer than a page."""
+    """Return nbconvert's exporter with our template, made once: loading it takes longer than a page."""
     with without_unused():
         from nbconvert.exporters import HTMLExporter
 
@@ -55,7 +55,7 @@ def exporter() -> Any:
 
 
 def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    """Give the page of one record. `announced` are the record's events."""
+    """Return the page of one record. `announced` are the record's events."""
     resources = {
         "manifest": manifest,
         "sign": _SIGNS[manifest.outcome],
@@ -74,7 +74,7 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
 
 
 def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
-    """Give how a cell ended, as words and as a class name."""
+    """Return how a cell ended, as words and as a class name."""
     said = cell.get("metadata", {}).get("runbook", {})
     state = CellState(said.get("state", CellState.NEVER_RAN))
     words = _STATES[state] + (", as its tag allows" if said.get("allowed") else "")
@@ -90,7 +90,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Give the recovery point and time that were reached, where there was a restore; its phases go elsewhere."""
+    """Return the recovery point and time that were reached, where there was a restore; its phases go elsewhere."""
     said = manifest.recovery or {}
     if "steps" in said:  # measured over the whole incident
         return recovery_lines(said)
@@ -104,7 +104,7 @@ def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Give what stands on top of a report and in `records show`: name and value, empty ones left out."""
+    """Return what stands on top of a report and in `records show`: name and value, empty ones left out."""
     who, source = manifest.operator, manifest.source
     commit = (
         f"{source.git_commit[:12]}{' with uncommitted changes' if source.git_dirty else ''}"

@@ -19,7 +19,7 @@ _AWS_OPERATION = re.compile(r"(?:[A-Z][a-z0-9]+){1}(?:[A-Z]+[a-z0-9]*)+")
 
 
 def draft(recording: Recording, *, seconds: float) -> Manifest:
-    """Give the manifest of a run that has ended, before its files are written and sealed."""
+    """Return the manifest of a run that has ended, before its files are written and sealed."""
     ending, result = recording.ending, recording.result or {}
     assert ending is not None, "only a run that ended has a manifest"
     announced = read_events(recording.path / EVENTS)
@@ -78,7 +78,7 @@ def read_events(path: Path) -> tuple[dict[str, Any], ...]:
 
 
 def event_lines(path: Path) -> list[bytes]:
-    """Give the lines of a record's events, without line ends; nothing when there is no such file."""
+    """Return the lines of a record's events, without line ends; nothing when there is no such file."""
     try:
         return path.read_bytes().rstrip(b"\n").split(b"\n")
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def event_lines(path: Path) -> list[bytes]:
 
 
 def seal_of_events(path: Path) -> Events:
-    """Give what the manifest says of the events."""
+    """Return what the manifest says of the events."""
     lines = event_lines(path)
     return Events(lines=len(lines), last_sha256=hash_of(lines[-1]) if lines else "")
 

@@ -30,11 +30,11 @@ class Stop:
 
     @property
     def cell_state(self) -> CellState:
-        """Give the state of the cell that was running when the run was stopped."""
+        """Return the state of the cell that was running when the run was stopped."""
         return CellState.TIMED_OUT if self.timed_out else CellState.INTERRUPTED
 
     def ending(self, *, cell: int) -> Ending:
-        """Give the run's ending. `cell` is where it stopped, from 1."""
+        """Return the run's ending. `cell` is where it stopped, from 1."""
         kind = errors.TimedOut if self.timed_out else errors.Aborted
         return Ending(
             outcome=Outcome.TIMED_OUT if self.timed_out else Outcome.ABORTED,

@@ -38,7 +38,7 @@ _LEAST_FREE_BYTES = 64 << 20  # a record is a few MB; below this the disk is as 
 
 
 def scratch_root() -> Path:
-    """Give where private folders of runs lie: the system's temporary folder, unless its path is too long for sockets.
+    """Return where private folders of runs lie: the system's temporary folder, unless its path is too long for sockets.
 
     A socket's path may have 103 signs on macOS and 107 on Linux.
     """
@@ -47,7 +47,7 @@ def scratch_root() -> Path:
 
 
 def new_run_id() -> str:
-    """Give an id that names one run: 8 hexadecimal digits."""
+    """Return an id that names one run: 8 hexadecimal digits."""
     return secrets.token_hex(4)
 
 
@@ -205,7 +205,7 @@ class Store:
             held.release()
 
     def left_by(self, run_id: str) -> dict[str, Any]:
-        """Give what the lock's file of a run that no longer runs says, or nothing."""
+        """Return what the lock's file of a run that no longer runs says, or nothing."""
         try:
             said = json.loads((self.root / ".running" / run_id).read_bytes())
         except (OSError, ValueError):
@@ -213,7 +213,7 @@ class Store:
         return said if isinstance(said, dict) else {}
 
     def folders(self) -> Iterator[Path]:
-        """Give every record's folder, oldest first."""
+        """Return every record's folder, oldest first."""
         found = [path for path in self.root.glob("*/*Z-*") if path.is_dir() and not path.parent.name.startswith(".")]
         yield from sorted(found, key=lambda path: path.name)
 
@@ -229,7 +229,7 @@ class Store:
 
 
 def check_incident(incident: str) -> str:
-    """Give the incident back if it can name a folder everywhere. Raises InputRefused."""
+    """Return the incident back if it can name a folder everywhere. Raises InputRefused."""
     if incident and not _SAFE.fullmatch(incident):
         raise InputRefused(
             f'The incident "{incident}" cannot name a folder.',
@@ -239,5 +239,5 @@ def check_incident(incident: str) -> str:
 
 
 def default_store() -> Store:
-    """Give the store $RUNBOOK_RECORDS names, else `records` in the current folder."""
+    """Return the store $RUNBOOK_RECORDS names, else `records` in the current folder."""
     return Store(Path(os.environ.get(STORE_VARIABLE) or DEFAULT_STORE))

@@ -23,7 +23,7 @@ _REFERENCE = re.compile(r"\b([Nn]ame|[Ii]d|ARN)\b")
 
 
 def annotation_of(default: Any) -> str:
-    """Give the annotation a default stands for where the cell gives none."""
+    """Return the annotation a default stands for where the cell gives none."""
     return "str | None" if default is None else type(default).__name__
 
 
@@ -52,7 +52,7 @@ def _base(node: ast.expr) -> str:
 
 
 def from_text(text: Any, *, annotation: str, parameter: str) -> Any:
-    """Give the value that a written text (or a list or mapping of texts) means under the annotation.
+    """Return the value that a written text (or a list or mapping of texts) means under the annotation.
 
     Raises:
         InputRefused: the text is not of that type, or could mean two things.
@@ -133,7 +133,7 @@ _READERS: dict[str, Callable[[str, str, str], Any]] = {
 
 
 def from_value(value: Any, *, annotation: str, parameter: str) -> Any:
-    """Give a Python value as the parameter takes it; an aware datetime becomes its UTC text.
+    """Return a Python value as the parameter takes it; an aware datetime becomes its UTC text.
 
     Raises:
         InputRefused: the value is of another type.

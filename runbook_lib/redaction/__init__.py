@@ -26,12 +26,12 @@ def remember(value: str, *, kind: str) -> str:
 
 
 def known() -> dict[str, str]:
-    """Give every remembered value with its kind."""
+    """Return every remembered value with its kind."""
     return dict(_scrubber.known)
 
 
 def scrubbed(value: Any) -> Any:
-    """Give a copy of a text, or of lists and mappings of texts, with every secret replaced by a mark with its kind."""
+    """Return a copy of a text, or of lists and mappings of texts, with every secret replaced by a mark with its kind."""
     return _scrubber.value(value)
 
 

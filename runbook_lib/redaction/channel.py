@@ -60,7 +60,7 @@ class SecretsChannel:
         self._rest = b""
 
     def told(self) -> Iterator[tuple[str, str]]:
-        """Give every (value, kind) told since the last call."""
+        """Return every (value, kind) told since the last call."""
         while True:
             try:
                 chunk = os.read(self._reader, 1 << 16)

@@ -121,7 +121,7 @@ _ONLY_A_REFERENCE = re.compile(r"(?i)_(arn|id|ids|name|names|ref|env|variable|fi
 
 
 def looks_secret(text: str) -> str:
-    """Give the kind of secret a text looks like or contains, or nothing."""
+    """Return the kind of secret a text looks like or contains, or nothing."""
     for pattern in PATTERNS:
         for found in pattern.shape.finditer(text):
             if pattern.accept(found["secret"]):
@@ -130,6 +130,6 @@ def looks_secret(text: str) -> str:
 
 
 def secret_name(name: str) -> str:
-    """Give the kind of secret a parameter's name promises, or nothing; `master_secret_arn` only refers to one."""
+    """Return the kind of secret a parameter's name promises, or nothing; `master_secret_arn` only refers to one."""
     found = _NAME.search(name)
     return found[0].strip("_").lower() if found and not _ONLY_A_REFERENCE.search(name) else ""

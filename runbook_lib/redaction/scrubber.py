@@ -19,7 +19,7 @@ _BINARY = ("image/png", "image/jpeg", "image/gif", "application/pdf")
 
 
 def mark(kind: str) -> str:
-    """Give what stands in a record where a secret stood."""
+    """Return what stands in a record where a secret stood."""
     return f"[removed: {kind}]"
 
 
@@ -46,7 +46,7 @@ class Scrubber:
         self._shape = re.compile("|".join(_alternative(part) for part in parts)) if parts else None
 
     def text(self, text: str) -> str:
-        """Give the text without its secrets."""
+        """Return the text without its secrets."""
         scrubbed = self._all(text)
         if "\x1b[" in text:
             # Colours may stand between a name and its value; if a secret shows without them, they have to go.
@@ -66,7 +66,7 @@ class Scrubber:
         return text
 
     def value(self, value: Any, *, binary: bool = False) -> Any:
-        """Give a copy of texts, lists and mappings without secrets; images are left as they are."""
+        """Return a copy of texts, lists and mappings without secrets; images are left as they are."""
         if isinstance(value, str):
             return value if binary else self.text(value)
         if isinstance(value, dict):
@@ -79,7 +79,7 @@ class Scrubber:
         return value
 
     def open_end(self, text: str) -> int:
-        """Give how many signs at the end of a text may be the beginning of a known value of several lines."""
+        """Return how many signs at the end of a text may be the beginning of a known value of several lines."""
         longest = 0
         for form in self._forms:
             if "\n" in form:

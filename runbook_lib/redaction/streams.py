@@ -30,7 +30,7 @@ class StreamScrubber:
         return self._scrubber.text(ready)
 
     def flush(self) -> str:
-        """Give the rest: the stream has ended."""
+        """Return the rest: the stream has ended."""
         rest, self._held = self._held, ""
         return self._scrubber.text(rest)
 

@@ -30,5 +30,5 @@ def make_master(database: Database, master: Credentials) -> None:
 
 
 def set_password(database: Database, master: Credentials) -> None:
-    """Give the master user another password."""
+    """Return the master user another password."""
     database.execute("ALTER USER %s@%s IDENTIFIED BY %s", (master.user, "%", master.password))

@@ -60,19 +60,19 @@ class Event:
 
 
 def log_files(folder: Path) -> list[Path]:
-    """Give the logs of a server in their order."""
+    """Return the logs of a server in their order."""
     return sorted(path for path in folder.glob("binlog.*") if path.suffix[1:].isdigit())
 
 
 def end_of(folder: Path) -> Position:
-    """Give the place after the last whole transaction of a server's logs."""
+    """Return the place after the last whole transaction of a server's logs."""
     last = log_files(folder)[-1]
     found = transactions(last)
     return Position(file=last.name, offset=found[-1].end if found else _after_format(last))
 
 
 def since(folder: Path, position: Position) -> Iterator[tuple[Path, list[Transaction]]]:
-    """Give the logs from a position on, with their whole transactions after it."""
+    """Return the logs from a position on, with their whole transactions after it."""
     for path in log_files(folder):
         if path.name >= position.file:
             start = position.offset if path.name == position.file else 0
@@ -80,7 +80,7 @@ def since(folder: Path, position: Position) -> Iterator[tuple[Path, list[Transac
 
 
 def transactions(path: Path) -> list[Transaction]:
-    """Give the whole transactions of one log. One still being written at the end is left out.
+    """Return the whole transactions of one log. One still being written at the end is left out.
 
     Raises:
         StepFailed: the file is no binary log.

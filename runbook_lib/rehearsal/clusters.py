@@ -80,7 +80,7 @@ class StandInCluster:
         self.base_copies.append(BaseCopy(moment=newest, image=image))
 
     def base_copy_for(self, moment: datetime) -> BaseCopy:
-        """Give the newest base copy that holds nothing from after the moment.
+        """Return the newest base copy that holds nothing from after the moment.
 
         Raises:
             InputRefused: the moment lies before the first one.

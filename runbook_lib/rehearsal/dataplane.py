@@ -74,12 +74,12 @@ class DataPlane:
 
     @property
     def resource_ids(self) -> tuple[str, ...]:
-        """Give the ids of the clusters there are, and of deleted ones whose backup is kept."""
+        """Return the ids of the clusters there are, and of deleted ones whose backup is kept."""
         with self._lock:
             return tuple(self._clusters)
 
     def endpoint(self, resource_id: str) -> Endpoint:
-        """Give where the cluster answers when it is open; the port is the same each time."""
+        """Return where the cluster answers when it is open; the port is the same each time."""
         return Endpoint(host=LOOPBACK, port=self._cluster(resource_id).port.number)
 
     def admin(self, resource_id: str) -> Database:
@@ -222,7 +222,7 @@ class DataPlane:
 
     @contextmanager
     def _new(self, resource_id: str, master: str) -> Iterator[StandInCluster]:
-        """Give an empty cluster to fill; it is there for others when that is done, and gone when it fails."""
+        """Return an empty cluster to fill; it is there for others when that is done, and gone when it fails."""
         with self._lock:
             if resource_id in self._clusters or resource_id in self._making:
                 raise InputRefused(f"There is already a cluster {resource_id}.", hint="Choose another id.")

@@ -69,7 +69,7 @@ class Engine:
 
 
 def find_engines() -> tuple[Engine, ...]:
-    """Give the usable engines of this machine, one a family, the first found first.
+    """Return the usable engines of this machine, one a family, the first found first.
 
     Looked at in this order: $RUNBOOK_MYSQLD, the project's `.engine/`, $CONDA_PREFIX, $PATH, the system's folders,
     Homebrew's folders (keg-only formulas too).
@@ -82,7 +82,7 @@ def find_engines() -> tuple[Engine, ...]:
 
 
 def choose_engine(name: str = "") -> Engine:
-    """Give the engine of that family ("mysql" or "mariadb"), or with no name the first one found.
+    """Return the engine of that family ("mysql" or "mariadb"), or with no name the first one found.
 
     Raises:
         InputRefused: the name is no family, or there is no such server here.
@@ -158,7 +158,7 @@ def _servers_in(folder: Path) -> Iterator[Path]:
 
 
 def _engine(server: Path) -> Engine | str:
-    """Give the engine of a server program, or why it is none."""
+    """Return the engine of a server program, or why it is none."""
     if (version := server_version(server)) is None:
         return "it does not tell a version"
     family, numbers = version

@@ -21,7 +21,7 @@ _PREFIX = "plane-"
 
 
 def default_parent() -> Path:
-    """Give the folder under which stand-ins of this user live: below $TMPDIR, readable by this user alone."""
+    """Return the folder under which stand-ins of this user live: below $TMPDIR, readable by this user alone."""
     parent = Path(tempfile.gettempdir()).resolve() / f"runbook-{os.getuid()}"
     parent.mkdir(mode=0o700, exist_ok=True)
     state = parent.lstat()

@@ -99,7 +99,7 @@ class Metering:
         return {"Id": name, "Label": name, "Timestamps": stamps, "Values": values, "StatusCode": status}
 
     def _series(self, stat: dict[str, Any], start: datetime, end: datetime) -> list[tuple[int, float]]:
-        """Give a metric's days between two midnights as epoch seconds and values."""
+        """Return a metric's days between two midnights as epoch seconds and values."""
         if int(stat["Period"]) != _DAY:
             raise ValidationError("This stand-in keeps whole days only.")
         metric, cluster, statistic = (

@@ -23,7 +23,7 @@ _SECONDS_TO_DIE = 30.0  # after SIGKILL only a process stuck in the kernel takes
 
 
 def servers_of(folder: Path) -> list[int]:
-    """Give the ids of the server processes whose data directory lies in `folder`.
+    """Return the ids of the server processes whose data directory lies in `folder`.
 
     The command line is what tells them: it names a folder that is made anew for each owner, so an id that the system
     has meanwhile given to somebody else is never taken for ours.

@@ -63,7 +63,7 @@ class ServerFiles:
 
 
 def what_is_wrong(said: str) -> str:
-    """Give the first errors of what a server said, which name the cause, else its last lines; in one line."""
+    """Return the first errors of what a server said, which name the cause, else its last lines; in one line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\[ERROR\]|error while loading", line, re.IGNORECASE)]
     return " · ".join(errors[:3] or lines[-3:]) or "it said nothing"
@@ -96,7 +96,7 @@ class Server:
 
     @property
     def pid(self) -> int | None:
-        """Give the process id while it runs."""
+        """Return the process id while it runs."""
         return self._process.pid if self._process and self.running else None
 
     def start(self, *, port: int | None = None, options: tuple[str, ...] = ()) -> None:
@@ -119,7 +119,7 @@ class Server:
         self._wait_until_it_answers(self._process, said_before)
 
     def _settings(self) -> list[str]:
-        """Give the settings of every server here. loose- marks what only some releases know."""
+        """Return the settings of every server here. loose- marks what only some releases know."""
         files = self.files
         return [
             *(["--user=root"] if os.geteuid() == 0 else []),

@@ -68,12 +68,12 @@ class StandIn:
         return connect(region=self.control.region)
 
     def environment(self) -> dict[str, str]:
-        """Give the variables that point AWS clients, and so the notebooks, at the stand-in."""
+        """Return the variables that point AWS clients, and so the notebooks, at the stand-in."""
         return self.control.environment()
 
     @property
     def source_id(self) -> str:
-        """Give the source's resource id, by which the data plane knows it."""
+        """Return the source's resource id, by which the data plane knows it."""
         return self.control.history.resource_id(self.cluster)
 
     def admin(self) -> Database:
@@ -121,7 +121,7 @@ class StandIn:
 
 
 def _volume(story: Story, *, until: datetime) -> list[tuple[datetime, float]]:
-    """Give the volume's size by the hour, in bytes, as CloudWatch would: the background's 600 GB.
+    """Return the volume's size by the hour, in bytes, as CloudWatch would: the background's 600 GB.
 
     It does not shrink with the wipe at once: Aurora gives the space of dropped tables back in the background.
     """
@@ -130,7 +130,7 @@ def _volume(story: Story, *, until: datetime) -> list[tuple[datetime, float]]:
 
 
 def _backup_storage(story: Story, *, until: datetime) -> list[tuple[datetime, float]]:
-    """Give what the automated backups hold at the end of each whole day, in bytes: a volume and its change records.
+    """Return what the automated backups hold at the end of each whole day, in bytes: a volume and its change records.
 
     5 % of the volume changes a day, one of the cases of the background's cost comparison. Of the last day there is no
     point yet: AWS meters it a day later.

@@ -23,7 +23,7 @@ _SECONDS_TO_MAKE = 300.0
 
 
 def template(engine: Engine, *, work: Path, socket: Path) -> Path:
-    """Give the data directory of a server that has never been used, with only the superuser in it.
+    """Return the data directory of a server that has never been used, with only the superuser in it.
 
     It is made in `work`, where its servers have an owner, and moved into the cache in one step; who comes second
     waits.

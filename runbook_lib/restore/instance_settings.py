@@ -93,7 +93,7 @@ NOT_SETTINGS = frozenset(
 
 
 def instance_request(described: Described, *, throw_away: bool) -> dict[str, Any]:
-    """Give the parameters of CreateDBInstance that make the new instance like the described one.
+    """Return the parameters of CreateDBInstance that make the new instance like the described one.
 
     The zone is kept only for a cluster that takes the source's place: a copy may live wherever there is room.
     """

@@ -55,12 +55,12 @@ class Maker:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Give the ids of everything the plan made, in its order."""
+        """Return the ids of everything the plan made, in its order."""
         return tuple(self._all)
 
     @property
     def adopted(self) -> tuple[str, ...]:
-        """Give those that were there before this run."""
+        """Return those that were there before this run."""
         return tuple(self._adopted)
 
     def cluster(self, call: PlannedCall) -> None:

@@ -74,7 +74,7 @@ class RestorePlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of the calls and of the source they were made for, not of the clock."""
+        """Return the plan's id: a hash of the calls and of the source they were made for, not of the clock."""
         content = {
             "calls": [[call.operation, dict(call.request)] for call in self.calls],
             "source": [self.source_arn, self.source_resource_id, self.fingerprint],
@@ -87,7 +87,7 @@ class RestorePlan:
         return "SourceDBClusterIdentifier" in self.calls[0].request
 
     def described_source(self) -> Cluster:
-        """Give the source as far as it is known, for a plan whose source is gone."""
+        """Return the source as far as it is known, for a plan whose source is gone."""
         known = {
             "DBClusterIdentifier": self.source,
             "DBClusterArn": self.source_arn,
@@ -98,7 +98,7 @@ class RestorePlan:
         return cluster_from({**known, **self.described})
 
     def calls_of(self, operation: str) -> tuple[PlannedCall, ...]:
-        """Give the calls of one AWS operation, in order."""
+        """Return the calls of one AWS operation, in order."""
         return tuple(call for call in self.calls if call.operation == operation)
 
 
@@ -198,7 +198,7 @@ def _modify_call(name: str, settings: Mapping[str, Any], why: str) -> tuple[Plan
 
 
 def target_name(source: str, moment: datetime, *, wanted: str = "") -> str:
-    """Give the new cluster's name: the wanted one, checked, else one made of the source and the moment.
+    """Return the new cluster's name: the wanted one, checked, else one made of the source and the moment.
 
     Raises:
         InputRefused: a name AWS would refuse, or the source's own.
@@ -225,7 +225,7 @@ _VOLATILE = {
 
 
 def fingerprint(described: Mapping[str, Any]) -> str:
-    """Give a hash of what the source is set to, leaving out what changes by itself (statuses, times, sizes)."""
+    """Return a hash of what the source is set to, leaving out what changes by itself (statuses, times, sizes)."""
     steady = {name: value for name, value in described.items() if name not in _VOLATILE}
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=_plain).encode()).hexdigest()
 

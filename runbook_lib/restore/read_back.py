@@ -63,7 +63,7 @@ class ReadBack:
     rows: tuple[Compared, ...] = field(repr=False)
 
     def of(self, verdict: Verdict) -> tuple[Compared, ...]:
-        """Give the rows of one verdict."""
+        """Return the rows of one verdict."""
         return tuple(row for row in self.rows if row.verdict == verdict)
 
     @property
@@ -171,7 +171,7 @@ def _instance_rows(side: _Side, request: Mapping[str, Any]) -> list[Compared]:
 
 
 def _requests(plan: RestorePlan) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give what the call that makes the cluster sends, and what all changes after it send together."""
+    """Return what the call that makes the cluster sends, and what all changes after it send together."""
     first, *others = (call for call in plan.calls if call.operation != "CreateDBInstance")
     changes = [call.request for call in others if call.operation == "ModifyDBCluster"]
     return dict(first.request), {name: value for request in changes for name, value in request.items()}

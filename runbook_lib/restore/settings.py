@@ -129,7 +129,7 @@ COPY_OVERRIDES: dict[str, Any] = {"DeletionProtection": False, "BackupRetentionP
 
 
 def sent_with_restore(described: Described, *, throw_away: bool) -> dict[str, Any]:
-    """Give the parameters of the restore call that carry the source's settings over.
+    """Return the parameters of the restore call that carry the source's settings over.
 
     RestoreDBClusterToPointInTime and RestoreDBClusterFromSnapshot take the same ones.
     """
@@ -138,7 +138,7 @@ def sent_with_restore(described: Described, *, throw_away: bool) -> dict[str, An
 
 
 def applied_after(described: Described) -> dict[str, Any]:
-    """Give the parameters of the ModifyDBCluster call that follows."""
+    """Return the parameters of the ModifyDBCluster call that follows."""
     return _read(AFTER, described)
 
 
@@ -149,7 +149,7 @@ def as_changed(described: Described, wanted: Mapping[str, Any]) -> bool:
 
 
 def managed_password(described: Described) -> dict[str, Any]:
-    """Give the parameters of the ModifyDBCluster call that gives the copy a managed master password of its own."""
+    """Return the parameters of the ModifyDBCluster call that gives the copy a managed master password of its own."""
     return _read(PASSWORD, described)
 
 
@@ -159,7 +159,7 @@ def _read(parameters: Mapping[str, tuple[str, Reader]], described: Described) ->
 
 
 def carried_tags(described: Described) -> list[dict[str, str]]:
-    """Give the source's own tags; AWS's (aws:…) cannot be set, and those of an earlier restore do not fit."""
+    """Return the source's own tags; AWS's (aws:…) cannot be set, and those of an earlier restore do not fit."""
     return [
         {"Key": tag["Key"], "Value": tag.get("Value", "")}
         for tag in described.get("TagList") or ()
@@ -168,7 +168,7 @@ def carried_tags(described: Described) -> list[dict[str, str]]:
 
 
 def by_hand(described: Described, *, throw_away: bool) -> tuple[Setting, ...]:
-    """Give what no restore carries over, with what somebody has to do about it.
+    """Return what no restore carries over, with what somebody has to do about it.
 
     What lies outside the cluster's own description (`OUTSIDE`) matters only when the copy takes the source's place.
     """

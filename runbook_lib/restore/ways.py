@@ -20,7 +20,7 @@ __all__ = ["Outlook", "Way", "reason", "recommended", "ways_back"]
 def ways_back(
     cluster: Cluster, held: Held, *, asked: AskedTime, now: datetime, outlook: Outlook | None = None
 ) -> tuple[Way, ...]:
-    """Give every way back to the asked moment, the usable ones first, the least loss first.
+    """Return every way back to the asked moment, the usable ones first, the least loss first.
 
     What could not be looked at is among them, and says so.
     """
@@ -51,7 +51,7 @@ def _rank(way: Way) -> tuple[object, ...]:
 
 
 def recommended(ways: Sequence[Way]) -> Way | None:
-    """Give the way that loses least among those that make a new cluster; in place only where there is no other."""
+    """Return the way that loses least among those that make a new cluster; in place only where there is no other."""
     usable = [way for way in ways if way.is_usable]
     return min(usable, key=_rank) if usable else None
 

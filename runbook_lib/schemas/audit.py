@@ -57,11 +57,11 @@ class Audit:
 
     @property
     def broken(self) -> tuple[Difference, ...]:
-        """Give what breaks the contract."""
+        """Return what breaks the contract."""
         return tuple(difference for difference in self.differences if difference.breaks)
 
     def verdict_on(self, schema: str) -> SchemaVerdict | None:
-        """Give the verdict on one schema, None for one that was not judged."""
+        """Return the verdict on one schema, None for one that was not judged."""
         return next((verdict for verdict in self.verdicts if verdict.schema == schema), None)
 
 
@@ -147,7 +147,7 @@ def _with_columns(found: Survey, wanted: Contract, manifest: DbtManifest | None)
 
 
 def odd_names(found: Survey) -> tuple[OddName, ...]:
-    """Give every malformed name of a schema, table, view or routine, and names that differ by case only."""
+    """Return every malformed name of a schema, table, view or routine, and names that differ by case only."""
     odd: list[OddName] = []
     for schema, facts in found.schemas.items():
         if bad := malformed(schema):

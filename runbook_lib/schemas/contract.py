@@ -31,7 +31,7 @@ class Freshness(_Strict):
 
     @property
     def within(self) -> timedelta:
-        """Give it as a duration."""
+        """Return it as a duration."""
         return timedelta(hours=self.within_hours)
 
 
@@ -85,7 +85,7 @@ class Contract(_Strict):
     schemas: dict[str, SchemaContract]
 
     def table_patterns(self, schema: str) -> tuple[str, ...]:
-        """Give the expected tables of a schema by name or pattern.
+        """Return the expected tables of a schema by name or pattern.
 
         Raises:
             InputRefused: the contract does not know the schema.

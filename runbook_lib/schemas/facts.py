@@ -65,12 +65,12 @@ class SchemaFacts:
 
     @property
     def base_tables(self) -> tuple[TableFacts, ...]:
-        """Give the tables that hold rows, sorted by name."""
+        """Return the tables that hold rows, sorted by name."""
         return tuple(table for _, table in sorted(self.tables.items()) if table.is_base)
 
     @property
     def views(self) -> tuple[TableFacts, ...]:
-        """Give the views, sorted by name."""
+        """Return the views, sorted by name."""
         return tuple(table for _, table in sorted(self.tables.items()) if not table.is_base)
 
     @property

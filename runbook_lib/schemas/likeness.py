@@ -36,7 +36,7 @@ class Likeness:
 
     @property
     def share(self) -> float | None:
-        """Give the share of compared rows that are in the other schema too, 0 to 1; None without any."""
+        """Return the share of compared rows that are in the other schema too, 0 to 1; None without any."""
         rows = sum(table.rows or 0 for table in self.tables if table.same is not None)
         return sum(table.same or 0 for table in self.tables) / rows if rows else None
 
@@ -47,13 +47,13 @@ class Likeness:
 
 
 def forerunner_of(name: str, schemas: Mapping[str, object]) -> str:
-    """Give the schema that has the same name without or with a leading underscore, empty if there is none."""
+    """Return the schema that has the same name without or with a leading underscore, empty if there is none."""
     other = name[1:] if name.startswith("_") else f"_{name}"
     return other if other in schemas else ""
 
 
 def artefact_of(facts: SchemaFacts, survey: Survey) -> str:
-    """Give the schema that the malformed names of a schema point to, if all its tables have such names; else empty.
+    """Return the schema that the malformed names of a schema point to, if all its tables have such names; else empty.
 
     A dump that quotes `staging.apartments` as one name makes a table of that name in whatever schema it has chosen.
     """

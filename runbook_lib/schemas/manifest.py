@@ -33,11 +33,11 @@ class DbtManifest:
     relations: tuple[DbtRelation, ...]
 
     def built_in(self, schema: str) -> tuple[DbtRelation, ...]:
-        """Give the models, seeds and snapshots of a schema."""
+        """Return the models, seeds and snapshots of a schema."""
         return tuple(r for r in self.relations if r.schema == schema and r.kind != "test")
 
     def tests_in(self, schema: str) -> tuple[DbtRelation, ...]:
-        """Give the stored test failures of a schema."""
+        """Return the stored test failures of a schema."""
         return tuple(r for r in self.relations if r.schema == schema and r.kind == "test")
 
     @property

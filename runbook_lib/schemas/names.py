@@ -23,7 +23,7 @@ class MalformedName:
 
     @property
     def shown(self) -> str:
-        """Give the name with every character visible."""
+        """Return the name with every character visible."""
         return visible(self.name)
 
 

@@ -51,7 +51,7 @@ class Change:
 
 
 def remembered(survey: Survey, *, reads_now: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """Give what the next audit needs of a survey, as JSON. `reads_now` are the counts after our own reading."""
+    """Return what the next audit needs of a survey, as JSON. `reads_now` are the counts after our own reading."""
     return {
         "taken": iso(survey.taken),
         "started": iso(survey.started) if survey.started else None,
@@ -83,11 +83,11 @@ class Left(Protocol):
 
     @property
     def run_id(self) -> str:
-        """Give the run that left it."""
+        """Return the run that left it."""
 
     @property
     def value(self) -> Mapping[str, Any]:
-        """Give what it left."""
+        """Return what it left."""
 
 
 def past_of(left: Left | None) -> Past | None:

@@ -139,7 +139,7 @@ def _stem(name: str) -> str:
 
 
 def _newest_values(database: Database, facts: SchemaFacts) -> list[datetime]:
-    """Give the newest moment in the data of each filled table: a server forgets last writes when it is restarted."""
+    """Return the newest moment in the data of each filled table: a server forgets last writes when it is restarted."""
     found = []
     moments = database.rows(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s "

@@ -128,7 +128,7 @@ class _Surveyor:
         return found
 
     def _usage(self) -> dict[tuple[str, str], tuple[int, int]] | None:
-        """Give reads and writes by table; None when the server does not count them or we may not look."""
+        """Return reads and writes by table; None when the server does not count them or we may not look."""
         try:
             if str(self._rows("SELECT @@performance_schema")[0][0]) not in ("1", "ON"):
                 self._unseen.append(
@@ -174,12 +174,12 @@ class _Surveyor:
 
 
 def reads_of(database: Database) -> dict[tuple[str, str], int]:
-    """Give how often each table has been read since the server started, as it counts."""
+    """Return how often each table has been read since the server started, as it counts."""
     return {(schema, name): int(reads) for schema, name, reads, _ in database.rows(_USAGE.replace("{others}", _OTHERS))}
 
 
 def columns_of(database: Database, schemas: Iterable[str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Give the column names of every table of some schemas, in order."""
+    """Return the column names of every table of some schemas, in order."""
     wanted = sorted(set(schemas))
     found: dict[str, dict[str, tuple[str, ...]]] = {schema: {} for schema in wanted}
     if not wanted:

@@ -30,13 +30,13 @@ _METRICS = (
 
 
 def job_names(session: AwsSession, wanted: str) -> tuple[str, ...]:
-    """Give the names in a comma-separated parameter; of an empty one, every Glue job of the account and region."""
+    """Return the names in a comma-separated parameter; of an empty one, every Glue job of the account and region."""
     named = tuple(name for part in wanted.split(",") if (name := part.strip()))
     return named or tuple(str(name) for name in LIST_JOBS.pages(session))
 
 
 def list_runs(session: AwsSession, jobs: Sequence[str], *, since: datetime, until: datetime) -> tuple[GlueRun, ...]:
-    """Give the runs of Glue jobs that were under way between two moments, the oldest first.
+    """Return the runs of Glue jobs that were under way between two moments, the oldest first.
 
     Raises:
         NotFound: there is no such job.
@@ -65,7 +65,7 @@ def _run(entry: dict[str, Any]) -> GlueRun:
 def list_events(
     session: AwsSession, cluster: Cluster, *, since: datetime, until: datetime, now: datetime
 ) -> tuple[Happening, ...]:
-    """Give what RDS tells of a cluster, its instances and its snapshots, the oldest first. It forgets after 14 days.
+    """Return what RDS tells of a cluster, its instances and its snapshots, the oldest first. It forgets after 14 days.
 
     Raises:
         InputRefused: the whole time is longer ago than that.
@@ -85,7 +85,7 @@ def list_events(
 
 
 def read_series(session: AwsSession, cluster: Cluster, *, since: datetime, until: datetime) -> tuple[Series, ...]:
-    """Give the figures of the cluster that CloudWatch has any points of, all in one request.
+    """Return the figures of the cluster that CloudWatch has any points of, all in one request.
 
     Raises:
         AccessDenied: the caller may not use cloudwatch:GetMetricData.

@@ -165,7 +165,7 @@ def _effects_of(entry: LogEntry) -> tuple[Effect, ...]:
 
 
 def _last_of(last: dict[TableName, _Loss], table: TableName) -> list[_Loss]:
-    """Give what is open of a table: its own last loss, and that of its whole schema."""
+    """Return what is open of a table: its own last loss, and that of its whole schema."""
     return [last[one] for one in (table, TableName(schema=table.schema, name="")) if one in last]
 
 

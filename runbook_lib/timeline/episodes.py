@@ -67,7 +67,7 @@ def episodes(timeline: Timeline) -> tuple[Episode, ...]:
 
 
 def run_of(runs: Sequence[GlueRun], moment: datetime) -> GlueRun | None:
-    """Give the run that was under way in a moment, the last one begun if there are several."""
+    """Return the run that was under way in a moment, the last one begun if there are several."""
     covering = [run for run in runs if run.covers(moment, slack=_CLOCKS)]
     return max(covering, key=lambda run: run.started, default=None)
 

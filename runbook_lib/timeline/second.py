@@ -156,7 +156,7 @@ def run_text(run: GlueRun) -> str:
 
 
 def _contradicting(timeline: Timeline, found: tuple[Episode, ...], weighty: list[Candidate]) -> list[Candidate]:
-    """Give what speaks against a single candidate: a failed run that is another one, or a volume that fell before."""
+    """Return what speaks against a single candidate: a failed run that is another one, or a volume that fell before."""
     if len(weighty) != 1:
         return []
     one = weighty[0]
@@ -173,7 +173,7 @@ def _contradicting(timeline: Timeline, found: tuple[Episode, ...], weighty: list
 
 
 def _falls(timeline: Timeline) -> list[Candidate]:
-    """Give the times at which the volume became clearly smaller. Aurora frees space some time after a DROP."""
+    """Return the times at which the volume became clearly smaller. Aurora frees space some time after a DROP."""
     volume = next((one for one in timeline.series if one.metric == "VolumeBytesUsed"), None)
     return [_of_fall(volume, before, after) for before, after in _drops(volume)] if volume else []
 

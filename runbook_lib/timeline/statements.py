@@ -46,7 +46,7 @@ class Effect:
 
 
 def effects(sql: str, *, schema: str) -> tuple[Effect, ...]:
-    """Give what a statement takes away or brings back, in its order; nothing for any other statement."""
+    """Return what a statement takes away or brings back, in its order; nothing for any other statement."""
     text = _VERSIONED.sub(" ", _COMMENT.sub(" ", sql)).strip()
     return tuple(effect for effect in _effects(text, schema) if effect.table.schema.lower() not in SYSTEM_SCHEMAS)
 

@@ -113,7 +113,7 @@ class Timeline:
     log_since: datetime | None = field(default=None)
 
     def source(self, name: str) -> SourceRead:
-        """Give what is said of a source; one that was never asked was not read."""
+        """Return what is said of a source; one that was never asked was not read."""
         return next(
             (source for source in self.sources if source.name == name),
             SourceRead(name=name, why_not="it was not asked"),

@@ -41,14 +41,14 @@ __all__ = [
 ]
 
 _WHERE = {
-    "application": ("apply_copy_back",),
-    "checking": ("copy_checks",),
+    "apply": ("apply_copy_back",),
+    "checks": ("copy_checks",),
     "choices": ("CONFLICTS", "DEFINITIONS", "ROW_RULES", "CopyChoices"),
     "outcome": ("CopiedBack",),
     "plan": ("CopyBackPlan", "TablePlan"),
     "proposing": ("propose_copy_back", "propose_with_checks"),
-    "undoing": ("CopyUndoPlan", "CopyUndone", "apply_undo", "propose_undo"),
-    "verification": ("CopyVerification", "verify_copied", "verify_undone"),
+    "undo": ("CopyUndoPlan", "CopyUndone", "apply_undo", "propose_undo"),
+    "verify": ("CopyVerification", "verify_copied", "verify_undone"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 

@@ -12,7 +12,7 @@ from runbook_lib.mysql import Database
 
 
 def approved_plan(source: Database, plan: CopyBackPlan, wanted: str) -> CopyBackPlan:
-    """Give the plan that is approved: this one, or the one an earlier run began under the same id."""
+    """Return the plan that is approved: this one, or the one an earlier run began under the same id."""
     for state in find_states(source):
         if (stored := state.get("plan")) is not None:
             kept: CopyBackPlan = revived(CopyBackPlan, stored)

@@ -14,7 +14,7 @@ from runbook_lib.mysql import quoted
 def triggers_afterwards(
     known: list[TableName], origins: Mapping[TableName, str], copy: ServerFacts, source: ServerFacts
 ) -> tuple[tuple[StoredObject, ...], tuple[str, ...]]:
-    """Give the triggers the swapped tables have afterwards: the copy's where the table is the copy's, and newer."""
+    """Return the triggers the swapped tables have afterwards: the copy's where the table is the copy's, and newer."""
     on: list[StoredObject] = []
     said: list[str] = []
     for table in known:
@@ -100,7 +100,7 @@ def around_tables(
 
 
 def _in_scope(scope: Scope, copy: ServerFacts, source: ServerFacts) -> set[tuple[str, str, str]]:
-    """Give the objects of the schemas, the views that read the tables, and what is lost of what those views need."""
+    """Return the objects of the schemas, the views that read the tables, and what is lost of what those views need."""
     others = [one for one in copy.objects if one.kind != "TRIGGER"]
     here = {one.id for one in source.objects}
     found = {one.id for one in others if one.schema in scope.schemas}
@@ -128,14 +128,14 @@ def _names_any(one: StoredObject, names: set[str]) -> bool:
 
 
 def _grants_on(one: StoredObject, server: ServerFacts) -> tuple[str, ...]:
-    """Give what gives an object's rights again: a routine that is dropped loses them."""
+    """Return what gives an object's rights again: a routine that is dropped loses them."""
     return tuple(sorted(grant.statement for grant in server.grants if (grant.kind, grant.schema, grant.name) == one.id))
 
 
 def grants_again(
     lost: tuple[StoredObject, ...], scope: Scope, copy: ServerFacts, source: ServerFacts
 ) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
-    """Give the rights that were lost with what was dropped, and say which others the source does not give any more.
+    """Return the rights that were lost with what was dropped, and say which others the source does not give any more.
 
     Rights are by name and outlive a table and a schema, but not a routine. So rights on what is still there have been
     taken away on purpose, or with an account, and nobody gets them again from us.

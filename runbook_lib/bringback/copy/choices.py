@@ -75,11 +75,11 @@ class CopyChoices:
             )
 
     def rule_of(self, table: TableName) -> str:
-        """Give the rule for a table's rows."""
+        """Return the rule for a table's rows."""
         return str(_of(self.rules, table) or self.rows)
 
     def newer_column(self, table: TableName) -> str:
-        """Give the column that says which of two rows is newer, empty where none is named."""
+        """Return the column that says which of two rows is newer, empty where none is named."""
         return str(_of(self.newer_by, table) or self.newer_by.get("*", ""))
 
 
@@ -91,7 +91,7 @@ def _of(values: Mapping[str, str], table: TableName) -> str | None:
 
 
 def chosen(names: tuple[str, ...], known: frozenset[TableName]) -> tuple[TableName, ...]:
-    """Give the tables that names stand for; a schema's name stands for all its tables.
+    """Return the tables that names stand for; a schema's name stands for all its tables.
 
     Raises:
         InputRefused: a name stands for nothing that the copy holds.

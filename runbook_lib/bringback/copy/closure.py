@@ -10,7 +10,7 @@ from runbook_lib.inventory import TableName
 
 
 def closure(tables: Iterable[TableName], *keys: Iterable[ForeignKey]) -> tuple[TableName, ...]:
-    """Give the tables and all that are tied to them by any of the foreign keys, sorted.
+    """Return the tables and all that are tied to them by any of the foreign keys, sorted.
 
     A parent that is swapped alone leaves its children's keys on the old table, and a child that is swapped alone has
     keys on the parent that goes away.

@@ -66,7 +66,7 @@ def take_apart(
 
 
 def without_counter(shown: str) -> str:
-    """Give a definition without the next AUTO_INCREMENT value, which changes with every row."""
+    """Return a definition without the next AUTO_INCREMENT value, which changes with every row."""
     opening = shown.index("(")
     _, rest = _split(shown, opening)
     return shown[: len(shown) - len(rest)] + _COUNTER.sub("", rest, count=1)
@@ -112,7 +112,7 @@ def _split(shown: str, opening: int) -> tuple[list[str], str]:
 
 
 def _closing(shown: str, at: int) -> int:
-    """Give the place of the quote that ends what begins at `at`; a doubled quote is part of it."""
+    """Return the place of the quote that ends what begins at `at`; a doubled quote is part of it."""
     mark, at = shown[at], at + 1
     while shown[at] != mark or shown[at + 1 : at + 2] == mark:
         at += 2 if shown[at] == mark or (shown[at] == "\\" and mark != "`") else 1

@@ -60,7 +60,7 @@ class StoredObject:
 
     @property
     def id(self) -> tuple[str, str, str]:
-        """Give what tells it from others at one server."""
+        """Return what tells it from others at one server."""
         return self.kind, self.schema, self.name
 
     def is_made_as(self, other: StoredObject) -> bool:
@@ -122,11 +122,11 @@ class TableFacts:
 
     @property
     def loaded(self) -> tuple[Column, ...]:
-        """Give the columns that hold data of their own; generated ones are computed again."""
+        """Return the columns that hold data of their own; generated ones are computed again."""
         return tuple(column for column in self.columns if not column.generated)
 
     def column(self, name: str) -> Column | None:
-        """Give a column by name, None if there is none."""
+        """Return a column by name, None if there is none."""
         return next((column for column in self.columns if column.name == name), None)
 
 
@@ -156,7 +156,7 @@ class ServerFacts:
     clients: Mapping[str, int] = field(default_factory=dict)
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:
-        """Give a table's triggers in the order they fire."""
+        """Return a table's triggers in the order they fire."""
         return tuple(
             one
             for one in self.objects

@@ -41,7 +41,7 @@ def put_back(source: Database, plan: CopyBackPlan) -> tuple[str, ...]:
 
 
 def give(source: Database, statements: Iterable[str]) -> list[str]:
-    """Give or take rights; give what failed, and why. No account is made by it."""
+    """Return or take rights; give what failed, and why. No account is made by it."""
     problems = []
     if source.is_mariadb:
         # without it, a GRANT to an account that is gone would make one without a password

@@ -34,7 +34,7 @@ def is_known(column: Column) -> bool:
 
 
 def line(columns: Sequence[Column]) -> str:
-    """Give the expression for one line of a row, without its end, as bytes; NULL for a row that is too long for it."""
+    """Return the expression for one line of a row, without its end, as bytes; NULL for a row that is too long for it."""
     return _joined([_field(column) for column in columns], "X'09'")
 
 
@@ -58,13 +58,13 @@ def load_statement(table: TableName, columns: Sequence[Column], *, source: str) 
 
 
 def values(columns: Sequence[Column]) -> str:
-    """Give the expression for one row of an INSERT, "(1,X'41',NULL)", as bytes; NULL for a row too long for it."""
+    """Return the expression for one row of an INSERT, "(1,X'41',NULL)", as bytes; NULL for a row too long for it."""
     parts = [f"IF({quoted(column.name)} IS NULL, 'NULL', {_literal(column)})" for column in columns]
     return f"CONCAT(X'28', {_joined(parts, _COMMA)}, X'29')"
 
 
 def raw(column: Column) -> str:
-    """Give a column's bytes as they must arrive, unescaped, for a row that is too long for one expression."""
+    """Return a column's bytes as they must arrive, unescaped, for a row that is too long for one expression."""
     return f"CAST({_value(column)} AS BINARY)"
 
 

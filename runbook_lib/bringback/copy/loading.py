@@ -45,7 +45,7 @@ def make_tables(source: Database, plan: CopyBackPlan, state: State) -> None:
 
 
 def staged(source: Database, plan: CopyBackPlan) -> set[TableName]:
-    """Give those tables of the plan that stand in the staging schemas."""
+    """Return those tables of the plan that stand in the staging schemas."""
     found = set()
     schemas = sorted({table.staging.schema for table in plan.tables})
     names = {(table.staging.schema, table.staging.name): table.staging for table in plan.tables}

@@ -37,7 +37,7 @@ class Merge:
 
 
 def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
-    """Give the tables that merging reads and writes, each with every alias it goes by."""
+    """Return the tables that merging reads and writes, each with every alias it goes by."""
     if not any(table.merged for table in plan.tables):
         return ()
     found: list[tuple[TableName, str]] = []
@@ -49,7 +49,7 @@ def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
 
 
 def merge_of(table: TablePlan, number: int, *, conflicts: str) -> Merge | None:
-    """Give the statements for one table, by its place in the plan; None where the copy's rows are all there is."""
+    """Return the statements for one table, by its place in the plan; None where the copy's rows are all there is."""
     if not table.merged:
         return None
     written = _Written(table, number)
@@ -84,7 +84,7 @@ def only_in(table: TablePlan, there: TableName, *, but_not_in: TableName) -> tup
 
 
 def orphans_of(plan: CopyBackPlan) -> tuple[tuple[ForeignKey, str], ...]:
-    """Give a count of rows without a parent for every foreign key that a merge could have broken."""
+    """Return a count of rows without a parent for every foreign key that a merge could have broken."""
     numbers = {table.name: number for number, table in enumerate(plan.tables)}
     if not any(table.merged for table in plan.tables):
         return ()

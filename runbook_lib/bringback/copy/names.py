@@ -12,22 +12,22 @@ _AFTER = re.compile(r".*_(damaged|undone)_\d{8}t\d{6}z")
 
 
 def staging_schema(schema: str, key: str) -> str:
-    """Give the schema that stands beside a damaged one while its tables are copied."""
+    """Return the schema that stands beside a damaged one while its tables are copied."""
     return _fitted(schema, f"_copyback_{key}")
 
 
 def state_schema(key: str) -> str:
-    """Give the schema that keeps how far the copy back has come, and what undoes it."""
+    """Return the schema that keeps how far the copy back has come, and what undoes it."""
     return f"{STATE_PREFIX}{key}"
 
 
 def damaged_schema(schema: str, at: datetime) -> str:
-    """Give the dated schema in which the damaged tables stay."""
+    """Return the dated schema in which the damaged tables stay."""
     return _fitted(schema, f"_damaged_{at:%Y%m%dt%H%M%Sz}")
 
 
 def undone_schema(schema: str, at: datetime) -> str:
-    """Give the dated schema in which the tables brought back stay after an undo."""
+    """Return the dated schema in which the tables brought back stay after an undo."""
     return _fitted(schema, f"_undone_{at:%Y%m%dt%H%M%Sz}")
 
 

@@ -27,7 +27,7 @@ _LISTS = {
 
 
 def read_objects(database: Database, schemas: Iterable[str]) -> tuple[StoredObject, ...]:
-    """Give every object of the schemas with the statement that makes it. The session must quote every name.
+    """Return every object of the schemas with the statement that makes it. The session must quote every name.
 
     Raises:
         AccessDenied: the account may not see a definition.
@@ -76,7 +76,7 @@ def _read(database: Database, kind: str, schema: str, name: str, more: str) -> S
 
 
 def statements_of(one: StoredObject) -> tuple[str, ...]:
-    """Give the statements that make an object again, in the session they are run in."""
+    """Return the statements that make an object again, in the session they are run in."""
     zone = (f"SET SESSION time_zone = {literal(one.time_zone)}",) if one.time_zone else ()
     # A statement in ASCII means the same in every client character set, so the object keeps its own; for others the
     # session stays in utf8mb4, in which the statement is sent.
@@ -177,13 +177,13 @@ def put_all_in_place(database: Database, wanted: Sequence[StoredObject]) -> tupl
 
 
 def not_made_as(database: Database, wanted: Sequence[StoredObject]) -> tuple[StoredObject, ...]:
-    """Give those objects that are not at the server, or are others there."""
+    """Return those objects that are not at the server, or are others there."""
     here = {one.id: one for one in read_objects(database, {one.schema for one in wanted})}
     return tuple(one for one in wanted if one.id not in here or not here[one.id].is_made_as(one))
 
 
 def definer_of(one: StoredObject) -> str:
-    """Give the account in whose name an object works, as accounts are written, empty if none is named."""
+    """Return the account in whose name an object works, as accounts are written, empty if none is named."""
     found = _DEFINER.search(one.statement)
     if not found:
         return ""
@@ -192,7 +192,7 @@ def definer_of(one: StoredObject) -> str:
 
 
 def refused_definers(database: Database, wanted: Sequence[StoredObject], *, table: str) -> tuple[str, ...]:
-    """Give those definers of objects in whose name the account may not make any, tried by a trigger on `table`.
+    """Return those definers of objects in whose name the account may not make any, tried by a trigger on `table`.
 
     Some rights are not told by SHOW GRANTS: MySQL asks for SYSTEM_USER where the definer has it.
     """
@@ -214,7 +214,7 @@ def drop_statement(one: StoredObject) -> str:
 
 
 def there(database: Database, wanted: Sequence[StoredObject]) -> set[tuple[str, str, str]]:
-    """Give kind, schema and name of those objects that exist at the server, of the schemas of `wanted`."""
+    """Return kind, schema and name of those objects that exist at the server, of the schemas of `wanted`."""
     schemas = sorted({one.schema for one in wanted})
     found: set[tuple[str, str, str]] = set()
     if not schemas:

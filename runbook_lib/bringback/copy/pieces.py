@@ -23,7 +23,7 @@ def can_cut(key: Sequence[Column]) -> bool:
 
 
 def cut(database: Database, table: TableName, key: Sequence[Column], *, rows: int, size: int) -> list[str]:
-    """Give conditions that share the rows out, in the key's order; one empty condition for a small table.
+    """Return conditions that share the rows out, in the key's order; one empty condition for a small table.
 
     `rows` and `size` (bytes) are the server's estimates. The bounds are read from the index, so they hold for keys
     with gaps, of several columns and of text.

@@ -115,7 +115,7 @@ class CopyBackPlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of the statements and of what they were made for, not of the clock."""
+        """Return the plan's id: a hash of the statements and of what they were made for, not of the clock."""
         content = {
             "statements": [self._timeless(text) for text in self.statements],
             "rules": [[str(t.name), t.rule, t.newer_by, t.way, t.rows_from] for t in self.tables],
@@ -130,12 +130,12 @@ class CopyBackPlan:
 
     @property
     def state(self) -> str:
-        """Give the schema at the source that keeps how far this copy back has come."""
+        """Return the schema at the source that keeps how far this copy back has come."""
         return state_schema(self.key)
 
     @property
     def made(self) -> tuple[StoredObject, ...]:
-        """Give every trigger, view, routine and event that stands as planned afterwards."""
+        """Return every trigger, view, routine and event that stands as planned afterwards."""
         return *self.triggers_on, *self.objects, *(one.becomes for one in self.replaced)
 
     @property
@@ -145,7 +145,7 @@ class CopyBackPlan:
 
     @property
     def bytes(self) -> int:
-        """Give the size of everything that travels, as the copy estimates it, indexes included."""
+        """Return the size of everything that travels, as the copy estimates it, indexes included."""
         return sum(table.bytes for table in self.tables)
 
     @property
@@ -155,19 +155,19 @@ class CopyBackPlan:
 
     @property
     def renames(self) -> tuple[tuple[TableName, TableName], ...]:
-        """Give the swap: stand-ins for lost parents, all of the source's tables away, then all new ones in."""
+        """Return the swap: stand-ins for lost parents, all of the source's tables away, then all new ones in."""
         stand_ins = tuple(pair for one in self.stand_ins for pair in one.renames)
         away = tuple((table.name, table.damaged) for table in self.tables if table.damaged)
         return stand_ins + away + tuple((table.staging, table.name) for table in self.tables)
 
     @property
     def swap(self) -> tuple[str, ...]:
-        """Give the statements of the swap in their order, without the locks around them."""
+        """Return the statements of the swap in their order, without the locks around them."""
         return swap_statements(self.triggers_off, self.renames, self.triggers_on)
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """Give every statement that changes the source, in order; rows travel where the tables are made."""
+        """Return every statement that changes the source, in order; rows travel where the tables are made."""
         return (
             *(create_schema(name, *how) for name, how in self.schemas.items()),
             *(one.statement for one in self.shut if one.schema in self.schemas),
@@ -185,7 +185,7 @@ class CopyBackPlan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give the plan as what `json.dumps(default=str)` takes."""
+        """Return the plan as what `json.dumps(default=str)` takes."""
         return asdict(self)
 
 

@@ -144,13 +144,13 @@ def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[st
 def _made_for(
     schemas: Sequence[str], staging: Mapping[str, str], damaged: Mapping[str, str], now: datetime
 ) -> dict[str, str]:
-    """Give for each schema that is made, now or by an undo, the one whose tables it holds."""
+    """Return for each schema that is made, now or by an undo, the one whose tables it holds."""
     belongs = {staging[schema]: schema for schema in schemas} | {made: schema for schema, made in damaged.items()}
     return belongs | {undone_schema(schema, now): schema for schema in schemas}
 
 
 def _scope(copy: ServerFacts, choices: CopyChoices, brought: list[TableName]) -> Scope:
-    """Give what reaches beyond tables: without a choice every schema of the copy, else those that are named whole."""
+    """Return what reaches beyond tables: without a choice every schema of the copy, else those that are named whole."""
     if not choices.tables:
         return Scope(schemas=frozenset(copy.schemas), tables=frozenset())
     whole = frozenset(choices.tables) & frozenset(copy.schemas)
@@ -165,7 +165,7 @@ def _key(
     choices: CopyChoices,
     past: int,
 ) -> str:
-    """Give what the staging schemas are named by: equal for a copy back of the same tables between the same servers."""
+    """Return what the staging schemas are named by: equal for a copy back of the same tables between the same servers."""
     content = [
         copy.identity,
         source.identity,
@@ -179,7 +179,7 @@ def _key(
 
 
 def fingerprint(known: Sequence[TableName], source: ServerFacts, others: Sequence[StoredObject]) -> str:
-    """Give a hash of how the source's tables, triggers and some others are made now; rows may go on changing."""
+    """Return a hash of how the source's tables, triggers and some others are made now; rows may go on changing."""
     here = {one.id: one.statement for one in source.objects}
     content = [[one.title, here.get(one.id, "missing")] for one in others] + [
         [

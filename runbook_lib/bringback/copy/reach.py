@@ -74,7 +74,7 @@ def shut_out(made: Mapping[str, str], source: ServerFacts) -> tuple[Shut, ...]:
 
 
 def _closest(held: Collection[Grant], schema: str, *, literal: bool) -> frozenset[str]:
-    """Give the rights of the one row that counts for a schema: a name before a pattern, then the longest beginning."""
+    """Return the rights of the one row that counts for a schema: a name before a pattern, then the longest beginning."""
     fitting = [grant for grant in held if _fits(grant.schema, schema, literal=literal)]
     if not fitting:
         return frozenset()
@@ -103,7 +103,7 @@ def _exactly(schema: str) -> str:
 
 
 def read_everywhere(database: Database) -> dict[str, frozenset[str]]:
-    """Give the rights on everything by account, of those accounts that may be seen."""
+    """Return the rights on everything by account, of those accounts that may be seen."""
     found: dict[str, set[str]] = {}
     for account, right in database.rows("SELECT grantee, privilege_type FROM information_schema.user_privileges"):
         found.setdefault(str(account), set()).add(str(right))
@@ -111,7 +111,7 @@ def read_everywhere(database: Database) -> dict[str, frozenset[str]]:
 
 
 def read_restricted(database: Database) -> dict[tuple[str, str], frozenset[str]]:
-    """Give the rights that partial revokes take away, by account and schema; MariaDB has none."""
+    """Return the rights that partial revokes take away, by account and schema; MariaDB has none."""
     if database.is_mariadb:
         return {}
     try:

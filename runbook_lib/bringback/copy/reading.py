@@ -180,7 +180,7 @@ def _unique_keys(database: Database, schemas: set[str]) -> dict[TableName, dict[
 def _key(
     indexes: dict[str, list[str | None]], columns: tuple[Column, ...]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Give the key that tells rows apart, and the other unique keys."""
+    """Return the key that tells rows apart, and the other unique keys."""
     nullable = {column.name for column in columns if column.nullable}
     usable = {name: tuple(part for part in parts if part) for name, parts in indexes.items() if None not in parts}
     order = sorted(usable, key=lambda name: (name != "PRIMARY", len(usable[name]), name))

@@ -45,12 +45,12 @@ class Remaining:
     exact: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as what `json.dumps` takes."""
+        """Return it as what `json.dumps` takes."""
         return asdict(self)
 
 
 def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]:
-    """Give the rows that the source's own tables hold, set aside in the dated schema, and the new ones do not.
+    """Return the rows that the source's own tables hold, set aside in the dated schema, and the new ones do not.
 
     With the rule "replace" that is all that was written since the restored second, up to the swap; with the others
     what gave way, and what was changed or deleted since.
@@ -83,7 +83,7 @@ def _estimate(database: Database, table: TableName) -> int:
 def written_since(
     source: Side, plan: CopyBackPlan, *, merged: Sequence[Merged] = (), copy: Side | None = None
 ) -> tuple[Remaining, ...]:
-    """Give the rows written to the tables brought back between the swap and its undo: they stay where these are now.
+    """Return the rows written to the tables brought back between the swap and its undo: they stay where these are now.
 
     A table's rows are told from those that were brought by the copy, so without it, or when it does not answer, all
     rows count that the source's own table does not hold.

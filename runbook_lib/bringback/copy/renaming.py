@@ -207,7 +207,7 @@ class OutsideRename:
         self._until_waiting({gate.number: gate.is_alive for gate in first}, time.monotonic() + _A_MOMENT)
 
     def _pointed_at(self) -> set[TableName]:
-        """Give the tables that foreign keys of other tables point at."""
+        """Return the tables that foreign keys of other tables point at."""
         found = self._watching.rows(
             "SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage"
             " WHERE referenced_table_name IS NOT NULL"

@@ -14,7 +14,7 @@ _GRANT = re.compile(r"GRANT (.+?) ON \*\.\* TO ", re.DOTALL)
 
 
 def read_rights(database: Database) -> frozenset[str]:
-    """Give the account's rights on everything ("CREATE", "LOCK TABLES"), "ALL" for all of them."""
+    """Return the account's rights on everything ("CREATE", "LOCK TABLES"), "ALL" for all of them."""
     held: set[str] = set()
     for (grant,) in database.rows("SHOW GRANTS"):
         if found := _GRANT.match(str(grant)):
@@ -24,7 +24,7 @@ def read_rights(database: Database) -> frozenset[str]:
 
 
 def read_grants(database: Database) -> frozenset[Grant]:
-    """Give the rights that accounts hold on schemas, tables, columns and routines.
+    """Return the rights that accounts hold on schemas, tables, columns and routines.
 
     They belong to names, not to tables, so a swap keeps them, and so do DROP TABLE and DROP DATABASE; only DROP
     PROCEDURE and DROP FUNCTION take rights away (automatic_sp_privileges). What the account may not see is left out.
@@ -92,7 +92,7 @@ def _text(part: object) -> str:
 
 
 def read_accounts(database: Database) -> frozenset[str] | None:
-    """Give all accounts ("'name'@'host'"), None if the account may not see the others."""
+    """Return all accounts ("'name'@'host'"), None if the account may not see the others."""
     try:
         return frozenset(_account(user, host) for user, host in database.rows("SELECT user, host FROM mysql.user"))
     except (AccessDenied, StepFailed):

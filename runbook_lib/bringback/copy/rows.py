@@ -31,7 +31,7 @@ class Merged:
     listed: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as what `json.dumps` takes."""
+        """Return it as what `json.dumps` takes."""
         return asdict(self)
 
 

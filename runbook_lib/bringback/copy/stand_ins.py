@@ -48,12 +48,12 @@ class StandIn:
 
     @property
     def renames(self) -> tuple[tuple[TableName, TableName], ...]:
-        """Give its part of the swap, which comes first."""
+        """Return its part of the swap, which comes first."""
         return (self.waits, self.parent), (self.parent, self.stays)
 
 
 def lost_parents(known: Iterable[TableName], copy: ServerFacts, source: ServerFacts) -> tuple[TableName, ...]:
-    """Give the tables that come back and that foreign keys of the source point at though it has lost them."""
+    """Return the tables that come back and that foreign keys of the source point at though it has lost them."""
     back = {table for table in known if table in copy.tables and table not in source.tables}
     return tuple(sorted({key.parent for key in source.foreign_keys if key.parent in back}))
 

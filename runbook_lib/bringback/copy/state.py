@@ -44,7 +44,7 @@ class State:
         )
 
     def get(self, name: str) -> Any:
-        """Give a fact, None if it is not there or there is no state at all."""
+        """Return a fact, None if it is not there or there is no state at all."""
         try:
             found = self.database.value(f"SELECT value FROM {self.facts} WHERE name = %s", (name,))
         except (StepFailed, InputRefused) as error:
@@ -73,7 +73,7 @@ class State:
         )
 
     def tables_in_pieces(self) -> set[int]:
-        """Give the tables whose pieces are noted."""
+        """Return the tables whose pieces are noted."""
         return {int(row[0]) for row in self.database.rows(f"SELECT DISTINCT tbl FROM {self.pieces}")}
 
     def in_ranges(self, table: int) -> bool:
@@ -89,18 +89,18 @@ class State:
         self.database.execute(f"DELETE FROM {self.pieces} WHERE tbl = %s", (table,))
 
     def left(self) -> list[Piece]:
-        """Give the pieces that are not copied yet."""
+        """Return the pieces that are not copied yet."""
         found = self.database.rows(f"SELECT number, tbl, part FROM {self.pieces} WHERE done IS NULL ORDER BY number")
         return [Piece(number=int(number), table=int(table), where=str(part)) for number, table, part in found]
 
     def copied(self) -> dict[int, int]:
-        """Give the rows copied so far by table."""
+        """Return the rows copied so far by table."""
         found = self.database.rows(f"SELECT tbl, SUM(done) FROM {self.pieces} WHERE done IS NOT NULL GROUP BY tbl")
         return {int(table): int(rows) for table, rows in found}
 
 
 def find_states(database: Database) -> tuple[State, ...]:
-    """Give the state of every copy back that the server knows of."""
+    """Return the state of every copy back that the server knows of."""
     found = database.rows(
         "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE %s ORDER BY schema_name",
         (STATE_PREFIX.replace("_", "\\_") + "%",),

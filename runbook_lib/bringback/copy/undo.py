@@ -31,7 +31,7 @@ from runbook_lib.times import utc_now
 
 
 def undo_of(plan: CopyBackPlan) -> Swap:
-    """Give the swap that undoes a plan's: the new tables into the dated schema of the undo, the damaged ones back."""
+    """Return the swap that undoes a plan's: the new tables into the dated schema of the undo, the damaged ones back."""
     away = tuple(
         (table.name, TableName(schema=undone_schema(table.name.schema, plan.planned_at), name=table.name.name))
         for table in plan.tables
@@ -66,18 +66,18 @@ class CopyUndoPlan:
 
     @property
     def id(self) -> str:
-        """Give the undo's id: a hash of its statements and of what they undo."""
+        """Return the undo's id: a hash of its statements and of what they undo."""
         content = ["undo", self.of, self.undoes.source_identity, *self.statements]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """Give every statement, in order."""
+        """Return every statement, in order."""
         return undo_statements(self.undoes)
 
     @property
     def kept_in(self) -> tuple[str, ...]:
-        """Give the schemas in which the tables brought back stay, with what was written to them since."""
+        """Return the schemas in which the tables brought back stay, with what was written to them since."""
         return tuple(sorted({undone_schema(table.name.schema, self.undoes.planned_at) for table in self.undoes.tables}))
 
 
@@ -182,7 +182,7 @@ def apply_undo(source: Side, plan: CopyUndoPlan, *, approve: str, copy: Side | N
 
 
 def _taken_away(plan: CopyBackPlan) -> tuple[Grant, ...]:
-    """Give the rights that the plan has given, but for those that go with a routine."""
+    """Return the rights that the plan has given, but for those that go with a routine."""
     return tuple(grant for grant in plan.grants if grant.kind in ("schema", "table"))
 
 

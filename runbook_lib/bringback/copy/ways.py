@@ -37,7 +37,7 @@ def choose_way(
     through: str = "",
     dumper: Dumper = NO_DUMPER,
 ) -> tuple[str, str]:
-    """Give the way ("load", "insert", "mydumper", "s3", "local") for a table, and the reason in one sentence. Pure.
+    """Return the way ("load", "insert", "mydumper", "s3", "local") for a table, and the reason in one sentence. Pure.
 
     `through` is the way the person asks for, empty for none.
 

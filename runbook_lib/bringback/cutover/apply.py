@@ -64,7 +64,7 @@ class CutOver:
 
     @property
     def without_name(self) -> timedelta | None:
-        """Give how long this run saw no cluster under the name; None where another run did that part."""
+        """Return how long this run saw no cluster under the name; None where another run did that part."""
         parts = {phase.name: phase.seconds for phase in self.phases}
         return timedelta(seconds=parts[FREED] + parts[GIVEN]) if {FREED, GIVEN} <= {*parts} else None
 

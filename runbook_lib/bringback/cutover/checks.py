@@ -61,7 +61,7 @@ def check_cut_over(
 
 
 def needs_of_cut_over(plan: CutOverPlan) -> tuple[Need, ...]:
-    """Give every permission that the calls ahead need, each on what it is asked for under its name at that time."""
+    """Return every permission that the calls ahead need, each on what it is asked for under its name at that time."""
     pairing, mark = plan.pairing, {CUTOVER: plan.pairing.approved or plan.id}
     held = {one.arn: {**one.tags, **mark} for one in (pairing.source, pairing.copy)}
     members = (*pairing.source_instances, *pairing.copy_instances)

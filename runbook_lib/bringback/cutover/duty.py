@@ -48,7 +48,7 @@ class Difference:
 
 
 def lacking_settings(source: Mapping[str, Any], copy: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parameters of the ModifyDBCluster call that sets the copy as the source is."""
+    """Return the parameters of the ModifyDBCluster call that sets the copy as the source is."""
     tables = SENT | AFTER
     found = {}
     for name in CHANGED:
@@ -62,7 +62,7 @@ def lacking_settings(source: Mapping[str, Any], copy: Mapping[str, Any]) -> dict
 
 
 def differences(source: Mapping[str, Any], copy: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """Give what differs and stays different: what somebody has to know or to do."""
+    """Return what differs and stays different: what somebody has to know or to do."""
     found = []
     for name, (member, read) in SENT.items():
         if name in CHANGED or member not in _WEIGHTS:
@@ -84,7 +84,7 @@ def _said(value: Any) -> str:
 
 
 def missing_instances(pairing: Pairing) -> tuple[PlannedCall, ...]:
-    """Give the calls that make the instances the copy has too few of, as those of the source are."""
+    """Return the calls that make the instances the copy has too few of, as those of the source are."""
     have = len(pairing.copy_instances)
     name = pairing.copy.identifier
     taken = {one.identifier for one in (*pairing.copy_instances, *pairing.source_instances)}
@@ -104,6 +104,6 @@ def missing_instances(pairing: Pairing) -> tuple[PlannedCall, ...]:
 
 
 def other_classes(pairing: Pairing) -> tuple[tuple[Instance, Instance], ...]:
-    """Give the source's and the copy's instances whose class differs, in the order they would take their names."""
+    """Return the source's and the copy's instances whose class differs, in the order they would take their names."""
     pairs = zip(pairing.source_instances, pairing.copy_instances, strict=False)
     return tuple((here, there) for here, there in pairs if here.instance_class != there.instance_class)

@@ -12,7 +12,7 @@ from runbook_lib.restore.checks import Check
 
 
 def judge(around: Surroundings, pairing: Pairing, *, region: str) -> Iterator[Check]:
-    """Give a check for each kind of thing that may point at the source. Pure."""
+    """Return a check for each kind of thing that may point at the source. Pure."""
     yield _membership(around.global_databases, pairing)
     yield _replication(pairing)
     yield _roles(pairing, region)

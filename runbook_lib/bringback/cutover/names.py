@@ -31,7 +31,7 @@ class Rename:
 
 
 def set_aside_name(name: str, stamp: str) -> str:
-    """Give what the damaged cluster becomes: `prod-damaged-20260204-100000`, shortened at the front part if need be.
+    """Return what the damaged cluster becomes: `prod-damaged-20260204-100000`, shortened at the front part if need be.
 
     `stamp` is the second that was restored, the last good one: the same plan has the same names whenever it is made.
     """
@@ -40,11 +40,11 @@ def set_aside_name(name: str, stamp: str) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """Give the name of a cluster's instance by its number."""
+    """Return the name of a cluster's instance by its number."""
     ending = f"-{number}"
     return f"{name[: LONGEST - len(ending)].rstrip('-')}{ending}"
 
 
 def unused(wanted: Sequence[str], taken: Sequence[str]) -> tuple[str, ...]:
-    """Give the wanted names that nothing has yet, in their order."""
+    """Return the wanted names that nothing has yet, in their order."""
     return tuple(name for name in wanted if name not in taken)

@@ -62,11 +62,11 @@ class Pairing:
         return next((one for one in (self.copy, self.source) if one.identifier == self.name), None)
 
     def origin(self, identifier: str, tags: Mapping[str, str]) -> str:
-        """Give what something was called before the cut-over that has begun."""
+        """Return what something was called before the cut-over that has begun."""
         return tags.get(WAS, identifier) if self._is_marked(tags) else identifier
 
     def destined(self, tags: Mapping[str, str]) -> str:
-        """Give the name that something is to have by the cut-over that has begun; empty where it is to keep its own."""
+        """Return the name that something is to have by the cut-over that has begun; empty where it is to keep its own."""
         return tags.get(BECOMES, "") if self._is_marked(tags) else ""
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:

@@ -49,7 +49,7 @@ class CutOverPlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of what would become of what, not of the clock; once begun, the approved one."""
+        """Return the plan's id: a hash of what would become of what, not of the clock; once begun, the approved one."""
         if self.begun:
             return self.begun
         return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -84,7 +84,7 @@ class CutOverPlan:
 
 
 def rename_call(rename: Rename) -> PlannedCall:
-    """Give the call that changes one name."""
+    """Return the call that changes one name."""
     kind = "Cluster" if rename.kind == "cluster" else "Instance"
     request = {f"DB{kind}Identifier": rename.was, f"NewDB{kind}Identifier": rename.becomes, "ApplyImmediately": True}
     why = "its endpoints follow the name" if kind == "Cluster" else "alarms and instance endpoints go by this name"
@@ -162,7 +162,7 @@ def _members_aside(pairing: Pairing, damaged: str) -> tuple[Rename, ...]:
 
 
 def _members_into(pairing: Pairing, names: Sequence[str], made: Sequence[PlannedCall]) -> tuple[Rename, ...]:
-    """Give the copy's instances the source's names in their order; one too many keeps its own."""
+    """Return the copy's instances the source's names in their order; one too many keeps its own."""
     destined = {one.identifier: pairing.destined(tags_of(one.raw)) for one in pairing.copy_instances}
     free = list(unused(names, [*destined.values()]))
     renames = []

@@ -69,7 +69,7 @@ def propose_cleanup(
 
 
 def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:
-    """Give the accounts a snapshot may be restored by, "all" if it is public."""
+    """Return the accounts a snapshot may be restored by, "all" if it is public."""
     answer = SNAPSHOT_ATTRIBUTES(session, DBClusterSnapshotIdentifier=snapshot)
     attributes = answer["DBClusterSnapshotAttributesResult"].get("DBClusterSnapshotAttributes", ())
     return tuple(

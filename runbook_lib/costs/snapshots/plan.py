@@ -64,7 +64,7 @@ class CleanupPlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of what would be deleted, not of the clock, the sizes or the price."""
+        """Return the plan's id: a hash of what would be deleted, not of the clock, the sizes or the price."""
         content = {
             "region": self.region,
             "delete": sorted([candidate.arn, candidate.created.isoformat()] for candidate in self.delete),
@@ -156,7 +156,7 @@ def _reason_to_keep(
 
 
 def kept_by_tag(snapshot: ClusterSnapshot, keep_tags: Sequence[str] = KEEP_TAGS) -> str:
-    """Give the tag that says to keep a snapshot, or nothing. A value like "no" or "false" does not keep it."""
+    """Return the tag that says to keep a snapshot, or nothing. A value like "no" or "false" does not keep it."""
     names = {name.lower() for name in keep_tags}
     for name, value in snapshot.tags.items():
         if name.lower() in names and value.strip().lower() not in _NO[1:]:

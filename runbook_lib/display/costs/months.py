@@ -78,7 +78,7 @@ def months_figure(review: Review) -> Figure:
 
 
 def months_table(review: Review) -> Table:
-    """Give the figure's numbers."""
+    """Return the figure's numbers."""
     rows, marks = [], {}
     for index, entry in enumerate(review.months):
         days = f"{entry.days_settled} of {entry.month.days}"
@@ -131,7 +131,7 @@ def days_figure(review: Review) -> Figure:
 
 
 def days_table(review: Review) -> Table:
-    """Give the numbers of the automated backups' days."""
+    """Return the numbers of the automated backups' days."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
     columns = [_sums(grid, span) for grid in (found.usage.volume_gib, found.usage.used_gib, found.automated_gib)]
@@ -171,7 +171,7 @@ def billed_figure(review: Review) -> Figure:
 
 
 def billed_table(review: Review) -> Table:
-    """Give the numbers of what is billed each day."""
+    """Return the numbers of what is billed each day."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
     automated, snapshots = _sums(found.automated_gib, span), _sums(found.snapshot_gib, span)

@@ -62,7 +62,7 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
 
 
 def _ink_on(shade: tuple[float, float, float, float]) -> str:
-    """Give the ink that stands out more: relative luminance and contrast as WCAG 2 defines them."""
+    """Return the ink that stands out more: relative luminance and contrast as WCAG 2 defines them."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in shade[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "black" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "white"

@@ -17,7 +17,7 @@ class Plan(Protocol):
 
     @property
     def id(self) -> str:
-        """Give the id."""
+        """Return the id."""
 
 
 def approval(

@@ -17,7 +17,7 @@ _SNAPSHOTS = ("automated snapshot", "manual snapshot")
 
 
 def parameters_of(way: Way, *, cluster: str) -> dict[str, Any] | None:
-    """Give what `restore_to_timestamp` takes to go this way; None for a way that no notebook goes."""
+    """Return what `restore_to_timestamp` takes to go this way; None for a way that no notebook goes."""
     if not way.is_usable or way.reaches is None:
         return None
     moment = {"timestamp": iso(way.reaches), "cluster": cluster}

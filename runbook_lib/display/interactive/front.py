@@ -28,7 +28,7 @@ def reader_is_there() -> bool:
 
 
 def own_path() -> str:
-    """Give this notebook's path as JupyterLab knows it, or nothing."""
+    """Return this notebook's path as JupyterLab knows it, or nothing."""
     try:
         return Path(os.environ[NOTEBOOK_VARIABLE]).relative_to(os.environ[FOLDER_VARIABLE]).as_posix()
     except (KeyError, ValueError):
@@ -36,7 +36,7 @@ def own_path() -> str:
 
 
 def path_of(notebook: str) -> str:
-    """Give the path of another notebook of the same folder, by its name without ending."""
+    """Return the path of another notebook of the same folder, by its name without ending."""
     own = own_path()
     return str(Path(own).with_name(f"{notebook}.ipynb").as_posix()) if own else ""
 
@@ -86,7 +86,7 @@ class _Outlet:
 
 
 def outlet() -> Any:
-    """Give an invisible widget through which this page can be asked for something."""
+    """Return an invisible widget through which this page can be asked for something."""
     import ipywidgets
 
     _Outlet.newest = ipywidgets.Output(layout=ipywidgets.Layout(height="0px", margin="0", overflow="hidden"))

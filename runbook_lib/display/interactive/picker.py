@@ -71,7 +71,7 @@ class _Picker:
         self._moved()
 
     def shown(self) -> Shown:
-        """Give the value with its widgets."""
+        """Return the value with its widgets."""
         import ipywidgets as w
 
         small = w.Layout(width="auto")

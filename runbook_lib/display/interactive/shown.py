@@ -28,12 +28,12 @@ class Shown:
 
 
 def words(text: str) -> str:
-    """Give a line of text in the notebook's own colours."""
+    """Return a line of text in the notebook's own colours."""
     return f'<div style="font-size:13px;line-height:1.5">{text}</div>'
 
 
 def in_sight(lines: str) -> str:
-    """Give the parameters as a headless run would take them, so that they can be read and copied."""
+    """Return the parameters as a headless run would take them, so that they can be read and copied."""
     from html import escape
 
     style = "margin:.3em 0;padding:.4em .8em;border-left:4px solid #0072B2;background:transparent;color:inherit"

@@ -14,7 +14,7 @@ _TROUBLE = (CellState.FAILED, CellState.INTERRUPTED, CellState.RUNNING)
 
 
 def ending_of(cells: Sequence[tuple[int, Any]], told: Told, result: Mapping[str, Any] | None, *, how: str) -> Ending:
-    """Give the ending. `cells` are the notebook's code cells in their order, each with its number.
+    """Return the ending. `cells` are the notebook's code cells in their order, each with its number.
 
     `how` says what finished the run.
     Only a run whose cells all completed, each after those above it, ends as its result says. Otherwise the result, if

@@ -64,11 +64,11 @@ class Executed:
             recording.note_missing("record.ipynb", f"the outputs of {len(lacking)} cells were never saved")
 
     def written(self) -> bytes:
-        """Give the content of the record's notebook."""
+        """Return the content of the record's notebook."""
         return as_bytes(self.presentable())
 
     def presentable(self) -> NotebookNode:
-        """Give the notebook as it may be stored."""
+        """Return the notebook as it may be stored."""
         return presentable(self._notebook, self._recording)
 
     def _leave_out_empty(self, original: NotebookNode) -> None:
@@ -78,7 +78,7 @@ class Executed:
         self._notebook.cells = kept
 
     def _given(self, original: NotebookNode) -> dict[str, Any]:
-        """Give the parameters in effect that are not the defaults: as typed into their cell, or chosen after that."""
+        """Return the parameters in effect that are not the defaults: as typed into their cell, or chosen after that."""
         declared = read_parameters(original, name=self._recording.notebook)
         defaults = {parameter.name: parameter.default for parameter in declared}
         run = next((self._told.runs.get(cell.id) for cell in _code(original) if _is_tagged(cell, "parameters")), None)
@@ -181,7 +181,7 @@ def _heading(cell: NotebookNode) -> str:
 
 
 def _literals(source: str) -> Iterator[tuple[str, Any]]:
-    """Give what a parameters cell sets; a line that is computed, which a person may write there, is left out."""
+    """Return what a parameters cell sets; a line that is computed, which a person may write there, is left out."""
     for statement in ast.parse(source).body:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = getattr(statement, "value", None)

@@ -15,7 +15,7 @@ class Data(Protocol):
         """Make an empty server with its master user."""
 
     def endpoint(self, resource_id: str) -> Endpoint:
-        """Give where the server listens, or will once it is opened."""
+        """Return where the server listens, or will once it is opened."""
 
     def open(self, resource_id: str) -> None:
         """Begin to answer on the endpoint."""

@@ -163,6 +163,6 @@ _EXPIRED = Refusal(code="ExpiredToken", message="The security token included in 
 
 
 def denied(action: str, *, who: str = "arn:aws:iam::123456789012:user/rehearsal", resource: str = "*") -> Refusal:
-    """Give AWS's answer to a caller without the permission."""
+    """Return AWS's answer to a caller without the permission."""
     on = f" on resource: {resource}" if resource != "*" else ""
     return Refusal(code="AccessDenied", message=f"User: {who} is not authorized to perform: {action}{on}", status=403)

@@ -31,7 +31,7 @@ class DatedRun(FakeJobRun):
         """Stay as it is."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the run as Glue does."""
+        """Return the run as Glue does."""
         row = super().as_dict() | {
             "StartedOn": self.started_on,
             "LastModifiedOn": self._completed or self.started_on,

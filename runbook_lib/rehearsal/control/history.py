@@ -18,7 +18,7 @@ class History:
         self._rds = rds
 
     def resource_id(self, cluster: str) -> str:
-        """Give the resource id of a cluster, by which the data plane knows it."""
+        """Return the resource id of a cluster, by which the data plane knows it."""
         with self._rds.world.lock:
             return self._rds.cluster(cluster).db_cluster_resource_id
 

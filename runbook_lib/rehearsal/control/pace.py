@@ -23,6 +23,6 @@ class Pace:
 
 
 def brisk(*, milliseconds: int = 30, lag: timedelta = timedelta(0)) -> Pace:
-    """Give the pace for tests: each change takes `milliseconds`, an instance twice that."""
+    """Return the pace for tests: each change takes `milliseconds`, an instance twice that."""
     step = timedelta(milliseconds=milliseconds)
     return Pace(cluster=step, instance=2 * step, snapshot=step, modify=step, delete=step, lag=lag)

@@ -119,7 +119,7 @@ class ControlPlane:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def environment(self) -> dict[str, str]:
-        """Give the variables that send every AWS client here, and nowhere else.
+        """Return the variables that send every AWS client here, and nowhere else.
 
         The machine's own files and metadata service are named away. A variable already set, such as AWS_PROFILE,
         could still lead elsewhere: `in_environment` and `whole_environment` leave those out.
@@ -152,7 +152,7 @@ class ControlPlane:
         return self._world.steps.held()
 
     def whole_environment(self) -> dict[str, str]:
-        """Give this process's environment with no AWS variable but ours, for a child process."""
+        """Return this process's environment with no AWS variable but ours, for a child process."""
         others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return others | self.environment()
 

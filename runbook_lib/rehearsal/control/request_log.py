@@ -79,5 +79,5 @@ class RequestLog:
         return tuple(request for request in self if request.mutating)
 
     def of(self, operation: str, *, service: str = "rds") -> tuple[Request, ...]:
-        """Give the requests of one operation, "RestoreDBClusterToPointInTime"."""
+        """Return the requests of one operation, "RestoreDBClusterToPointInTime"."""
         return tuple(request for request in self if (request.service, request.operation) == (service, operation))

@@ -33,7 +33,7 @@ class Column:
 
     @property
     def definition(self) -> str:
-        """Give the column's line in CREATE TABLE."""
+        """Return the column's line in CREATE TABLE."""
         null = "" if "NOT NULL" in self.sql else " NULL DEFAULT NULL" if self.nullable else " NOT NULL"
         return f"{quoted(self.name)} {self.sql}{null}"
 
@@ -59,12 +59,12 @@ class Table:
 
     @cached_property
     def key(self) -> tuple[str, ...]:
-        """Give the names of the primary key's columns; none for a table without one."""
+        """Return the names of the primary key's columns; none for a table without one."""
         return tuple(column.name for column in self.columns if column.in_key)
 
     @cached_property
     def column_list(self) -> str:
-        """Give the filled columns as they stand in INSERT."""
+        """Return the filled columns as they stand in INSERT."""
         return ", ".join(quoted(column.name) for column in self.columns)
 
     @property
@@ -73,7 +73,7 @@ class Table:
         return self.columns[0].name == "id"
 
     def index_of(self, column: str) -> int:
-        """Give the place of a column within a row."""
+        """Return the place of a column within a row."""
         return next(at for at, candidate in enumerate(self.columns) if candidate.name == column)
 
     def create(self, schema: str, *, name: str = "", related: bool = True) -> str:

@@ -127,7 +127,7 @@ def _age_the_old_silver(pen: Pen) -> None:
 
 
 def failure_tables() -> tuple[tuple[str, str], ...]:
-    """Give the names and columns of the 60 tables of `_test_results`."""
+    """Return the names and columns of the 60 tables of `_test_results`."""
     return tuple((f"{test}_{what}", _TESTS[test]) for test, tested in _TESTED.items() for what in tested)
 
 

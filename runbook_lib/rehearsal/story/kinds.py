@@ -122,7 +122,7 @@ KINDS: Mapping[str, tuple[str, Make]] = {
 
 
 def kind(named: str) -> tuple[str, Make]:
-    """Give SQL type and maker of a kind, also of `enum(a|b)` and `set(a|b)`."""
+    """Return SQL type and maker of a kind, also of `enum(a|b)` and `set(a|b)`."""
     if not named.endswith(")"):
         return KINDS[named]
     family, _, listed = named[:-1].partition("(")

@@ -70,7 +70,7 @@ class EstateProof:
         return sum(table.rows for schema in self.schemas.values() for table in schema.tables.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Give the proof as what `json.dumps` takes."""
+        """Return the proof as what `json.dumps` takes."""
         return asdict(self)
 
     @staticmethod
@@ -213,7 +213,7 @@ def _table(database: Database, schema: str, table: str, columns: list[tuple[str,
 
 
 def _packed(column: str, kind: str) -> str:
-    """Give the expression for one value: "n" for NULL, else its length in bytes, a colon and the bytes."""
+    """Return the expression for one value: "n" for NULL, else its length in bytes, a colon and the bytes."""
     name = quoted(column)
     value = f"CAST({f'CAST({name} AS DOUBLE)' if kind == 'float' else name} AS BINARY)"
     return f"IFNULL(CONCAT(LENGTH({value}), ':', {value}), 'n')"

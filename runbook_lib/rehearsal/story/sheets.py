@@ -51,7 +51,7 @@ class Sheet:
         return f"DELETE FROM {quoted(SCHEMA, self.table.name)} WHERE {self._where(row)}"  # noqa: S608 - our own literals
 
     def key_of(self, row: Row) -> dict[str, str]:
-        """Give a row's primary key, column by column as SQL literals; empty for a table without one."""
+        """Return a row's primary key, column by column as SQL literals; empty for a table without one."""
         return {part: row[self.table.index_of(part)] for part in self.table.key}
 
     def _where(self, row: Row) -> str:

@@ -71,7 +71,7 @@ class Story:
 
 
 def failing_start(now: datetime) -> datetime:
-    """Give the start of the failing run: the latest 02:00 Asia/Tokyo that is at least 45 minutes before `now`."""
+    """Return the start of the failing run: the latest 02:00 Asia/Tokyo that is at least 45 minutes before `now`."""
     start = now.replace(hour=LOAD_HOUR_UTC, minute=0, second=0, microsecond=0)
     return start if start <= now - _SHORTEST_AGO else start - timedelta(days=1)
 

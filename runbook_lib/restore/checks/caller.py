@@ -43,7 +43,7 @@ def check_account(identity: Identity, source: Cluster, *, account: str) -> Check
 
 
 def needs_of_plan(plan: RestorePlan, source: Cluster, *, key: str = "", secret: str = "") -> tuple[Need, ...]:
-    """Give every permission that the calls ahead need, in order; `key` is the customer's KMS key, if it is one."""
+    """Return every permission that the calls ahead need, in order; `key` is the customer's KMS key, if it is one."""
     own = {f"{TAG_PREFIX}plan": plan.id, f"{TAG_PREFIX}run": "run"}
     sent = {tag["Key"]: tag["Value"] for call in plan.calls for tag in call.request.get("Tags") or ()}
     target = place_of(source.arn, tags={}).arn("rds", f"cluster:{plan.target}")
@@ -64,7 +64,7 @@ def needs_of_plan(plan: RestorePlan, source: Cluster, *, key: str = "", secret: 
 
 
 def reads_of_the_checks() -> tuple[Need, ...]:
-    """Give the permissions of every look-up of the checks themselves; none of them changes anything."""
+    """Return the permissions of every look-up of the checks themselves; none of them changes anything."""
     services = ("rds", "ec2", "kms", "iam", "glue")
     actions = {
         permission
@@ -128,7 +128,7 @@ def _listed(denied: list[tuple[str, str]]) -> str:
 
 
 def principal_of(session: AwsSession, identity: Identity) -> str:
-    """Give the ARN that IAM knows the caller by, empty for one whose policies it cannot simulate.
+    """Return the ARN that IAM knows the caller by, empty for one whose policies it cannot simulate.
 
     STS names an assumed role without its path, so a role with a path (IAM Identity Center's) must be looked up.
     """

@@ -100,7 +100,7 @@ def key_of(session: AwsSession, source: Cluster) -> Seen[Mapping[str, Any]]:
 
 
 def customers_own(key: Seen[Mapping[str, Any]]) -> str:
-    """Give the ARN of the key if it is one of the customer's own: only then the caller needs its grant."""
+    """Return the ARN of the key if it is one of the customer's own: only then the caller needs its grant."""
     return next((str(one.get("Arn", "")) for one in key if one.get("KeyManager") == "CUSTOMER"), "")
 
 

@@ -81,7 +81,7 @@ class Leftover:
         return self.cluster.identifier
 
     def age(self, now: datetime) -> timedelta:
-        """Give how long it has been there."""
+        """Return how long it has been there."""
         return now - self.cluster.created
 
 

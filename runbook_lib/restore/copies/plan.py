@@ -58,7 +58,7 @@ class CleanUpPlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of the clusters it would delete, each by its resource id, not of the clock."""
+        """Return the plan's id: a hash of the clusters it would delete, each by its resource id, not of the clock."""
         doomed = sorted([one.cluster.arn, one.cluster.resource_id] for one in self.delete)
         return hashlib.sha256(json.dumps(["clean up", self.region, doomed]).encode()).hexdigest()[:12]
 
@@ -99,14 +99,14 @@ def read_backups(session: AwsSession) -> Backups:
 
 
 def marking(one: Leftover, plan_id: str) -> tuple[PlannedCall, ...]:
-    """Give the call that marks a cluster as approved to go, so that a second run can go on."""
+    """Return the call that marks a cluster as approved to go, so that a second run can go on."""
     tags = [{"Key": MARK, "Value": plan_id}]
     request = {"ResourceName": one.cluster.arn, "Tags": tags}
     return (PlannedCall(operation="AddTagsToResource", request=request, why=f"say that {one.name} is to go"),)
 
 
 def emptying(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
-    """Give the calls that delete a cluster's instances; those being deleted already are left out."""
+    """Return the calls that delete a cluster's instances; those being deleted already are left out."""
     return tuple(
         PlannedCall(
             operation="DeleteDBInstance",
@@ -119,7 +119,7 @@ def emptying(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
 
 
 def ending(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
-    """Give the call that deletes a cluster and its automated backups, without a last snapshot."""
+    """Return the call that deletes a cluster and its automated backups, without a last snapshot."""
     if one.cluster.status == "deleting":
         return ()
     request = {"DBClusterIdentifier": one.name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True}

@@ -42,7 +42,7 @@ class DropPlan:
 
     @property
     def id(self) -> str:
-        """Give the plan's id: a hash of what would be dropped, with its definitions and which tables hold rows."""
+        """Return the plan's id: a hash of what would be dropped, with its definitions and which tables hold rows."""
         content = [self.server, self.schema, self.statements, self.ddl, self.filled]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
@@ -174,7 +174,7 @@ def _statements(schema: str, tables: tuple[str, ...]) -> Iterator[str]:
 
 
 def definitions(database: Database, facts: SchemaFacts) -> tuple[str, ...]:
-    """Give the full DDL of a schema: the schema, its tables, views, routines, triggers and events, in that order."""
+    """Return the full DDL of a schema: the schema, its tables, views, routines, triggers and events, in that order."""
     found = [str(database.rows(f"SHOW CREATE DATABASE {quoted(facts.name)}")[0][1])]
     for table in (*facts.base_tables, *facts.views):
         found.append(str(database.rows(f"SHOW CREATE TABLE {quoted(facts.name, table.name)}")[0][1]))

@@ -115,7 +115,7 @@ class _Cleaner:
             self._heads = (piece.text, text or b"", self._passing)
 
     def _decide(self, reading: Reading, piece: Statement) -> bytes | None:
-        """Give the statement as it is to be written, None to leave it out."""
+        """Return the statement as it is to be written, None to leave it out."""
         if reading.act is Act.USE and reading.names:
             self._current, self._heads = reading.names[0].name, None
         if reading.act in (Act.USE, Act.CREATE_SCHEMA, Act.DROP_SCHEMA, Act.ALTER_SCHEMA):

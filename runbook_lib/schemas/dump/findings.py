@@ -38,7 +38,7 @@ def findings_of(
     complete: bool | None,
     expected: Collection[str],
 ) -> Iterator[DumpFinding]:
-    """Give the findings, the worst kinds first."""
+    """Return the findings, the worst kinds first."""
     found = [
         *_end(watch, source, complete),
         *_statements(watch),

@@ -157,7 +157,7 @@ class _Lexer:
         return None
 
     def _head(self) -> bytes:
-        """Give the head of an INSERT or REPLACE up to its first row, or nothing if the statement is another."""
+        """Return the head of an INSERT or REPLACE up to its first row, or nothing if the statement is another."""
         if self._window.startswith(self._known_head, self._place):
             self._place += len(self._known_head)
             return self._known_head
@@ -203,7 +203,7 @@ class _Lexer:
         yield from self._slowly()
 
     def _token_start(self, stop: int, start: int) -> int:
-        """Give where the token begins that the slow lexer must judge, -1 if the byte means nothing.
+        """Return where the token begins that the slow lexer must judge, -1 if the byte means nothing.
 
         What lies before `start` is out already. A dash with another one beside it is judged from the first of them on.
         """

@@ -86,7 +86,7 @@ class Marker:
 
 
 def _places_of(byte: int, data: bytes, start: int, end: int) -> list[int]:
-    """Give the first places of a byte, at most one more than `_FEW`."""
+    """Return the first places of a byte, at most one more than `_FEW`."""
     places: list[int] = []
     while len(places) <= _FEW and (start := data.find(byte, start, end)) >= 0:
         places.append(start)
@@ -95,7 +95,7 @@ def _places_of(byte: int, data: bytes, start: int, end: int) -> list[int]:
 
 
 def _zero_bits(block: Bytes) -> Words:
-    """Give a bit a byte, set where the byte is zero."""
+    """Return a bit a byte, set where the byte is zero."""
     bits: Words = np.packbits(block, bitorder="little").view(np.uint64)
     return np.invert(bits, out=bits)
 

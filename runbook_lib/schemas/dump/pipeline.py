@@ -29,7 +29,7 @@ class _End:
 
 
 def ahead(items: Iterator[Item], *, depth: int) -> Iterator[Item]:
-    """Give the items of an iterator that is run in a thread of its own, at most `depth` items ahead.
+    """Return the items of an iterator that is run in a thread of its own, at most `depth` items ahead.
 
     An error of the iterator is raised here, after the items before it. When the reader stops early, so does the thread.
     """
@@ -70,7 +70,7 @@ def _put(filled: queue.Queue[Item | _End], item: Item | _End, stop: threading.Ev
 
 
 def worked_ahead(items: Iterator[Item], work: Callable[[Item], Result], *, depth: int) -> Iterator[tuple[Item, Result]]:
-    """Give each item with the result of the work on it, which a thread does for up to `depth` items ahead.
+    """Return each item with the result of the work on it, which a thread does for up to `depth` items ahead.
 
     The items themselves are got here, by whoever reads. An error of the items or of the work is raised here, that of
     the work after the results before it.

@@ -21,7 +21,7 @@ class Rewritten:
 
 
 def meant(name: str) -> str:
-    """Give the name that was probably meant, the name itself where nothing is wrong with it."""
+    """Return the name that was probably meant, the name itself where nothing is wrong with it."""
     odd = malformed(name)
     return (odd.meant or name) if odd else name
 
@@ -61,7 +61,7 @@ def rewritten(statement: bytes, reading: Reading, *, schemas: frozenset[str], kn
 
 
 def _names(reading: Reading) -> list[tuple[int, list[Token], int]]:
-    """Give the names that may refer to a table or routine: start, parts, end."""
+    """Return the names that may refer to a table or routine: start, parts, end."""
     found = list(reading.found)
     heads = {name.start for name in reading.names}
     whole = reading.act in (Act.CREATE_VIEW, Act.CREATE_ROUTINE, Act.CREATE_TRIGGER, Act.CREATE_EVENT)

@@ -56,7 +56,7 @@ class _Turn:
         return before ^ bool(bit and (int(self.quotes[word]) & ((1 << bit) - 1)).bit_count() & 1)
 
     def stops(self, *, turned: bool) -> list[int]:
-        """Give the places of the special bytes outside strings; `turned`: of those that the turn takes for inside."""
+        """Return the places of the special bytes outside strings; `turned`: of those that the turn takes for inside."""
         if turned not in self._stops:
             strings = self.strings if turned else ~self.strings
             self._stops[turned] = _places_of(self.marks.special & strings, self.marks.places)
@@ -73,7 +73,7 @@ class RowScanner:
         self._marks: tuple[Marks, ...] = ()  # of the block above, one a turn
 
     def marked_ahead(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """Give the same blocks; those of a long dump have then been marked in a thread of their own."""
+        """Return the same blocks; those of a long dump have then been marked in a thread of their own."""
         first = next(blocks, b"")
         if len(first) < STEP:
             yield first
@@ -90,7 +90,7 @@ class RowScanner:
             yield self._block
 
     def stop(self, data: bytes, start: int, *, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
-        """Give the place of the first byte at or after `start` that ends row data or needs the slow lexer.
+        """Return the place of the first byte at or after `start` that ends row data or needs the slow lexer.
 
         `inside`: a string is open at `start`; `escaped`: the byte at `start` follows a backslash that escapes it.
         Gives (place, inside, escaped); the place is len(data) when all of it is row data, with the state there.
@@ -144,7 +144,7 @@ def _look(turn: _Turn, place: int, *, turned: bool) -> tuple[int, bool, bool]:
 
 
 def _places_of(bits: Words, words: Places) -> list[int]:
-    """Give the places of the bits that are set; `words` says which words these are."""
+    """Return the places of the bits that are set; `words` says which words these are."""
     some = np.flatnonzero(bits)
     found: npt.NDArray[np.intp] = np.flatnonzero(np.unpackbits(bits[some].view(np.uint8), bitorder="little"))
     places: list[int] = (words[some][found >> 6] * 64 + (found & 63)).tolist()
@@ -152,7 +152,7 @@ def _places_of(bits: Words, words: Places) -> list[int]:
 
 
 def _without_escaped(marks: Marks, first: bool, *, last: int) -> tuple[Words, bool]:
-    """Give the quotes that no backslash escapes, and whether the byte after `last` is escaped.
+    """Return the quotes that no backslash escapes, and whether the byte after `last` is escaped.
 
     `first`: the first byte is escaped by what came before it.
     """
@@ -187,7 +187,7 @@ def _without_escaped(marks: Marks, first: bool, *, last: int) -> tuple[Words, bo
 
 
 def _between(quotes: Words, before: Words) -> Words:
-    """Give the bits from each opening quote up to before its closing one; `before`: all ones where one is open."""
+    """Return the bits from each opening quote up to before its closing one; `before`: all ones where one is open."""
     strings = quotes
     for step in _DOUBLING:
         strings = strings ^ (strings << step)

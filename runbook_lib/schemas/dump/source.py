@@ -41,7 +41,7 @@ class DumpSource:
     cut_short: str = ""  # what is wrong with the packing's end, empty if nothing
 
     def blocks(self) -> Iterator[bytes]:
-        """Give the unpacked dump in blocks; unpacking goes ahead in a thread of its own."""
+        """Return the unpacked dump in blocks; unpacking goes ahead in a thread of its own."""
         blocks = iter(partial(self._stream.read, BLOCK), b"")
         try:
             for block in blocks if self.packing == "plain" else ahead(blocks, depth=_DEPTH):

@@ -139,13 +139,13 @@ def _after(found: list[Token], word: str) -> tuple[Name, ...]:
 
 
 def _definer(found: list[Token]) -> str:
-    """Give the account after DEFINER= as `user@host`, empty if the statement names none."""
+    """Return the account after DEFINER= as `user@host`, empty if the statement names none."""
     span = definer_span(found)
     return "".join(token.value.strip("'\"") for token in found[span[0] + 2 : span[1]]) if span else ""
 
 
 def definer_span(found: list[Token]) -> tuple[int, int] | None:
-    """Give where `DEFINER = user @ host` stands in the tokens: the first place, and the one behind it."""
+    """Return where `DEFINER = user @ host` stands in the tokens: the first place, and the one behind it."""
     for place, token in enumerate(found[:30]):
         if token.kind == "word" and token.value.upper() == "DEFINER" and found[place + 1 : place + 2]:
             end = place + 3

@@ -54,11 +54,11 @@ class Patterns:
     body: re.Pattern[bytes]
 
     def gap_end(self, data: bytes, start: int) -> int:
-        """Give where blanks and comments end that begin at `start`."""
+        """Return where blanks and comments end that begin at `start`."""
         return _end(self.gap, data, start)
 
     def body_end(self, data: bytes, start: int) -> int:
-        """Give where a statement's text ends that begins at `start`: at its delimiter, or before what is unfinished."""
+        """Return where a statement's text ends that begins at `start`: at its delimiter, or before what is unfinished."""
         return _end(self.body, data, start)
 
 

@@ -59,7 +59,7 @@ class Name:
 
     @property
     def full(self) -> str:
-        """Give it as a person writes it."""
+        """Return it as a person writes it."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 

@@ -121,7 +121,7 @@ class DumpWatch:
             self._where(reading, piece)
 
     def placed(self, name: Name) -> tuple[str, str]:
-        """Give schema and name of where a name would land if the dump were loaded into the asked schema."""
+        """Return schema and name of where a name would land if the dump were loaded into the asked schema."""
         return name.schema or self.current or self.asked, name.name
 
     def _table(self, name: Name) -> TableSeen:
@@ -157,6 +157,6 @@ def _example(reading: Reading, piece: Statement) -> str:
 
 
 def _excerpt(text: bytes) -> str:
-    """Give the beginning of a statement in one line. Quoted text is left out: it may be a password or a person."""
+    """Return the beginning of a statement in one line. Quoted text is left out: it may be a password or a person."""
     start = re.sub(rb"'(?:[^'\\]|\\.)*'?", b"'...'", text[:400])
     return " ".join(start.decode("utf-8", "replace").split())[:100]

@@ -85,18 +85,18 @@ class AuroraBackend(RDSBackend):
         return [f"{self.region_name}{letter}" for letter in "acd"]
 
     def now(self) -> datetime:
-        """Give the moment, aware UTC."""
+        """Return the moment, aware UTC."""
         return datetime.now(UTC)
 
     def cluster(self, name: str) -> Cluster:
-        """Give a cluster by its identifier or ARN."""
+        """Return a cluster by its identifier or ARN."""
         found = self.clusters.get(name.rsplit(":", 1)[-1])
         if not isinstance(found, Cluster):
             raise cluster_missing(name)
         return found
 
     def available_cluster(self, name: str) -> Cluster:
-        """Give a cluster that must be available."""
+        """Return a cluster that must be available."""
         cluster = self.cluster(name)
         if cluster.status != "available":
             raise cluster_state(
@@ -106,14 +106,14 @@ class AuroraBackend(RDSBackend):
         return cluster
 
     def instance(self, name: str) -> Instance:
-        """Give an Aurora instance by its identifier."""
+        """Return an Aurora instance by its identifier."""
         found = self.databases.get(name.rsplit(":", 1)[-1])
         if not isinstance(found, Instance):
             raise RDSClientError("DBInstanceNotFound", f"DBInstance {name} not found.")
         return found
 
     def vpc_of(self, subnet_group: str | None) -> str:
-        """Give the VPC of a subnet group, else the default VPC."""
+        """Return the VPC of a subnet group, else the default VPC."""
         group = self.subnet_groups.get(subnet_group or "")
         if group is not None and getattr(group, "vpc_id", None):
             return str(group.vpc_id)
@@ -121,14 +121,14 @@ class AuroraBackend(RDSBackend):
         return str(ec2.default_vpc.id)
 
     def default_security_group(self, subnet_group: str | None) -> str:
-        """Give the default security group of the VPC, where a cluster lands that names none."""
+        """Return the default security group of the VPC, where a cluster lands that names none."""
         ec2 = ec2_backends[self.account_id][self.region_name]
         group = ec2.get_default_security_group(self.vpc_of(subnet_group))
         assert group is not None, "every VPC has a default group"
         return str(group.id)
 
     def usable_key(self, key: str) -> str:
-        """Give a KMS key's ARN; one that is missing, disabled or about to be deleted is refused."""
+        """Return a KMS key's ARN; one that is missing, disabled or about to be deleted is refused."""
         arn = self._validate_kms_key(key)
         found = self.kms.describe_key(arn.rsplit("/", 1)[-1])
         if not found.enabled or found.key_state != "Enabled":

@@ -22,7 +22,7 @@ _PASSING = {"creating", "deleting", "backing-up"}
 
 
 def oldest_kept(now: datetime, *, retention_days: int) -> datetime:
-    """Give how far back backups of a retention reach; it moves on every five minutes.
+    """Return how far back backups of a retention reach; it moves on every five minutes.
 
     On AWS it moves with the daily backup. It must not move between a reader's look and the restore.
     """

@@ -120,7 +120,7 @@ def _pass_through(
 
 
 def rename(backend: AuroraBackend, cluster: Cluster, name: str) -> None:
-    """Give a cluster another name: instances and custom endpoints stay with it, the endpoint's name follows."""
+    """Return a cluster another name: instances and custom endpoints stay with it, the endpoint's name follows."""
     old = cluster.db_cluster_identifier
     members = cluster._members
     del backend.clusters[old]
@@ -167,7 +167,7 @@ def _check_password(cluster: Cluster, asked: Mapping[str, Any], *, now: bool) ->
 def _password_change(
     backend: AuroraBackend, cluster: Cluster, asked: Mapping[str, Any]
 ) -> tuple[Callable[[Data], None], Callable[[], None]] | None:
-    """Give the work on the data and what follows it, where the master password is to change."""
+    """Return the work on the data and what follows it, where the master password is to change."""
     manage = asked.get("manage_master_user_password")
     begins = bool(manage) and not cluster.manage_master_user_password
     rotates = bool(asked.get("rotate_master_user_password")) and cluster.manage_master_user_password

@@ -12,7 +12,7 @@ _SMALLEST, _LARGEST = 20, 100
 
 
 def page(items: Sequence[Any], asked: Mapping[str, Any], *, key: str) -> dict[str, Any]:
-    """Give the page that is asked for under `key`, with the marker of the next one."""
+    """Return the page that is asked for under `key`, with the marker of the next one."""
     size = asked.get("max_records") or _LARGEST
     if not _SMALLEST <= size <= _LARGEST:
         raise invalid_value(f"Invalid value {size} for MaxRecords. Must be between {_SMALLEST} and {_LARGEST}.")

@@ -14,7 +14,7 @@ from runbook_lib.rehearsal.control.aurora.models import Cluster, oldest_kept
 
 
 def window_of(backend: AuroraBackend, backup: RetainedBackup) -> tuple[datetime, datetime] | None:
-    """Give what a retained backup can still restore; it shrinks with the retention, and ends."""
+    """Return what a retained backup can still restore; it shrinks with the retention, and ends."""
     earliest = max(backup.since, oldest_kept(backend.now(), retention_days=backup.cluster.backup_retention_period))
     return (earliest, backup.last) if earliest <= backup.last else None
 

@@ -14,7 +14,7 @@ from runbook_lib.rehearsal.control.data import Data
 
 
 def snapshot_named(backend: AuroraBackend, name: str) -> Snapshot:
-    """Give a snapshot by its identifier or ARN; automated ones have a colon in their names."""
+    """Return a snapshot by its identifier or ARN; automated ones have a colon in their names."""
     key = name.partition(":cluster-snapshot:")[2] or name
     found = backend.cluster_snapshots.get(key)
     if not isinstance(found, Snapshot):
