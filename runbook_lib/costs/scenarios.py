@@ -34,7 +34,7 @@ def snapshots_billed(day: int, *, retention_days: int, kept_days: int | None) ->
 def snapshot_usd_of_month(
     database: Database, *, kept_days: int | None, month: int, usd_gib_month: float, days: int = DAYS
 ) -> float:
-    """Return what daily snapshots cost in the month-th month since they began, each kept `kept_days` (None: forever)."""
+    """Return what daily snapshots cost in the n-th month since they began, each kept `kept_days` (None: forever)."""
     days_of_month = range((month - 1) * days + 1, month * days + 1)
     billed = (
         snapshots_billed(day, retention_days=database.retention_days, kept_days=kept_days) * database.volume_gib

@@ -143,7 +143,7 @@ def _request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def _tags_of(arn: str, place: Place) -> dict[str, tuple[str, ...]]:
-    """Return the tags of the resource itself; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
+    """Return the tags of the resource; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
     held: Mapping[str, str] = place.held.get(arn, {})
     own = "rds:cluster-tag" if ":cluster:" in arn else "rds:db-tag" if ":db:" in arn else ""
     return {f"{prefix}/{key}": (value,) for prefix in ("aws:ResourceTag", own) if prefix for key, value in held.items()}

@@ -31,7 +31,7 @@ _ENDS = {CellState.RUNNING.value: CellState.INTERRUPTED, CellState.PENDING.value
 
 
 def settle_all(store: Store) -> tuple[Path, ...]:
-    """Return every killed run of a store its end. A store that cannot be written is left as it is: readers still see it.
+    """Write the end of every killed run of a store. A store that cannot be written is left as it is: readers still see it.
 
     Gives the folders that were settled.
     """

@@ -31,7 +31,7 @@ def known() -> dict[str, str]:
 
 
 def scrubbed(value: Any) -> Any:
-    """Return a copy of a text, or of lists and mappings of texts, with every secret replaced by a mark with its kind."""
+    """Return a text, or lists and mappings of texts, with every secret replaced by a mark with its kind."""
     return _scrubber.value(value)
 
 

@@ -34,7 +34,7 @@ def is_known(column: Column) -> bool:
 
 
 def line(columns: Sequence[Column]) -> str:
-    """Return the expression for one line of a row, without its end, as bytes; NULL for a row that is too long for it."""
+    """Return the expression for one line of a row, without its end, in bytes; NULL for a row too long for it."""
     return _joined([_field(column) for column in columns], "X'09'")
 
 

@@ -165,7 +165,7 @@ def _key(
     choices: CopyChoices,
     past: int,
 ) -> str:
-    """Return what the staging schemas are named by: equal for a copy back of the same tables between the same servers."""
+    """Return what names the staging schemas: equal for a copy back of the same tables between the same servers."""
     content = [
         copy.identity,
         source.identity,

@@ -74,7 +74,7 @@ def shut_out(made: Mapping[str, str], source: ServerFacts) -> tuple[Shut, ...]:
 
 
 def _closest(held: Collection[Grant], schema: str, *, literal: bool) -> frozenset[str]:
-    """Return the rights of the one row that counts for a schema: a name before a pattern, then the longest beginning."""
+    """Return the rights of the row that counts for a schema: a name before a pattern, then the longest beginning."""
     fitting = [grant for grant in held if _fits(grant.schema, schema, literal=literal)]
     if not fitting:
         return frozenset()

@@ -17,7 +17,7 @@ class ToTell:
 
 
 def to_tell(plan: CutOverPlan) -> tuple[ToTell, ...]:
-    """Return everything that does not follow the names by itself. Pure; the Terraform addresses are the reader's own."""
+    """Return everything that does not follow the names by itself. Pure; Terraform addresses are the reader's own."""
     pairing = plan.pairing
     old, new = (pairing.source, pairing.copy) if plan.direction == "cut over" else (pairing.copy, pairing.source)
     return (

@@ -66,7 +66,7 @@ class Pairing:
         return tags.get(WAS, identifier) if self._is_marked(tags) else identifier
 
     def destined(self, tags: Mapping[str, str]) -> str:
-        """Return the name that something is to have by the cut-over that has begun; empty where it is to keep its own."""
+        """Return the name that something is to have by the cut-over that has begun; empty where it keeps its own."""
         return tags.get(BECOMES, "") if self._is_marked(tags) else ""
 
     def _is_marked(self, tags: Mapping[str, str]) -> bool:

@@ -82,7 +82,7 @@ def _arns(request: Request, rds: AuroraBackend) -> Iterator[str]:
 
 
 def _own_tags(arn: str, rds: AuroraBackend) -> dict[str, list[str]]:
-    """Return the tags a resource has already; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
+    """Return the tags a resource has; `rds:cluster-tag` is there on clusters only, `rds:db-tag` on instances."""
     kind, _, name = arn.partition(":rds:")[2].partition(":")[2].partition(":")[2].partition(":")
     held = {"cluster": rds.clusters, "db": rds.databases, "cluster-snapshot": rds.cluster_snapshots}.get(kind)
     found = held.get(name) if held is not None else None  # type: ignore[attr-defined]  # mappings of different models

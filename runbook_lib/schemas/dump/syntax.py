@@ -58,7 +58,7 @@ class Patterns:
         return _end(self.gap, data, start)
 
     def body_end(self, data: bytes, start: int) -> int:
-        """Return where a statement's text ends that begins at `start`: at its delimiter, or before what is unfinished."""
+        """Return where the statement that begins at `start` ends: at its delimiter, or before what is unfinished."""
         return _end(self.body, data, start)
 
 
