@@ -31,9 +31,9 @@ _ENDS = {CellState.RUNNING.value: CellState.INTERRUPTED, CellState.PENDING.value
 
 
 def settle_all(store: Store) -> tuple[Path, ...]:
-    """Write the end of every killed run of a store. A store that cannot be written is left as it is: readers still see it.
+    """Write the end of every killed run of a store. A store that cannot be written is left as it is, still read.
 
-    Gives the folders that were settled.
+    Returns the folders that were settled.
     """
     settled = []
     for folder in store.folders():
