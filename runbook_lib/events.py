@@ -6,7 +6,6 @@ line before it; a lock on the file makes reading that line and writing the next 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.locking import fcntl
 from runbook_lib.redaction import scrubbed
 
 log = logging.getLogger("runbook_lib.events")

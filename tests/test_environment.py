@@ -14,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from runbook_lib.cli import _rehearsal
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -41,8 +43,11 @@ IMPORT_NAMES = {
 LATER_STANDARD = {"compression"}
 
 
+EXTRAS = PROJECT["optional-dependencies"]
+
+
 def requirements() -> list[Requirement]:
-    return [Requirement(text) for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+    return [Requirement(text) for text in PROJECT["dependencies"] + EXTRAS["dev"] + EXTRAS["rehearsal"]]
 
 
 def name_of(requirement: Requirement) -> str:
@@ -97,11 +102,20 @@ def test_the_pins_name_exact_versions_and_no_place_to_get_them_from() -> None:
     assert not [line for line in (ROOT / "constraints.txt").read_text().splitlines() if re.match(r"\s*-", line)]
 
 
-def imported() -> set[str]:
-    """Return the distributions that the library and the notebooks import, by name."""
-    sources = [path.read_text() for path in (ROOT / "runbook_lib").rglob("*.py")]
+def library() -> list[str]:
+    """Return what a recovery runs: the library without its stand-in, and the notebooks."""
+    sources = [path.read_text() for path in (ROOT / "runbook_lib").rglob("*.py") if path not in stand_in()]
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         sources += ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if _is_code(cell)]
+    return sources
+
+
+def stand_in() -> set[Path]:
+    return set((ROOT / "runbook_lib" / "rehearsal").rglob("*.py"))
+
+
+def imported(sources: list[str]) -> set[str]:
+    """Return the distributions that these sources import, by name."""
     found: set[str] = set()
     for node in (node for source in sources for node in ast.walk(ast.parse(source))):
         if isinstance(node, ast.Import):
@@ -116,10 +130,17 @@ def _is_code(cell: dict[str, object]) -> bool:
     return cell["cell_type"] == "code"
 
 
-def declared() -> set[str]:
-    return {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+def declared(*extras: str) -> set[str]:
+    asked = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
+    return {canonicalize_name(Requirement(text).name) for text in asked}
 
 
 def test_what_the_code_imports_is_declared() -> None:
     """A package that only happens to come with another one may go with its next release."""
-    assert imported() - declared() == set()
+    assert imported(library()) - declared() == set(), "a recovery imports nothing of the extras"
+    assert imported([path.read_text() for path in stand_in()]) - declared("rehearsal") == set()
+
+
+def test_what_only_a_rehearsal_needs_is_an_extra_and_named_by_the_sentence_where_it_is_missing() -> None:
+    assert declared() & {canonicalize_name(Requirement(text).name) for text in EXTRAS["rehearsal"]} == set()
+    assert {canonicalize_name(name) for name in _rehearsal.PACKAGES} == declared("rehearsal") - declared()

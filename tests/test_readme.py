@@ -109,8 +109,8 @@ def test_every_dependency_is_named_with_its_purpose() -> None:
     told = section("Dependencies, and what each is for")
     table = {name for row in re.findall(r"^\| ([a-z0-9, .-]+) \|", told, re.MULTILINE) for name in row.split(", ")}
     assert table - {"package"} == {Requirement(text).name for text in project["dependencies"]}
-    prose = told.rpartition("For changing the runbooks")[2]
-    for text in project["optional-dependencies"]["dev"]:
+    prose = told.rpartition("The extra `rehearsal`")[2]
+    for text in project["optional-dependencies"]["dev"] + project["optional-dependencies"]["rehearsal"]:
         assert re.search(rf"(?<![\w-]){re.escape(Requirement(text).name)}(?![\w-])", prose), text
 
 

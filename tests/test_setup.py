@@ -25,6 +25,7 @@ name = "small"
 version = "1"
 [project.optional-dependencies]
 dev = []
+rehearsal = []
 [project.scripts]
 runbook = "small:main"
 [tool.setuptools]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from runbook_lib import shipped
 from runbook_lib.cli import _workplace
+from runbook_lib.cli._rehearsal import require_stand_in
 from runbook_lib.errors import InputRefused
 from runbook_lib.records.store import check_incident
 from runbook_lib.times import iso, utc_now, utc_text
@@ -30,8 +32,11 @@ def command(rehearsal: bool, engine: str, incident: str, no_browser: bool, port:
 
     With --rehearsal nothing outside this machine is touched. Ctrl-C ends it all; copies and records stay.
     """
+    if rehearsal:
+        require_stand_in()
+    notebooks = shipped.notebooks(notebooks)
     if not (notebooks / _workplace.INDEX).is_file():
-        raise InputRefused(f"There is no {notebooks / _workplace.INDEX}.", hint="Run it from the project's folder.")
+        raise InputRefused(f"There is no {notebooks / _workplace.INDEX}.", hint="Name the folder of the notebooks.")
     check_incident(incident)
     options = ["--no-browser"] if no_browser else []
     options.append(f"--ServerApp.port={port}")

@@ -9,17 +9,21 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from runbook_lib import shipped
+from runbook_lib.cli._rehearsal import require_stand_in
 from runbook_lib.errors import InputRefused
 from runbook_lib.records.store import Store, default_store
-from runbook_lib.rehearsal.engines import choose_engine
-from runbook_lib.rehearsal.rehearse import Rehearsal, rehearse
-from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.times import duration_text, utc_text
+
+if TYPE_CHECKING:
+    from runbook_lib.rehearsal.rehearse import Rehearsal
+    from runbook_lib.rehearsal.stand_in import StandIn
 
 _CHECK_FAILED = 3
 
@@ -48,8 +52,14 @@ def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, n
 
     Everything happens on this machine: a local stand-in of AWS, and MySQL-compatible servers in a temporary folder.
     """
+    require_stand_in()
+    from runbook_lib.rehearsal.engines import choose_engine
+    from runbook_lib.rehearsal.rehearse import rehearse
+    from runbook_lib.rehearsal.stand_in import StandIn
+
+    notebooks = shipped.notebooks(notebooks)
     if not notebooks.is_dir():
-        raise InputRefused(f'There is no folder "{notebooks}".', hint="Run it from the project's folder.")
+        raise InputRefused(f'There is no folder "{notebooks}".', hint="Name the folder of the notebooks.")
     signal.signal(signal.SIGTERM, _as_interrupt)
     console = Console(highlight=False)
     began = time.monotonic()
@@ -108,8 +118,7 @@ def _keep(console: Console, stand_in: StandIn, done: Rehearsal) -> None:
         console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
     moment = f"{done.story.restore_point:%Y-%m-%dT%H:%M:%SZ}"
     console.print(
-        "\n.venv/bin/papermill notebooks/inspect_backups.ipynb inspected.ipynb "
-        f"-f parameters/rehearsal.yml -p timestamp {moment}",
+        f"\nrunbook run inspect_backups -f parameters/rehearsal.yml -p timestamp {moment}",
         soft_wrap=True,
     )
     with suppress(KeyboardInterrupt):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_lib import shipped
 from runbook_lib.cli._options import Duration, publish_options, store_at
 from runbook_lib.errors import InputRefused
 from runbook_lib.records.outcomes import CellState
@@ -80,6 +81,7 @@ def command(
     wants_help: bool,
 ) -> int:
     """Run NOTEBOOK in a kernel of its own; what it does, and how it ends, is kept as a record."""
+    notebook = shipped.notebook(notebook) if notebook else None
     if wants_help or notebook is None:
         click.echo(ctx.get_help() + (_parameters_text(notebook) if notebook else ""))
         return 0 if wants_help else InputRefused.exit_code
@@ -87,7 +89,7 @@ def command(
     for file in files:
         from runbook_lib.records.parameter_file import read_parameter_file
 
-        parameters |= read_parameter_file(file)
+        parameters |= read_parameter_file(shipped.parameter_file(file))
     parameters |= {name: Written(text=text) for name, text in given}
     store, destination = _places(records, address, parameters, kms_key, retain_days, publish_limit)
     record = run_notebook(

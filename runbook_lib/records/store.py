@@ -6,7 +6,6 @@ record that is not finished and whose lock is free belongs to a run that was kil
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any
 
 from runbook_lib import events
 from runbook_lib.errors import InputRefused
+from runbook_lib.locking import fcntl
 
 STORE_VARIABLE = "RUNBOOK_RECORDS"
 DEFAULT_STORE = Path("records")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runbook_lib.errors import InputRefused
+from runbook_lib.locking import fcntl
 from runbook_lib.rehearsal import reaper
 
 _LOCK = "owner.lock"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from runbook_lib.errors import StepFailed
+from runbook_lib.locking import fcntl
 from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.copying import copy_tree
 from runbook_lib.rehearsal.engines import Engine

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from runbook_lib import shipped
 from runbook_lib.errors import InputRefused
 
 Status = Literal["active", "legacy", "unknown"]
@@ -126,6 +127,9 @@ def read_contract(path: Path) -> Contract:
 
 
 def _here_or_above(path: Path) -> Path:
-    """Find a relative path from the folder above too: JupyterLab runs a notebook in its folder, papermill does not."""
+    """Find a relative path from the folder above too: JupyterLab runs a notebook in its folder, papermill does not.
+
+    Without a checkout `parameters/…` is the file that comes with the library.
+    """
     above = Path("..") / path
-    return above if not path.is_absolute() and not path.exists() and above.exists() else path
+    return above if not path.is_absolute() and not path.exists() and above.exists() else shipped.parameter_file(path)
