@@ -31,7 +31,7 @@ from pathlib import Path
 
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials, Database, connect
-from runbook_lib.proof import RowDifference, Side, TableVerdict, prove
+from runbook_lib.proof import ProofOptions, RowDifference, Side, TableVerdict, prove
 from runbook_lib.proof.asking import open_reader
 from runbook_lib.proof.encoding import rows_folded, ways_of
 from runbook_lib.proof.facts import read_facts
@@ -113,7 +113,7 @@ class Bench:
             thread.join()
 
     def _prove(self) -> TableVerdict:
-        return prove(*self._sides, schemas=("bench",), workers=self._asked.workers).table(TABLE)
+        return prove(*self._sides, schemas=("bench",), options=ProofOptions(workers=self._asked.workers)).table(TABLE)
 
     def equal(self) -> None:
         """Prove that both are equal."""

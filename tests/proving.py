@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials, Database
-from runbook_lib.proof import Proof, Side, TableVerdict, prove
+from runbook_lib.proof import Proof, ProofOptions, Side, TableVerdict, prove
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
 
@@ -43,7 +43,8 @@ class TwoServers:
 
     def prove(self, **options: Any) -> Proof:
         sides = (self.side("expected"), self.side("found"))
-        return prove(*sides, **({"schemas": (SCHEMA,), "workers": 2} | options))
+        of_proof = {name: options.pop(name) for name in ("pairs", "schemas") if name in options}
+        return prove(*sides, **({"schemas": (SCHEMA,)} | of_proof), options=ProofOptions(**({"workers": 2} | options)))
 
     def table(self, name: str = "t", **options: Any) -> TableVerdict:
         return self.prove(**options).table(TableName(schema=SCHEMA, name=name))

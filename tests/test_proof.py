@@ -12,7 +12,7 @@ from runbook_lib.cli import main
 from runbook_lib.errors import InputRefused, NotFound, TimedOut
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
-from runbook_lib.proof import Guard, Pair, Proof, Side, hold, prove
+from runbook_lib.proof import Guard, Pair, Proof, ProofOptions, Side, hold, prove
 from tests.proving import SCHEMA, TwoServers, counts, numbers
 
 TABLE = "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(20), mail VARCHAR(40))"
@@ -145,7 +145,7 @@ def test_the_proof_pauses_while_the_source_is_busy_or_lags(
     caplog.set_level("INFO", "runbook_lib")
     quick = Guard(threads_running=40, replica_lag_s=60, every_s=0.01, patience_s=30)
     expected = two_servers.side("expected")
-    assert prove(expected, busy.side, schemas=(SCHEMA,), guard=quick, workers=1).verdict == "same"
+    assert prove(expected, busy.side, schemas=(SCHEMA,), options=ProofOptions(guard=quick, workers=1)).verdict == "same"
     pauses = [record.getMessage() for record in caplog.records if "pausing" in record.getMessage()]
     assert pauses == [
         "pausing: the source has 90 threads running, the bound is 40",
@@ -156,7 +156,7 @@ def test_the_proof_pauses_while_the_source_is_busy_or_lags(
     busy.threads = [99]
     impatient = Guard(threads_running=40, every_s=0.01, patience_s=0.05)
     with pytest.raises(TimedOut, match="the source has been too busy"):
-        prove(expected, busy.side, schemas=(SCHEMA,), guard=impatient)
+        prove(expected, busy.side, schemas=(SCHEMA,), options=ProofOptions(guard=impatient))
 
 
 def test_the_load_of_a_real_server_is_read(two_servers: TwoServers) -> None:

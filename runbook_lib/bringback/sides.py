@@ -10,7 +10,7 @@ from runbook_lib.clusters import Cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials
-from runbook_lib.proof import Guard, Proof, Side, prove
+from runbook_lib.proof import Guard, Proof, ProofOptions, Side, prove
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", pe
     """
     sides = sides_of(session, pairing, secret=secret)
     hidden = tuple(part for one in personal.split(",") if (part := one.strip()))
-    return prove(sides.copy, sides.source, personal=hidden, guard=Guard())
+    return prove(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard()))
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def command(
     found: str, against: str, record: Path | None, schemas: tuple[str, ...], personal: str, keep: Path | None,
     workers: int, longest: float | None, as_json: bool,
-) -> int:  # fmt: skip
+) -> int:  # fmt: skip  # click hands over each option by its name
     """Read the server at FOUND (HOST:PORT) and say which of its tables lost rows. Exit code 3 when it is different.
 
     The accounts come from the environment: RUNBOOK_MYSQL_USER and RUNBOOK_MYSQL_PASSWORD, and for the other server
@@ -43,18 +44,18 @@ def command(
     statement, within which no waiting is possible: --longest bounds it.
     """
     from runbook_lib.display.proof import proof_sheet
-    from runbook_lib.proof import Guard, hold, prove, read_proof
+    from runbook_lib.proof import Guard, ProofOptions, hold, prove, read_proof
 
     if bool(against) == bool(record):
         raise InputRefused("A proof needs one thing that is right.", hint="Give either --against or --record.")
-    side, guard = _side(found, "RUNBOOK_MYSQL"), Guard(statement_s=longest)
+    side, options = _side(found, "RUNBOOK_MYSQL"), ProofOptions(workers=workers, guard=Guard(statement_s=longest))
     proof: Proof
     if record:
-        proof = hold(side, read_proof(record), schemas=schemas, workers=workers, guard=guard)
+        proof = hold(side, read_proof(record), schemas=schemas, options=options)
     else:
         other = _side(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
         patterns = [name for part in personal.split(",") if (name := part.strip())]
-        proof = prove(other, side, schemas=schemas, personal=patterns, keep=keep, workers=workers, guard=guard)
+        proof = prove(other, side, schemas=schemas, options=replace(options, personal=patterns, keep=keep))
     click.echo(json.dumps(proof.to_json(), ensure_ascii=False) if as_json else str(proof_sheet(proof)))
     return 0 if proof.verdict == "same" else CheckFailed.exit_code
 

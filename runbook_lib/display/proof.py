@@ -86,7 +86,7 @@ def _loss(table: TableVerdict) -> tuple[int, int, TableName]:
 
 def _name(table: TableVerdict) -> str:
     pair = table.pair
-    return str(pair.expected) if pair.expected == pair.found else f"{pair.expected}, there {pair.found}"
+    return str(pair.expected) if pair.expected == pair.found else f"{pair.expected}, found as {pair.found}"
 
 
 def _rows(rows: list[tuple[TableVerdict, RowDifference]]) -> Table:
@@ -107,7 +107,7 @@ def _key(row: RowDifference) -> str:
 def _values(row: RowDifference) -> str:
     if row.kind == "changed":
         both = zip(row.columns, row.expected, row.found, strict=False)
-        return "\n".join(f"{name}: {one} → {other}" for name, one, other in both)
+        return "\n".join(f"{name}: {expected} → {found}" for name, expected, found in both)
     values = row.expected or row.found
     return ", ".join(f"{name} {value}" for name, value in zip(row.columns, values, strict=False))
 

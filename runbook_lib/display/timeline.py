@@ -56,8 +56,8 @@ def _lines(timeline: Timeline) -> list[_Line]:
         for run in timeline.runs
     ]
     lines += [
-        _Line(at=one.began, source="binary log", what=_episode_text(one), mark="bad" if one.lost else "")
-        for one in episodes(timeline)
+        _Line(at=episode.began, source="binary log", what=_episode_text(episode), mark="bad" if episode.lost else "")
+        for episode in episodes(timeline)
     ]
     lines += [
         _Line(at=event.at, source=event.source_type, what=f"{event.source}: {event.message}")
@@ -129,7 +129,7 @@ def proposal_sheet(
     else:
         headline, closing = "No second is proposed", ""
     tables = [_reason(proposal)]
-    tables += [_evidence(one, number, proposal) for number, one in enumerate(proposal.candidates, 1)]
+    tables += [_evidence(candidate, number, proposal) for number, candidate in enumerate(proposal.candidates, 1)]
     if proposal.neighbours:
         tables.append(_neighbours(proposal, window=window, zone=zone, now=now))
     return Stack(headline=headline, tables=tuple(tables), closing=closing)
@@ -146,11 +146,11 @@ def _reason(proposal: Proposal) -> Table:
     return Table(title="", columns=("", ""), rows=tuple(rows))
 
 
-def _evidence(one: Candidate, number: int, proposal: Proposal) -> Table:
-    rows = [("for", line) for line in one.evidence] + [("but", line) for line in one.doubts]
+def _evidence(candidate: Candidate, number: int, proposal: Proposal) -> Table:
+    rows = [("for", line) for line in candidate.evidence] + [("but", line) for line in candidate.doubts]
     marks = {index: "warn" for index, (kind, _) in enumerate(rows) if kind == "but"}
-    chosen = one is proposal.chosen
-    title = f"{'The evidence' if chosen else f'Candidate {number}'}: {iso(one.second)}, before {one.what}"
+    chosen = candidate is proposal.chosen
+    title = f"{'The evidence' if chosen else f'Candidate {number}'}: {iso(candidate.second)}, before {candidate.what}"
     return Table(title=title, columns=("", ""), rows=tuple(rows), marks=marks)
 
 
@@ -168,7 +168,7 @@ def _neighbours(proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo
 
 def damage_then(moment: datetime, proposal: Proposal) -> str:
     """Say how far the damage had come at a moment, by the candidates of a proposal."""
-    begun = [one for one in proposal.candidates if one.began <= moment]
+    begun = [candidate for candidate in proposal.candidates if candidate.began <= moment]
     if not begun:
         return "not begun"
     last = begun[-1]

@@ -40,8 +40,8 @@ def span_of(timeline: Timeline, proposal: Proposal) -> tuple[datetime, datetime]
     """Return the time around all candidates, or the whole time where there is none."""
     if not proposal.candidates:
         return timeline.since, timeline.until
-    first = min(one.began for one in proposal.candidates) - _AROUND
-    last = max(one.ended or one.began for one in proposal.candidates) + _AROUND
+    first = min(candidate.began for candidate in proposal.candidates) - _AROUND
+    last = max(candidate.ended or candidate.began for candidate in proposal.candidates) + _AROUND
     return max(timeline.since, first), min(timeline.until, last)
 
 
@@ -115,16 +115,16 @@ class _Lanes:
                       xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)  # fmt: skip
 
     def _seconds(self, axes: Any, proposal: Proposal) -> None:
-        for number, one in enumerate(proposal.candidates, 1):
-            chosen = one is proposal.chosen
+        for number, candidate in enumerate(proposal.candidates, 1):
+            chosen = candidate is proposal.chosen
             name = "proposed" if chosen else f"candidate {number}"
             colour, style = ("black", "-") if chosen else (RED, "--")
-            axes.axvline(one.second, color=colour, linewidth=1.5, linestyle=style, zorder=0.5)
-            right = one.second > self.start + (self.end - self.start) / 2
+            axes.axvline(candidate.second, color=colour, linewidth=1.5, linestyle=style, zorder=0.5)
+            right = candidate.second > self.start + (self.end - self.start) / 2
             axes.text(
-                one.second,
+                candidate.second,
                 self.count + 0.25 + 0.4 * (len(proposal.candidates) - number),
-                f"  {name}: {iso(one.second)}  ",
+                f"  {name}: {iso(candidate.second)}  ",
                 va="bottom",
                 ha="right" if right else "left",
                 fontsize=10,
@@ -140,7 +140,7 @@ def _words(timeline: Timeline, proposal: Proposal, start: datetime, end: datetim
     if proposal.second:
         parts.append(f"Proposed: {utc_text(proposal.second)}.")
     elif proposal.candidates:
-        parts.append(f"Candidates: {', '.join(utc_text(one.second) for one in proposal.candidates)}.")
+        parts.append(f"Candidates: {', '.join(utc_text(candidate.second) for candidate in proposal.candidates)}.")
     else:
         parts.append("No second is proposed.")
     return " ".join(parts)

@@ -1,9 +1,9 @@
 """Prove that data is right: two servers compared down to the row, and one server against an earlier proof."""
 
+from runbook_lib.proof.estate import ProofOptions
 from runbook_lib.proof.guard import Guard
-from runbook_lib.proof.holding import hold
-from runbook_lib.proof.lasting import read_proof, record_proof
-from runbook_lib.proof.proving import prove
+from runbook_lib.proof.keeping import read_proof, record_proof
+from runbook_lib.proof.proving import hold, prove
 from runbook_lib.proof.values import (
     EVERYTHING,
     LOST,
@@ -25,6 +25,7 @@ __all__ = [
     "Guard",
     "Pair",
     "Proof",
+    "ProofOptions",
     "RowDifference",
     "Side",
     "TableVerdict",

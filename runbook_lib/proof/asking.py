@@ -51,10 +51,10 @@ class Both:
             self.wait()
         later = self._other.submit(self.found.rows, found) if found else None
         try:
-            here = self.expected.rows(expected) if expected else []
+            expected_rows = self.expected.rows(expected) if expected else []
         finally:
-            there = later.result() if later else []
-        return here, there
+            found_rows = later.result() if later else []
+        return expected_rows, found_rows
 
     def wait(self) -> None:
         """Return when the guarded side has room for a statement."""

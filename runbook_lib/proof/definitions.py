@@ -26,9 +26,9 @@ def read_definition(database: Database, table: TableName) -> str:
 
 def differing(expected: str, found: str) -> tuple[str, ...]:
     """Say what differs between two definitions, item by item; nothing if they are equal."""
-    here, there = _items(expected), _items(found)
-    lines = list(_item_lines(here, there))
-    if not lines and list(here) != list(there):
+    expected_items, found_items = _items(expected), _items(found)
+    lines = list(_item_lines(expected_items, found_items))
+    if not lines and list(expected_items) != list(found_items):
         lines.append("the columns or keys are in another order")
     return (*lines[:MOST], *([f"and {len(lines) - MOST} more"] if len(lines) > MOST else []))
 
@@ -42,12 +42,12 @@ def _items(definition: str) -> dict[str, str]:
     return items
 
 
-def _item_lines(here: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
-    for name, line in here.items():
-        if name not in there:
+def _item_lines(expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+    for name, line in expected.items():
+        if name not in found:
             yield f"{name} is not there: {line}"
-        elif there[name] != line:
-            yield f"{name}: {line} expected, {there[name]} found"
-    for name, line in there.items():
-        if name not in here:
+        elif found[name] != line:
+            yield f"{name}: {line} expected, {found[name]} found"
+    for name, line in found.items():
+        if name not in expected:
             yield f"{name} is not expected: {line}"

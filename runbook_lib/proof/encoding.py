@@ -63,8 +63,8 @@ def ways_of(expected: TableFacts, found: TableFacts, *, packet: int) -> dict[str
         for name, column in expected.columns.items()
         if name in found.columns and not column.is_virtual and not found.columns[name].is_virtual
     ]
-    ways = {one.name: _way(one, other) for one, other in shared}
-    octets = {one.name: _octets(ways[one.name], one, other) for one, other in shared}
+    ways = {left.name: _way(left, right) for left, right in shared}
+    octets = {left.name: _octets(ways[left.name], left, right) for left, right in shared}
     # the largest columns stand as hashes until the rest surely fits into a packet
     for name in sorted(octets, key=lambda name: -octets[name]):
         if sum(octets.values()) + _MARGIN < packet:
@@ -87,21 +87,21 @@ def _octets(way: str, *columns: Column) -> int:
     return 4 * most if way == "text:utf8mb4" else most
 
 
-def _way(one: Column, other: Column) -> str:
-    kinds = (_kind(one), _kind(other))
+def _way(left: Column, right: Column) -> str:
+    kinds = (_kind(left), _kind(right))
     if kinds[0] != kinds[1]:
         # whatever it is on the other side, its text with its length can be compared
         return "text"
-    if kinds[0] == "choice" and any(_HAS_EMPTY.search(column.type) for column in (one, other)):
+    if kinds[0] == "choice" and any(_HAS_EMPTY.search(column.type) for column in (left, right)):
         return "choice:number"
     if kinds[0] in ("choice", "text"):
-        charsets = {one.charset, other.charset}
+        charsets = {left.charset, right.charset}
         converted = len(charsets) > 1 and not charsets <= _LIKE_UTF8
         return "text:utf8mb4" if converted else "utf8" if charsets <= _UTF8 else "text"
-    if kinds[0] == "moment" and one.type != other.type:
-        times = {one.kind, other.kind}
+    if kinds[0] == "moment" and left.type != right.type:
+        times = {left.kind, right.kind}
         return "moment:TIME" if times == {"time"} else "text" if "time" in times else "moment:DATETIME"
-    if kinds[0] == "number" and "decimal" in (one.kind, other.kind) and one.type != other.type:
+    if kinds[0] == "number" and "decimal" in (left.kind, right.kind) and left.type != right.type:
         return "number:decimal"
     return kinds[0]
 

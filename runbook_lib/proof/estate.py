@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,11 @@ from runbook_lib.proof.definitions import differing, read_definition
 from runbook_lib.proof.encoding import Ways, fits, ways_of
 from runbook_lib.proof.facts import TableFacts, read_facts
 from runbook_lib.proof.folding import Fold
-from runbook_lib.proof.guard import Watch
+from runbook_lib.proof.guard import Guard, Watch
 from runbook_lib.proof.keeping import Keeper
 from runbook_lib.proof.keys import Key, choose_key
-from runbook_lib.proof.meter import Meter, Progress
 from runbook_lib.proof.rows import Range
-from runbook_lib.proof.tally import Counts, Findings, Work, fold_for
+from runbook_lib.proof.tally import Counts, Findings, Meter, Progress, Work, fold_for
 from runbook_lib.proof.unkeyed import compare_bags
 from runbook_lib.proof.values import (
     DAMAGED,
@@ -40,18 +40,35 @@ from runbook_lib.proof.values import (
 from runbook_lib.proof.walk import Walk
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProofOptions:
+    """How a proof is made.
+
+    `personal` are patterns of columns ("staging.*.email") whose values are never read into samples; "*" is every
+    column but a key that is one whole number. At most `samples` rows of each kind are kept per table. `keep` names a
+    file in which progress is kept: given again, the proof goes on where it stopped. The guard holds it back while the
+    found side is busy. `workers` is the number of connections to each server.
+    """
+
+    personal: Collection[str] = ()
+    samples: int = 5
+    workers: int = 4
+    keep: Path | None = None
+    guard: Guard | None = None
+    progress: Progress | None = None
+
+
 class Estate:
     """The tables of two servers, or of one alone (then both sides are the same), and what is known of them."""
 
-    def __init__(
-        self, expected: Side, found: Side, *, personal: tuple[str, ...], samples: int, progress: Progress | None
-    ) -> None:
+    def __init__(self, expected: Side, found: Side, options: ProofOptions) -> None:
         self._sides = (expected, found)
         self._alone = expected is found
-        self._personal = personal
-        self._samples = samples
+        self._options = options
+        self._personal = tuple(options.personal)
+        self._samples = options.samples
         self._board = Board()
-        self._meter = Meter(progress)
+        self._meter = Meter(options.progress)
         self._lock = threading.Lock()
         self._keeper = Keeper(None, {})
         self.verdicts: list[TableVerdict] = []
@@ -69,29 +86,31 @@ class Estate:
         self._expected.close()
         self._found.close()
 
-    def plan(self, pairs: Sequence[Pair] | None, schemas: Collection[str], keep: Path | None) -> None:
+    def plan(self, pairs: Sequence[Pair] | None, schemas: Collection[str]) -> None:
         """Read what is there and put every pair of tables on the board, the largest first.
 
         Raises:
             NotFound: a pair is on neither side.
             InputRefused: `keep` was written by another proof.
         """
-        here = read_facts(self._expected, schemas=schemas or {pair.expected.schema for pair in pairs or ()})
-        there = read_facts(self._found, schemas=schemas or {pair.found.schema for pair in pairs or ()})
-        chosen = pairs if pairs is not None else _namesakes(here, there)
+        expected_facts = read_facts(self._expected, schemas=schemas or {pair.expected.schema for pair in pairs or ()})
+        found_facts = read_facts(self._found, schemas=schemas or {pair.found.schema for pair in pairs or ()})
+        chosen = pairs if pairs is not None else _namesakes(expected_facts, found_facts)
         for pair in chosen:
-            if pair.expected not in here and pair.found not in there:
+            if pair.expected not in expected_facts and pair.found not in found_facts:
                 raise NotFound(f"There is no table {pair.expected} on either side.", hint="Check the names.")
         packet = min(_packet(self._expected), _packet(self._found))
-        subject = _subject(self._sides, [(here.get(p.expected), there.get(p.found)) for p in chosen], self._personal)
-        self._keeper = Keeper(keep, {**subject, "packet": packet})
+        facts = [(expected_facts.get(pair.expected), found_facts.get(pair.found)) for pair in chosen]
+        subject = _subject(self._sides, facts, self._personal)
+        self._keeper = Keeper(self._options.keep, {**subject, "packet": packet})
         for verdict in self._keeper.tables.values():
             self.verdicts.append(verdict)
             self._expect_and_advance(verdict.expected_rows or 0)
         left = [pair for pair in chosen if pair not in self._keeper.tables]
         # the board is worked off from its end
-        for pair in sorted(left, key=lambda pair: here[pair.expected].rows if pair.expected in here else -1):
-            expected, found = here.get(pair.expected), there.get(pair.found)
+        sizes = {name: facts.rows for name, facts in expected_facts.items()}
+        for pair in sorted(left, key=lambda pair: sizes.get(pair.expected, -1)):
+            expected, found = expected_facts.get(pair.expected), found_facts.get(pair.found)
             if expected is not None:
                 self._put(pair, expected, found, ways_of(expected, found or expected, packet=packet))
             elif found is not None:
@@ -103,12 +122,12 @@ class Estate:
         Raises:
             InputRefused: a row might not fit into this server's packets in these ways.
         """
-        here = read_facts(self._expected, schemas={name.schema for name in wanted})
+        known = read_facts(self._expected, schemas={name.schema for name in wanted})
         packet = _packet(self._expected)
-        for name, digest in sorted(wanted.items(), key=lambda item: here[item[0]].rows if item[0] in here else 0):
-            if name not in here:
+        for name, digest in sorted(wanted.items(), key=lambda item: known[item[0]].rows if item[0] in known else 0):
+            if name not in known:
                 continue
-            facts, ways = here[name], dict(digest.ways)
+            facts, ways = known[name], dict(digest.ways)
             self.lacking[name] = tuple(column for column in ways if column not in facts.columns)
             left = {column: way for column, way in ways.items() if column in facts.columns}
             if not fits(facts, left, packet=packet):
@@ -118,9 +137,9 @@ class Estate:
                 )
             self._put(Pair(expected=name, found=name), facts, None, left, fold=digest.fold)
 
-    def work(self, watch: Watch, *, workers: int) -> None:
+    def work(self, watch: Watch) -> None:
         """Do all that is on the board."""
-        self._board.work(lambda: Both(*self._sides, watch, alone=self._alone), workers=workers)
+        self._board.work(lambda: Both(*self._sides, watch, alone=self._alone), workers=max(1, self._options.workers))
 
     def _put(
         self, pair: Pair, expected: TableFacts, found: TableFacts | None, ways: Ways, *, fold: Fold | None = None
@@ -155,11 +174,11 @@ class Estate:
             for part in before:
                 work.take(part)
                 self._meter.advance(part.counts.expected_rows, before=True)
-            Walk(work, self._board, low=low, kept=lambda one, part: self._kept(work, one, part)).begin()
+            Walk(work, self._board, low=low, kept=lambda walked, part: self._kept(work, walked, part)).begin()
         work.end()
 
-    def _kept(self, work: Work, one: Range, part: Findings) -> None:
-        self._keeper.step(work.pair, one, part)
+    def _kept(self, work: Work, walked: Range, part: Findings) -> None:
+        self._keeper.step(work.pair, walked, part)
         self._meter.advance(part.counts.expected_rows)
 
     def _put_new(self, pair: Pair, found: TableFacts) -> None:
@@ -206,8 +225,8 @@ class Estate:
         self._meter.advance(rows, before=True)
 
 
-def _namesakes(here: Iterable[TableName], there: Iterable[TableName]) -> list[Pair]:
-    return [Pair(expected=name, found=name) for name in sorted({*here, *there})]
+def _namesakes(expected: Iterable[TableName], found: Iterable[TableName]) -> list[Pair]:
+    return [Pair(expected=name, found=name) for name in sorted({*expected, *found})]
 
 
 def _digest(work: Work, rows: int, total: int) -> Digest:
@@ -221,7 +240,7 @@ def _packet(database: Any) -> int:
 def _matching(table: TableName, columns: Iterable[str], patterns: Sequence[str], key: Key | None) -> Iterable[str]:
     shown = key.names if key is not None and key.is_whole_number else ()
     for column in columns:
-        matching = [one for one in patterns if fnmatchcase(f"{table.schema}.{table.name}.{column}", one)]
+        matching = [pattern for pattern in patterns if fnmatchcase(f"{table.schema}.{table.name}.{column}", pattern)]
         if matching and not (column in shown and matching == ["*"]):
             yield column
 
@@ -229,7 +248,7 @@ def _matching(table: TableName, columns: Iterable[str], patterns: Sequence[str],
 def _subject(
     sides: Sequence[Side], tables: Iterable[tuple[TableFacts | None, TableFacts | None]], personal: Sequence[str]
 ) -> dict[str, Any]:
-    described = json.dumps([[_described(here), _described(there)] for here, there in tables], default=str)
+    described = json.dumps([[_described(expected), _described(found)] for expected, found in tables], default=str)
     return {
         "version": VERSION,
         "expected": sides[0].name,

@@ -1,12 +1,15 @@
-"""Keep what was proved while the proof goes on, so that a stopped one goes on where it was.
+"""Keep a proof: its progress while it goes on, and in the record of its run what came of it.
 
-The file has one JSON line for what is being proved, one for each step through a table and one for each finished table.
-Steps finish out of order; those that follow each other from a table's beginning count. A torn last line is left out.
+The progress is a file with one JSON line for what is being proved, one for each step through a table and one for each
+finished table, so that a stopped proof goes on where it was. Steps finish out of order; those that follow each other
+from a table's beginning count. A torn last line is left out. The record gets names, counts and hashes, no value of any
+row.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections import Counter
@@ -15,10 +18,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from runbook_lib.errors import InputRefused
+from runbook_lib.events import EVENTS_VARIABLE, announce
 from runbook_lib.proof.keys import Edge
 from runbook_lib.proof.rows import Range
 from runbook_lib.proof.tally import Counts, Findings
-from runbook_lib.proof.values import Pair, TableVerdict, row_from_json, rows_to_json, table_from_json, table_to_json
+from runbook_lib.proof.values import (
+    Pair,
+    Proof,
+    TableVerdict,
+    row_from_json,
+    rows_to_json,
+    table_from_json,
+    table_to_json,
+)
 
 
 class Keeper:
@@ -60,14 +72,14 @@ class Keeper:
             found.append(_findings(step))
         return low, found
 
-    def step(self, pair: Pair, one: Range, found: Findings) -> None:
+    def step(self, pair: Pair, walked: Range, found: Findings) -> None:
         """Keep what one step found."""
         if self._file is not None:
             self._write(
                 {
                     "pair": _named(pair),
-                    "low": list(one.low),
-                    "high": list(one.high),
+                    "low": list(walked.low),
+                    "high": list(walked.high),
                     "counts": vars(found.counts),
                     "samples": rows_to_json(found.samples),
                     "columns": dict(found.columns),
@@ -114,3 +126,52 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
         os.truncate(path, len(content))
     for line in content.splitlines():
         yield json.loads(line)
+
+
+log = logging.getLogger(__name__)
+
+FILE = "proof.json"
+
+
+def record_proof(proof: Proof) -> Path | None:
+    """Write a proof into the record of this run, if it has one. A record that takes nothing does not stop the run."""
+    announce(
+        "proof",
+        expected=proof.expected,
+        found=proof.found,
+        verdict=proof.verdict,
+        tables=len(proof.tables),
+        damaged=[str(table) for table in proof.damaged],
+    )
+    events = os.environ.get(EVENTS_VARIABLE, "")
+    if not events:
+        return None
+    path = Path(events).parent / FILE
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(proof.to_json(samples=False), ensure_ascii=False, indent=1), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        log.warning("The proof is not in the record: %s", error.strerror)
+        return None
+    return path
+
+
+def read_proof(path: Path) -> Proof:
+    """Read the proof that a record keeps; `path` is the file or the record's folder.
+
+    Raises:
+        InputRefused: there is none, or it cannot be read.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        return Proof.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputRefused(
+            f'There is no proof in "{path}": {error.strerror}.', hint="Name a record's folder."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputRefused(
+            f'"{file}" is not a proof that can be read here: {error}.',
+            hint="Name the file as a run left it; one of another version has to be made again.",
+        ) from error

@@ -88,28 +88,28 @@ class Key:
 
 def choose_key(expected: TableFacts, found: TableFacts) -> Key | None:
     """Return the shortest unique key over whole NOT NULL columns that both sides have and compare alike."""
-    there = {index.columns: index.name for index in found.unique}
+    found_names = {index.columns: index.name for index in found.unique}
     usable = [
         Key(
             columns=tuple(expected.columns[name] for name in index.columns),
             expected_index=index.name,
-            found_index=there[index.columns],
+            found_index=found_names[index.columns],
         )
         for index in expected.unique
-        if index.columns in there and all(_alike(expected, found, name) for name in index.columns)
+        if index.columns in found_names and all(_alike(expected, found, name) for name in index.columns)
     ]
     return min(usable, key=lambda key: (key.expected_index != "PRIMARY", len(key.columns)), default=None)
 
 
 def _alike(expected: TableFacts, found: TableFacts, name: str) -> bool:
-    one, other = expected.columns.get(name), found.columns.get(name)
-    if one is None or other is None or one.nullable or other.nullable or one.generated or other.generated:
+    left, right = expected.columns.get(name), found.columns.get(name)
+    if left is None or right is None or left.nullable or right.nullable or left.generated or right.generated:
         return False
     for kinds in (_WHOLE, _TEXTS):
-        if one.kind in kinds and other.kind in kinds:
-            return one.collation == other.collation
+        if left.kind in kinds and right.kind in kinds:
+            return left.collation == right.collation
     # the same value may be written otherwise by another type
-    return one.type == other.type and one.kind in _BYTES | MOMENTS | NUMBERS
+    return left.type == right.type and left.kind in _BYTES | MOMENTS | NUMBERS
 
 
 def _literal(column: Column, value: bytes) -> str:

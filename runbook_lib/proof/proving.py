@@ -1,22 +1,36 @@
-"""Prove that what one server holds is what another holds, table by table, and say where it is not."""
+"""Prove that what one server holds is what another holds, table by table, and say where it is not.
+
+One server can also be held against the proof of an earlier record: the same digests, taken again. Only numbers were
+kept of the earlier data, so it can be said which tables differ and by how many rows, not which rows.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from runbook_lib.inventory import TableName
-from runbook_lib.proof.estate import Estate
-from runbook_lib.proof.guard import Guard, Watch
-from runbook_lib.proof.meter import Progress
-from runbook_lib.proof.values import Digest, Pair, Proof, Side
+from runbook_lib.proof.estate import Estate, ProofOptions
+from runbook_lib.proof.guard import Watch
+from runbook_lib.proof.values import (
+    DAMAGED,
+    EMPTIED,
+    MISSING,
+    NEW,
+    SAME,
+    Digest,
+    Pair,
+    Proof,
+    Side,
+    TableVerdict,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
-WORKERS = 4
+_USUAL = ProofOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,34 +48,25 @@ def prove(
     *,
     pairs: Sequence[Pair] | None = None,
     schemas: Collection[str] = (),
-    personal: Collection[str] = (),
-    samples: int = 5,
-    workers: int = WORKERS,
-    keep: Path | None = None,
-    guard: Guard | None = None,
-    progress: Progress | None = None,
+    options: ProofOptions = _USUAL,
 ) -> Proof:
     """Compare tables of two servers: definitions, exact numbers of rows, and every row by its hash. Both are only read.
 
-    Without `pairs` every base table of both sides is compared with its namesake; `schemas` limits that. `personal`
-    are patterns of columns ("staging.*.email") whose values are never read into samples; "*" is every column but a key
-    that is one whole number. At most `samples` rows of each kind are
-    kept per table. `keep` names a file in which progress is kept: given again, the proof goes on where it stopped.
-    The guard holds it back while the found side is busy. Nothing is locked: a row that is written meanwhile is
-    reported as it was when it was read.
+    Without `pairs` every base table of both sides is compared with its namesake; `schemas` limits that. Nothing is
+    locked: a row that is written meanwhile is reported as it was when it was read.
 
     Raises:
         AccessDenied: an account may not read a table.
         Unreachable: a server does not answer any more.
         NotFound: a pair is on neither side.
-        InputRefused: `keep` was written by another proof.
+        InputRefused: `options.keep` was written by another proof.
         TimedOut: the guarded server was too busy for longer than the guard's patience.
     """
     began = time.monotonic()
-    estate = Estate(expected, found, personal=tuple(personal), samples=samples, progress=progress)
+    estate = Estate(expected, found, options)
     try:
-        estate.plan(pairs, schemas, keep)
-        _work(estate, Watch(guard, found), workers)
+        estate.plan(pairs, schemas)
+        _work(estate, Watch(options.guard, found))
     finally:
         estate.close()
     proof = Proof(
@@ -74,14 +79,7 @@ def prove(
     return proof
 
 
-def take(
-    side: Side,
-    wanted: Mapping[TableName, Digest],
-    *,
-    workers: int = WORKERS,
-    guard: Guard | None = None,
-    progress: Progress | None = None,
-) -> Taken:
+def take(side: Side, wanted: Mapping[TableName, Digest], *, options: ProofOptions = _USUAL) -> Taken:
     """Take the digests of one server's tables, each made as an earlier one. A table that is gone has none.
 
     Raises:
@@ -90,18 +88,73 @@ def take(
         TimedOut: the guarded server was too busy for longer than the guard's patience.
     """
     began = time.monotonic()
-    estate = Estate(side, side, personal=(), samples=0, progress=progress)
+    estate = Estate(side, side, replace(options, personal=(), samples=0, keep=None))
     try:
         estate.plan_alone(wanted)
-        _work(estate, Watch(guard, side), workers)
+        _work(estate, Watch(options.guard, side))
     finally:
         estate.close()
     digests = {table.pair.expected: table.expected_digest for table in estate.verdicts if table.expected_digest}
     return Taken(digests=digests, lacking=estate.lacking, seconds=time.monotonic() - began)
 
 
-def _work(estate: Estate, watch: Watch, workers: int) -> None:
+def _work(estate: Estate, watch: Watch) -> None:
     try:
-        estate.work(watch, workers=max(1, workers))
+        estate.work(watch)
     finally:
         watch.close()
+
+
+def hold(side: Side, earlier: Proof, *, schemas: Collection[str] = (), options: ProofOptions = _USUAL) -> Proof:
+    """Compare a server with what was expected in an earlier proof, table by table.
+
+    The counts of `missing` and `extra` rows are how many fewer or more rows there are: which ones is not known.
+
+    Raises:
+        AccessDenied: the account may not read a table.
+        InputRefused: a row might not fit into this server's packets as the earlier proof wrote it.
+    """
+    wanted = [
+        table
+        for table in earlier.tables
+        if table.expected_digest is not None and (not schemas or table.pair.expected.schema in schemas)
+    ]
+    digests = {table.pair.expected: table.expected_digest for table in wanted if table.expected_digest}
+    taken = take(side, digests, options=options)
+    return Proof(
+        expected=earlier.expected,
+        found=side.name,
+        tables=tuple(_held(table, taken.digests.get(table.pair.expected), taken.lacking.get(table.pair.expected, ()))
+                     for table in wanted),
+        seconds=taken.seconds,
+    )  # fmt: skip
+
+
+def _held(table: TableVerdict, now: Digest | None, lacking: tuple[str, ...]) -> TableVerdict:
+    before = table.expected_digest
+    assert before is not None
+    fewer = max(0, before.rows - (now.rows if now else 0))
+    more = max(0, (now.rows if now else 0) - before.rows)
+    return replace(
+        table,
+        pair=replace(table.pair, found=table.pair.expected),
+        verdict=_verdict(before, now, lacking),
+        found_rows=now.rows if now else None,
+        missing=fewer,
+        extra=more,
+        changed=0,
+        columns=(),
+        samples=(),
+        definition=tuple(f"column {name} is not there" for name in lacking),
+        found_digest=now,
+    )
+
+
+def _verdict(before: Digest, now: Digest | None, lacking: tuple[str, ...]) -> Verdict:
+    if now is None:
+        return MISSING
+    if before.rows and not now.rows:
+        return EMPTIED
+    if not lacking and (before.rows, before.total) == (now.rows, now.total):
+        return SAME
+    return NEW if not before.rows and not lacking else DAMAGED

@@ -42,35 +42,37 @@ def compare_rows(work: Work, part: Findings, both: Both, ranges: Sequence[Range]
     """Hold the rows of some ranges against each other one by one, and add what differs to the findings."""
     key = work.key
     assert key is not None
-    here, there = (_by_key(found) for found in both.rows(*_statements(work, key, ranges)))
-    missing, extra = [value for value in here if value not in there], [value for value in there if value not in here]
-    changed = [value for value, hashed in here.items() if value in there and there[value] != hashed]
+    expected_rows, found_rows = (_by_key(found) for found in both.rows(*_statements(work, key, ranges)))
+    missing = [value for value in expected_rows if value not in found_rows]
+    extra = [value for value in found_rows if value not in expected_rows]
+    changed = [value for value, hashed in expected_rows.items() if value in found_rows and found_rows[value] != hashed]
     part.counts.differ(missing=len(missing), extra=len(extra), changed=len(changed))
     _examine(work, part, both, key, changed)
-    _sample(work, part, both, key, missing=missing, extra=extra, changed=changed)
+    _sample(work, part, both, {"missing": missing, "extra": extra, "changed": changed})
 
 
-def sample_rows(work: Work, part: Findings, both: Both, one: Range) -> None:
+def sample_rows(work: Work, part: Findings, both: Both, wanted: Range) -> None:
     """Take samples from a range that has rows on one side only."""
     key = work.key
     assert key is not None
     most = max(work.wants("missing", part), work.wants("extra", part))
     if most:
-        here, there = (_by_key(found) for found in both.rows(*_statements(work, key, [one], most=most)))
-        _sample(work, part, both, key, missing=list(here), extra=list(there), changed=[])
+        asked = _statements(work, key, [wanted], most=most)
+        expected_rows, found_rows = (_by_key(found) for found in both.rows(*asked))
+        _sample(work, part, both, {"missing": list(expected_rows), "extra": list(found_rows)})
 
 
 def _statements(work: Work, key: Key, ranges: Sequence[Range], *, most: int = 0) -> tuple[str, str]:
     limit = f" ORDER BY {key.listed} LIMIT {most}" if most else ""
-    here, there = (
+    expected, found = (
         " UNION ALL ".join(
             f"SELECT {', '.join(key.values)}, {hash_of_row(side, work)} {from_index(side, index)}"  # quoted
-            f" WHERE {key.within(one.low, one.high)}{limit}"
-            for one in ranges
+            f" WHERE {key.within(wanted.low, wanted.high)}{limit}"
+            for wanted in ranges
         )
         for side, index in ((work.expected, key.expected_index), (work.found, key.found_index))
     )
-    return here, there if work.found_has_rows else ""
+    return expected, found if work.found_has_rows else ""
 
 
 def _by_key(rows: Iterable[Row]) -> dict[Values, str]:
@@ -84,20 +86,20 @@ def _examine(work: Work, part: Findings, both: Both, key: Key, changed: Sequence
     names = list(work.ways)
     for start in range(0, len(changed), _AT_ONCE):
         asked = changed[start : start + _AT_ONCE]
-        here, there = _ask(
+        expected_rows, found_rows = _ask(
             work, both, key, asked, _column_hashes(work.expected, work), _column_hashes(work.found, work)
         )
         for value in asked:
-            if value in here and value in there:
-                part.columns.update(_differing(names, here[value], there[value]))
+            if value in expected_rows and value in found_rows:
+                part.columns.update(_differing(names, expected_rows[value], found_rows[value]))
 
 
 def _column_hashes(side: TableFacts, work: Work) -> list[str]:
     return [values_hash([item]) for item in items(side, work.ways)]
 
 
-def _differing(names: Sequence[str], here: Row, there: Row) -> list[str]:
-    return [name for name, one, other in zip(names, here, there, strict=True) if one != other]
+def _differing(names: Sequence[str], expected: Row, found: Row) -> list[str]:
+    return [name for name, value, against in zip(names, expected, found, strict=True) if value != against]
 
 
 def _ask(
@@ -113,39 +115,33 @@ def _ask(
         )
     ]
     width = len(key.columns)
-    here, there = ({tuple(row[:width]): row[width:] for row in rows} for rows in both.rows(sql[0], sql[1]))
-    return here, there
+    answers = both.rows(sql[0], sql[1])
+    expected_rows, found_rows = ({tuple(row[:width]): row[width:] for row in rows} for rows in answers)
+    return expected_rows, found_rows
 
 
-def _sample(
-    work: Work,
-    part: Findings,
-    both: Both,
-    key: Key,
-    *,
-    missing: Sequence[Values],
-    extra: Sequence[Values],
-    changed: Sequence[Values],
-) -> None:
-    for kind, values in (("missing", missing), ("extra", extra), ("changed", changed)):
+def _sample(work: Work, part: Findings, both: Both, differing: Mapping[str, Sequence[Values]]) -> None:
+    for kind, values in differing.items():
         if wanted := values[: work.wants(kind, part)]:
-            part.samples += _samples(work, both, key, kind, wanted)
+            part.samples += _samples(work, both, kind, wanted)
 
 
-def _samples(work: Work, both: Both, key: Key, kind: str, values: Sequence[Values]) -> list[RowDifference]:
+def _samples(work: Work, both: Both, kind: str, values: Sequence[Values]) -> list[RowDifference]:
+    key = work.key
+    assert key is not None
     names = [name for name in work.ways if kind == "changed" or name not in key.names]
     on_expected = [shown(work.expected.columns[name], work) for name in names] if kind != "extra" else []
     on_found = [shown(work.found.columns[name], work) for name in names] if kind != "missing" else []
     if kind == "changed":
         on_expected += _column_hashes(work.expected, work)
         on_found += _column_hashes(work.found, work)
-    here, there = _ask(work, both, key, values, on_expected, on_found)
+    expected_rows, found_rows = _ask(work, both, key, values, on_expected, on_found)
     samples = []
     for value in values:
-        one, other = here.get(value, ()), there.get(value, ())
-        if kind == "changed" and one and other:
+        expected_row, found_row = expected_rows.get(value, ()), found_rows.get(value, ())
+        if kind == "changed" and expected_row and found_row:
             hashes = len(names)
-            columns = _differing(names, one[hashes:], other[hashes:])
+            columns = _differing(names, expected_row[hashes:], found_row[hashes:])
         else:
             columns = names[:_SHOWN_COLUMNS]
         places = [names.index(column) for column in columns]
@@ -157,8 +153,8 @@ def _samples(work: Work, both: Both, key: Key, kind: str, values: Sequence[Value
                     for column, part in zip(key.columns, value, strict=True)
                 ),
                 columns=tuple(columns),
-                expected=_texts(one, places, names, work.expected) if kind != "extra" and one else (),
-                found=_texts(other, places, names, work.found) if kind != "missing" and other else (),
+                expected=_texts(expected_row, places, names, work.expected) if kind != "extra" and expected_row else (),
+                found=_texts(found_row, places, names, work.found) if kind != "missing" and found_row else (),
             )
         )
     return samples

@@ -61,9 +61,9 @@ def _compare(work: Work, part: Findings, both: Both) -> None:
     heaps = _unequal_heaps(work, both)
     wanted: dict[str, list[str]] = {"missing": [], "extra": []}
     both.wait()
-    here = both.expected.stream(_bag(work, work.expected, heaps))
-    there = both.found.stream(_bag(work, work.found, heaps))
-    for hashed, expected, found in _merged(here, there):
+    expected_rows = both.expected.stream(_bag(work, work.expected, heaps))
+    found_rows = both.found.stream(_bag(work, work.found, heaps))
+    for hashed, expected, found in _merged(expected_rows, found_rows):
         kind = "missing" if expected > found else "extra"
         part.counts.differ(missing=max(0, expected - found), extra=max(0, found - expected))
         if expected != found and len(wanted[kind]) < work.most_samples:
@@ -86,11 +86,12 @@ def _hash_all(work: Work, both: Both) -> Counts:
     def statement(side: TableFacts) -> str:
         return f"SELECT COUNT(*), {rows_folded(side, work.ways, work.fold)} FROM {side.table.sql}"  # noqa: S608  # quoted
 
-    here, there = both.rows(statement(work.expected), statement(work.found) if work.found_has_rows else "")
+    on_found = statement(work.found) if work.found_has_rows else ""
+    expected_rows, found_rows = both.rows(statement(work.expected), on_found)
     counts = Counts(fold=work.fold)
-    for rows, total in here:
+    for rows, total in expected_rows:
         counts.expected_rows, counts.expected_total = int(rows), number(total, work.fold, work.expected.arithmetic)
-    for rows, total in there:
+    for rows, total in found_rows:
         counts.found_rows, counts.found_total = int(rows), number(total, work.fold, work.found.arithmetic)
     return counts
 
@@ -102,10 +103,10 @@ def _unequal_heaps(work: Work, both: Both) -> list[str]:
             f" FROM (SELECT {hash_of_row(side, work)} AS h FROM {side.table.sql}) AS q GROUP BY 1"
         )
 
-    here, there = (
+    expected_rows, found_rows = (
         {row[0]: row[1:] for row in rows} for rows in both.rows(*map(statement, (work.expected, work.found)))
     )
-    return sorted(heap for heap in {*here, *there} if here.get(heap) != there.get(heap))
+    return sorted(heap for heap in {*expected_rows, *found_rows} if expected_rows.get(heap) != found_rows.get(heap))
 
 
 def _bag(work: Work, side: TableFacts, heaps: list[str]) -> str:
@@ -117,20 +118,20 @@ def _bag(work: Work, side: TableFacts, heaps: list[str]) -> str:
     )
 
 
-def _merged(here: Iterator[Row], there: Iterator[Row]) -> Iterator[tuple[str, int, int]]:
+def _merged(expected: Iterator[Row], found: Iterator[Row]) -> Iterator[tuple[str, int, int]]:
     """Return each hash with how often either side has it, from two streams in the order of hashes."""
-    one, other = next(here, None), next(there, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            assert one is not None
-            yield one[0], int(one[1]), 0
-            one = next(here, None)
-        elif one is None or other[0] < one[0]:
-            yield other[0], 0, int(other[1])
-            other = next(there, None)
+    of_expected, of_found = next(expected, None), next(found, None)
+    while of_expected is not None or of_found is not None:
+        if of_found is None or (of_expected is not None and of_expected[0] < of_found[0]):
+            assert of_expected is not None
+            yield of_expected[0], int(of_expected[1]), 0
+            of_expected = next(expected, None)
+        elif of_expected is None or of_found[0] < of_expected[0]:
+            yield of_found[0], 0, int(of_found[1])
+            of_found = next(found, None)
         else:
-            yield one[0], int(one[1]), int(other[1])
-            one, other = next(here, None), next(there, None)
+            yield of_expected[0], int(of_expected[1]), int(of_found[1])
+            of_expected, of_found = next(expected, None), next(found, None)
 
 
 def _some(work: Work, kind: str, side: TableFacts, database: Database, *, where: str, most: int) -> list[RowDifference]:

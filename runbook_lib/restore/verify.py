@@ -14,7 +14,7 @@ from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import RunbookError, Unreachable
 from runbook_lib.inventory import Inventory, list_schemas, take_inventory
 from runbook_lib.mysql import Credentials
-from runbook_lib.proof import Guard, Proof, Side, prove, record_proof
+from runbook_lib.proof import Guard, Proof, ProofOptions, Side, prove, record_proof
 from runbook_lib.restore.apply import Applied
 from runbook_lib.times import utc_now
 
@@ -84,7 +84,7 @@ def _prove(
     try:
         of_source = credentials_for(session, source, secret=secret)
         there = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
-        proof = prove(copy, there, personal=personal, guard=guard)
+        proof = prove(copy, there, options=ProofOptions(personal=personal, guard=guard))
     except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
         log.warning("the source could not be proved: %s", error.message)
         return None, error.message

@@ -166,7 +166,7 @@ def _effects_of(entry: LogEntry) -> tuple[Effect, ...]:
 
 def _last_of(last: dict[TableName, _Loss], table: TableName) -> list[_Loss]:
     """Return what is open of a table: its own last loss, and that of its whole schema."""
-    return [last[one] for one in (table, TableName(schema=table.schema, name="")) if one in last]
+    return [last[name] for name in (table, TableName(schema=table.schema, name="")) if name in last]
 
 
 def _lose(last: dict[TableName, _Loss], entry: LogEntry, effect: Effect, *, made: datetime | None) -> _Loss | None:

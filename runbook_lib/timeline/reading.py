@@ -76,7 +76,11 @@ def read_timeline(
     series = look(lambda: read_series(session, cluster, since=since, until=until))
     births, reading = _from_database(session, cluster, asked)
     taken = Seen(
-        ((one.created, f"{one.kind} snapshot {one.identifier}") for one in snapshots if since <= one.created <= until),
+        (
+            (snapshot.created, f"{snapshot.kind} snapshot {snapshot.identifier}")
+            for snapshot in snapshots
+            if since <= snapshot.created <= until
+        ),
         why_not=getattr(snapshots, "why_not", ""),
     )
     read: tuple[tuple[str, Seen[Any]], ...] = (

@@ -62,12 +62,12 @@ class Proposal:
     def neighbours(self) -> tuple[tuple[datetime, str], ...]:
         """Each candidate's second with the one a minute before and a minute after it, and what each of them is."""
         found = []
-        for number, one in enumerate(self.candidates, 1):
-            name = "proposed" if one is self.chosen else f"candidate {number}"
+        for number, candidate in enumerate(self.candidates, 1):
+            name = "proposed" if candidate is self.chosen else f"candidate {number}"
             found += [
-                (one.second - NEIGHBOUR, "one minute before"),
-                (one.second, name),
-                (one.second + NEIGHBOUR, "one minute after"),
+                (candidate.second - NEIGHBOUR, "one minute before"),
+                (candidate.second, name),
+                (candidate.second + NEIGHBOUR, "one minute after"),
             ]
         return tuple(sorted(found))
 
@@ -80,14 +80,16 @@ def propose_second(timeline: Timeline) -> Proposal:
     found = episodes(timeline)
     suspects = _suspects(timeline, found)
     known = _known(timeline, found)
-    strong = [one for one in suspects if one.strong]
+    strong = [candidate for candidate in suspects if candidate.strong]
     weighty = strong or suspects
     rivals = [*weighty, *_contradicting(timeline, found, weighty)]
     if len(rivals) == 1:
         chosen = _with_doubts(rivals[0], timeline)
         return Proposal(chosen=chosen, candidates=(chosen,), why=_why(chosen), known=known)
     if rivals:
-        rivals = [_with_doubts(one, timeline) for one in sorted(rivals, key=lambda one: one.began)]
+        rivals = [
+            _with_doubts(candidate, timeline) for candidate in sorted(rivals, key=lambda candidate: candidate.began)
+        ]
         why = (
             f"The evidence disagrees: {len(rivals)} doings could be the damage, and nothing tells which. The earliest "
             "second lies before all of them, but everything written since would be missing from it."
@@ -97,8 +99,8 @@ def propose_second(timeline: Timeline) -> Proposal:
 
 
 def _suspects(timeline: Timeline, found: tuple[Episode, ...]) -> list[Candidate]:
-    by_log = [_of_episode(one) for one in found if one.lost or (one.run and one.run.failed)]
-    seen = {one.run.run_id for one in by_log if one.run}
+    by_log = [_of_episode(episode) for episode in found if episode.lost or (episode.run and episode.run.failed)]
+    seen = {episode.run.run_id for episode in by_log if episode.run}
     logged = timeline.log_since
     unseen = [
         run
@@ -159,22 +161,22 @@ def _contradicting(timeline: Timeline, found: tuple[Episode, ...], weighty: list
     """Return what speaks against a single candidate: a failed run that is another one, or a volume that fell before."""
     if len(weighty) != 1:
         return []
-    one = weighty[0]
+    candidate = weighty[0]
     others: list[Candidate] = []
-    if one.run is None:
+    if candidate.run is None:
         touched = {episode.run.run_id for episode in found if episode.run}
         others += [
             replace(_of_run(run), doubts=("the binary log has no statement of it that destroys",))
             for run in timeline.runs
             if run.failed and run.run_id not in touched
         ]
-    falls = [fall for fall in _falls(timeline) if fall.began < one.began - _BEFOREHAND]
-    return others + ([] if one.exact else falls[:1])
+    falls = [fall for fall in _falls(timeline) if fall.began < candidate.began - _BEFOREHAND]
+    return others + ([] if candidate.exact else falls[:1])
 
 
 def _falls(timeline: Timeline) -> list[Candidate]:
     """Return the times at which the volume became clearly smaller. Aurora frees space some time after a DROP."""
-    volume = next((one for one in timeline.series if one.metric == "VolumeBytesUsed"), None)
+    volume = next((series for series in timeline.series if series.metric == "VolumeBytesUsed"), None)
     return [_of_fall(volume, before, after) for before, after in _drops(volume)] if volume else []
 
 
@@ -201,36 +203,40 @@ def _of_fall(volume: Series, before: datetime, after: datetime) -> Candidate:
     )
 
 
-def _with_doubts(one: Candidate, timeline: Timeline) -> Candidate:
-    doubts = list(one.doubts)
+def _with_doubts(candidate: Candidate, timeline: Timeline) -> Candidate:
+    doubts = list(candidate.doubts)
     log = timeline.source("binary log")
-    if one.run and not one.exact:
+    if candidate.run and not candidate.exact:
         begins = f"it begins only at {utc_text(timeline.log_since)}" if timeline.log_since else log.why_not
         doubts.append(f"it is the second before the run began, not before its first statement (binary log: {begins})")
-    if one.run and one.run.completed is None:
+    if candidate.run and candidate.run.completed is None:
         doubts.append("the run has not ended: stop it before anything is brought back")
-    if one.exact and not one.run and not timeline.source("Glue runs").was_read:
+    if candidate.exact and not candidate.run and not timeline.source("Glue runs").was_read:
         doubts.append(f"whether a Glue run did it is not known (Glue runs: {timeline.source('Glue runs').why_not})")
-    if timeline.log_since and one.began - timeline.log_since < _BEFOREHAND and timeline.log_since > timeline.since:
+    if (
+        timeline.log_since
+        and candidate.began - timeline.log_since < _BEFOREHAND
+        and timeline.log_since > timeline.since
+    ):
         doubts.append(f"the binary log begins only at {utc_text(timeline.log_since)}: it may have begun before")
-    return replace(one, doubts=tuple(doubts))
+    return replace(candidate, doubts=tuple(doubts))
 
 
-def _why(one: Candidate) -> str:
-    if one.exact:
-        return f"The last second before the first statement that destroyed: {one.what}."
-    return f"The last second before it began: {one.what}."
+def _why(candidate: Candidate) -> str:
+    if candidate.exact:
+        return f"The last second before the first statement that destroyed: {candidate.what}."
+    return f"The last second before it began: {candidate.what}."
 
 
 def _known(timeline: Timeline, found: tuple[Episode, ...]) -> tuple[str, ...]:
     """Say what is certain, whatever is proposed: harmless nights, and sources that could not be read."""
     known = []
-    harmless = [one for one in found if not one.lost and not (one.run and one.run.failed)]
+    harmless = [episode for episode in found if not episode.lost and not (episode.run and episode.run.failed)]
     if harmless:
         reloads = "1 other reload" if len(harmless) == 1 else f"{len(harmless)} other reloads"
         known.append(f"{reloads} dropped tables too and brought them all back")
     if timeline.log_since:
-        touched = {one.run.run_id for one in found if one.run}
+        touched = {episode.run.run_id for episode in found if episode.run}
         idle = [run for run in timeline.runs if run.failed and run.run_id not in touched]
         known += [f"{run_text(run)}; it destroyed nothing that the log shows" for run in idle]
     known += [f"{source.name}: {source.why_not}" for source in timeline.sources if not source.was_read]
@@ -239,7 +245,7 @@ def _known(timeline: Timeline, found: tuple[Episode, ...]) -> tuple[str, ...]:
 
 def _nothing_points_at_one(timeline: Timeline, known: tuple[str, ...]) -> Proposal:
     """Say what is known when nothing is suspect: falls of the volume, runs that ended well, or nothing at all."""
-    falls = [_with_doubts(one, timeline) for one in _falls(timeline)]
+    falls = [_with_doubts(candidate, timeline) for candidate in _falls(timeline)]
     if falls:
         why = "Only the volume's size speaks of a damage, and it does not tell the second. Look before it."
         return Proposal(chosen=None, candidates=tuple(falls), why=why, known=known)

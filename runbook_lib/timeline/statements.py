@@ -82,8 +82,8 @@ def _listed(names: str, schema: str) -> list[TableName]:
 
 def _leading_names(names: str) -> list[tuple[str, str | None]]:
     found, at = [], 0
-    one = re.compile(rf"\s*{_NAME}\s*(,?)", re.S)
-    while match := one.match(names, at):
+    pattern = re.compile(rf"\s*{_NAME}\s*(,?)", re.S)
+    while match := pattern.match(names, at):
         found.append((match[1], match[2]))
         if not match[3]:
             break

@@ -122,5 +122,5 @@ class Timeline:
     @property
     def volume_gib(self) -> float | None:
         """The volume's size where the timeline begins, before any damage; None where nobody measured it."""
-        volume = next((one for one in self.series if one.metric == "VolumeBytesUsed"), None)
+        volume = next((series for series in self.series if series.metric == "VolumeBytesUsed"), None)
         return volume.points[0][1] if volume else None

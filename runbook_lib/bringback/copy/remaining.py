@@ -15,7 +15,7 @@ from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, literal, quoted
-from runbook_lib.proof import Pair, Side, TableVerdict, prove
+from runbook_lib.proof import Pair, ProofOptions, Side, TableVerdict, prove
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +107,9 @@ def _held_to_the_copy(source: Side, plan: CopyBackPlan, copy: Side | None) -> Ma
     if copy is None or not tables:
         return {}
     pairs = [Pair(expected=table.name, found=_undone(plan, table)) for table in tables]
+    options = ProofOptions(samples=NAMED)
     try:
-        return {one.pair.expected: one for one in prove(copy, source, pairs=pairs, samples=NAMED).tables}
+        return {one.pair.expected: one for one in prove(copy, source, pairs=pairs, options=options).tables}
     except RunbookError as error:
         # the copy may be gone by now; the rows are listed all the same, with those it brought
         log.warning("the copy cannot be read, so rows it brought are listed too: %s", error)

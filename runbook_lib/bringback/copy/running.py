@@ -19,7 +19,7 @@ from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database
-from runbook_lib.proof import Pair, Proof, Side, prove
+from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Run:
 
     def _prove(self) -> None:
         pairs = [Pair(expected=t.name, found=t.staging) for t in self.plan.tables if t.rows_from == "copy"]
-        self.proof = prove(self.copy, self.source, pairs=pairs, progress=self.progress)
+        self.proof = prove(self.copy, self.source, pairs=pairs, options=ProofOptions(progress=self.progress))
         wrong = [str(one.pair.expected) for one in self.proof.tables if one.missing or one.extra or one.changed]
         if wrong:
             raise CheckFailed(
