@@ -18,9 +18,9 @@ from runbook_lib.backups import snapshot_from
 from runbook_lib.costs.bill import Bill
 from runbook_lib.costs.estate import Estate
 from runbook_lib.costs.facts import Facts
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
 from runbook_lib.costs.prices import shipped_prices
+from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Grid, Usage
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.control.aurora.clusters import register

@@ -12,7 +12,7 @@ from runbook_lib.aws import connect
 from runbook_lib.backups import snapshot_from
 from runbook_lib.costs.estate import AWS_BACKUP, BY_HAND, COPIED, Estate, costs_from, origin
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.snapshots.plan import MOST_AT_ONCE, kept_by_tag, plan_cleanup
+from runbook_lib.costs.snapshots.plan import MOST_AT_ONCE, Keeping, kept_by_tag, plan_cleanup
 from runbook_lib.display import costs as show
 from runbook_lib.errors import ApprovalRefused, StepFailed
 from tests import builders
@@ -51,19 +51,12 @@ def held(snapshot, *, size=600.0, living=True):
 
 
 def plan(*holdings, keep_days=35, shared=None, **more):
-    return plan_cleanup(
-        holdings,
-        region="ap-northeast-1",
-        keep_days=keep_days,
-        today=TODAY,
-        usd_gib_month=0.023,
-        shared=shared or {},
-        **more,
-    )
+    keeping = Keeping(region="ap-northeast-1", today=TODAY, usd_gib_month=0.023, keep_days=keep_days, **more)
+    return plan_cleanup(holdings, keeping, shared=shared or {})
 
 
 def deleted_and_kept(made):
-    return [one.name for one in made.delete], {one.name: one.reason for one in made.kept}
+    return [entry.name for entry in made.delete], {entry.name: entry.reason for entry in made.kept}
 
 
 NEWEST = held(described("newest", age=40))
@@ -92,7 +85,7 @@ def test_an_old_snapshot_that_costs_is_proposed_with_its_dollars_and_what_is_lef
 def test_what_somebody_holds_is_never_proposed_and_says_why(snapshot, reason):
     made = plan(held(snapshot), held(described("newest", age=20)), keep_tags=("Keep", "legal-hold", "audit-2026"))
     assert not made.delete
-    assert {one.name: one.reason for one in made.kept}[snapshot.identifier] == reason
+    assert {entry.name: entry.reason for entry in made.kept}[snapshot.identifier] == reason
 
 
 def test_a_tag_that_says_no_does_not_hold():
@@ -100,8 +93,8 @@ def test_a_tag_that_says_no_does_not_hold():
 
 
 def test_a_snapshot_shared_with_another_account_is_never_proposed():
-    one = held(described())
-    made = plan(one, NEWEST, shared={one.snapshot.arn: ("210987654321",)})
+    shared = held(described())
+    made = plan(shared, NEWEST, shared={shared.snapshot.arn: ("210987654321",)})
     assert deleted_and_kept(made)[1]["monthly"] == "shared with 210987654321"
 
 
@@ -120,11 +113,11 @@ def test_a_free_snapshot_inside_the_window_is_not_even_mentioned():
 
 
 def test_the_plans_id_is_of_what_would_be_deleted_not_of_sizes_prices_or_the_clock():
-    one = plan(held(described()), NEWEST)
-    same = replace(one, usd_gib_month=0.05, delete=tuple(replace(c, size_gib=None) for c in one.delete))
+    made = plan(held(described()), NEWEST)
+    same = replace(made, usd_gib_month=0.05, delete=tuple(replace(c, size_gib=None) for c in made.delete))
     other = plan(held(described()), held(described("second", age=90)), NEWEST)
-    assert one.id == same.id == plan(held(described()), NEWEST).id
-    assert one.id != other.id
+    assert made.id == same.id == plan(held(described()), NEWEST).id
+    assert made.id != other.id
 
 
 def test_a_plan_holds_at_most_what_can_be_read_and_the_dearest_first():
@@ -145,7 +138,7 @@ def test_a_new_cluster_of_the_same_name_does_not_cover_the_old_ones_snapshots():
 
 def test_origins_are_told_apart():
     copied = described(SourceDBClusterSnapshotArn="arn:aws:rds:us-east-1:123456789012:cluster-snapshot:x")
-    assert [origin(one) for one in (described(), copied, described("awsbackup:job-2"))] == [BY_HAND, COPIED, AWS_BACKUP]
+    assert [origin(snapshot) for snapshot in (described(), copied, described("awsbackup:job-2"))] == [BY_HAND, COPIED, AWS_BACKUP]
 
 
 SIMS = [

@@ -18,9 +18,9 @@ from runbook_lib.aws import connect
 from runbook_lib.costs import focus
 from runbook_lib.costs.copies import Copy, copies, products_of
 from runbook_lib.costs.estate import Estate
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.pricelist import AURORA_BACKUP
 from runbook_lib.costs.prices import shipped_prices
+from runbook_lib.costs.units import Month
 from runbook_lib.display import costs as show
 from runbook_lib.errors import InputRefused
 from tests import builders

@@ -54,7 +54,7 @@ def seen(request):
         outlook = costs.look_ahead(connect(region="ap-northeast-1"), review, keep_days=10_000)
         sheets = [
             show.months_sheet(review),
-            show.protection_sheet(review, outlook),
+            show.protection_sheet(outlook),
             show.retention_sheet(review, outlook),
             show.clusters_sheet(review, outlook),
         ]
@@ -76,8 +76,8 @@ def test_no_labels_lie_over_each_other(seen):
         labels += [axes.xaxis.label, axes.yaxis.label]
         shown = [label for label in labels if label.get_visible() and label.get_text()]
         boxes = [(label.get_text(), label.get_window_extent(renderer)) for label in shown]
-        for (one, box), (other, second) in combinations(boxes, 2):
-            assert not box.overlaps(second), f"{title}: {one!r} lies over {other!r}"
+        for (label, box), (other, second) in combinations(boxes, 2):
+            assert not box.overlaps(second), f"{title}: {label!r} lies over {other!r}"
 
 
 def test_nothing_is_cut_off_at_the_picture_s_edge(seen):

@@ -13,9 +13,9 @@ from runbook_lib.aws import connect
 from runbook_lib.costs.anomalies import anomalies, thresholds
 from runbook_lib.costs.bill import moves_until
 from runbook_lib.costs.holdings import holdings
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.prices import LIVE, SHIPPED
 from runbook_lib.costs.reconcile import compare, listed_against_metric
+from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import QUERIES_A_REQUEST, read_usage
 from runbook_lib.costs.whatif import RETENTIONS, cheaper_retention
 from runbook_lib.display import costs as show
@@ -93,7 +93,7 @@ def test_rule_metrics_and_bill_agree_with_the_simulation_in_all_thirteen_months(
 
 
 def test_a_snapshot_left_out_of_the_bill_turns_its_months_red_and_is_named_by_its_amount(fresh, session):
-    ledger = next(one for one in fresh.ledgers if one.sim.name == "left-behind")
+    ledger = next(entry for entry in fresh.ledgers if entry.sim.name == "left-behind")
     name, (_, size) = next(iter(ledger.alive.items()))
     fresh.write_bill(without=name)
     review = costs.review(read(session, fresh))

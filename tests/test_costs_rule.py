@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.costs.claim import CASE, findings, sums
-from runbook_lib.costs.money import cents, gib_text, usd_text
-from runbook_lib.costs.months import Month, days_from, midnight
+from runbook_lib.costs.copies import copy_usd_a_day
 from runbook_lib.costs.rule import (
     CapReading,
     automated_backup,
@@ -20,14 +20,7 @@ from runbook_lib.costs.rule import (
     gib_months,
     snapshot_billed_gib,
 )
-from runbook_lib.costs.scenarios import (
-    Database,
-    automated_usd,
-    copy_usd_a_day,
-    snapshot_usd_of_month,
-    snapshots_billed,
-    snapshots_kept_usd,
-)
+from runbook_lib.costs.units import Month, cents, days_from, gib_text, midnight, usd_text
 
 TOKYO = 0.023
 RECORDS = [10, 15, 25, 20, 10, 25, 30]
@@ -92,62 +85,47 @@ def test_no_day_is_billed_below_nothing_or_above_the_cap(used, volume, retention
     assert charge.readings_differ_by_gib >= 0
 
 
-SUMS = {
-    "Snapshots, each deleted after 7 days": "0.00",
-    "One snapshot older than the window": "13.80",
-    "Snapshots, each kept 30 days": "317.40",
-    "Snapshots never deleted: first month": "126.96",
-    "Snapshots never deleted: twelfth month": "4671.30",
-    "Snapshots never deleted: first year in all (not a month)": "28741.26",
-    "Automated backup, 1 % of the data changed a day": "0.97",
-    "Automated backup, 5 % changed a day": "4.83",
-    "Automated backup, 10 % changed a day": "9.66",
-    "Automated backup at the most (the cap)": "82.80",
-    "5 % a day, retention of 35 days, no snapshots": "24.15",
-    "5 % a day, retention of 7 days, snapshots kept 30 days": "322.23",
-}
+def days_of_snapshots(days, *, kept_days=None, size=600.0, retention=7):
+    """Return each day's billed GiB where a snapshot is taken daily, and deleted at the age of `kept_days`."""
+    first = date(2026, 1, 1)
+    taken, billed = [], []
+    for number in range(days):
+        day = first + timedelta(days=number)
+        taken = [at for at in [*taken, day] if kept_days is None or (day - at).days < kept_days]
+        billed.append(sum(snapshot_billed_gib(size, taken=at, day=day, retention_days=retention) for at in taken))
+    return billed
 
 
-def test_every_sum_of_the_600_gb_case_comes_out_to_the_cent():
-    assert {entry.way: str(cents(entry.usd_month)) for entry in sums(usd_gib_month=TOKYO)} == SUMS
+def month_usd(billed, number):
+    return gib_months(billed[30 * (number - 1) : 30 * number], days_in_month=30) * TOKYO
 
 
-def test_the_claim_of_57_dollars_is_one_snapshot_at_the_price_of_another_product():
-    found = {finding.subject: finding for finding in findings(usd_gib_month=TOKYO, rds_usd_gib_month=0.095)}
-    assert "$57.00" in found["model"].claimed
-    assert "$13.80" in found["rule"].truth
-    assert "$4,671.30" in found["model"].truth
-    assert "$0.97 to $82.80" in found["automated backup"].truth
+def changing_usd(part, *, retention=7, size=600.0):
+    used = automated_used_gib(before_window_gib=size, records_gib=[size * part] * retention)
+    return automated_backup(used_gib=used, volume_gib=size, retention_days=retention).billed_gib() * TOKYO
 
 
-def test_the_closed_sums_equal_a_simulation_day_by_day():
-    """Snapshots kept 30 days: once the first has been deleted, each month costs what the closed sum says."""
-    alive: list[int] = []
-    billed = []
-    for day in range(1, 121):
-        alive = [taken for taken in [*alive, day] if day - taken < 30]
-        billed.append(sum(600 for taken in alive if day - taken >= 7))
-    assert [billed[day - 1] for day in range(1, 121)] == [
-        600 * snapshots_billed(day, retention_days=7, kept_days=30) for day in range(1, 121)
+def test_every_sum_of_the_worked_example_in_docs_is_what_the_rule_gives_day_by_day():
+    never, kept_30 = days_of_snapshots(360), days_of_snapshots(120, kept_days=30)
+    sums = [
+        month_usd(days_of_snapshots(120, kept_days=7), 4),
+        600 * TOKYO,
+        month_usd(kept_30, 4),
+        month_usd(never, 1),
+        month_usd(never, 12),
+        sum(month_usd(never, number) for number in range(1, 13)),
+        changing_usd(0.01),
+        changing_usd(0.05),
+        changing_usd(0.10),
+        changing_usd(100.0),
+        changing_usd(0.05, retention=35),
+        month_usd(kept_30, 4) + changing_usd(0.05),
+        600 * 0.095,
     ]
-    assert gib_months(billed[-30:], days_in_month=30) * TOKYO == pytest.approx(
-        snapshots_kept_usd(CASE, kept_days=30, usd_gib_month=TOKYO)
-    )
-    assert gib_months(billed[:30], days_in_month=30) * TOKYO == pytest.approx(
-        snapshot_usd_of_month(CASE, kept_days=30, month=1, usd_gib_month=TOKYO)
-    )
-
-
-def test_lengthening_the_retention_can_cost_less_than_the_snapshots_it_covers():
-    short = Database(volume_gib=600, retention_days=7, change_a_day=0.05)
-    long = Database(volume_gib=600, retention_days=30, change_a_day=0.05)
-
-    def both(database):
-        return automated_usd(database, usd_gib_month=TOKYO) + snapshots_kept_usd(
-            database, kept_days=30, usd_gib_month=TOKYO
-        )
-
-    assert both(long) < both(short)
+    text = (Path(__file__).parents[1] / "docs" / "strategy.md").read_text(encoding="utf-8")
+    table = text.partition("## What snapshots cost: a worked example")[2].partition("\n## ")[0]
+    written = re.findall(r"^\| .* \| \$([\d,.]+) \|$", table, re.MULTILINE)
+    assert [f"{cents(usd):,}" for usd in sums] == written
 
 
 def test_a_restored_copy_of_the_case_costs_about_9_88_a_day_in_tokyo():

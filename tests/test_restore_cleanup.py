@@ -16,7 +16,7 @@ from runbook_lib import restore
 from runbook_lib.aws import connect
 from runbook_lib.clusters import find_cluster, list_clusters
 from runbook_lib.costs import Alive
-from runbook_lib.costs.alive import spent
+from runbook_lib.costs.copies import spent
 from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
 from runbook_lib.costs.prices import shipped_prices
 from runbook_lib.display import cleanup as show

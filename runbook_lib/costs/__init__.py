@@ -1,6 +1,6 @@
 """What backups really cost: AWS's billing rule, the facts it works on, prices, the bill, and what could be saved."""
 
-from runbook_lib.costs.alive import Alive, Spent, read_spent
+from runbook_lib.costs.copies import Alive, Spent, read_spent
 from runbook_lib.costs.export import Taken, take_along
 from runbook_lib.costs.facts import Facts, read
 from runbook_lib.costs.outlook import Outlook, look_ahead

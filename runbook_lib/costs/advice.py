@@ -10,8 +10,9 @@ from typing import TypeVar
 from runbook_lib.costs.copies import Copy
 from runbook_lib.costs.estate import AWS_BACKUP
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.money import usd_text
-from runbook_lib.costs.snapshots.plan import Candidate
+from runbook_lib.costs.review import Review
+from runbook_lib.costs.snapshots.plan import Candidate, CleanupPlan
+from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
 
 _Value = TypeVar("_Value")
@@ -36,24 +37,19 @@ class Advice:
 
 
 def advice(
-    *,
-    held: Sequence[Holding],
-    candidates: Sequence[Candidate],
-    copies: Sequence[Copy],
-    retentions: Mapping[str, tuple[int, Sequence[RetentionCost]]],
-    usd_gib_month: float,
-    now: datetime,
+    review: Review, plan: CleanupPlan, retentions: Mapping[str, tuple[int, Sequence[RetentionCost]]]
 ) -> tuple[Advice, ...]:
     """Put together everything that would save, the largest sum first.
 
     `retentions` gives each living cluster's retention today and what it would cost at every other.
     """
+    now, usd_gib_month = review.facts.now, review.usd_gib_month
     found = [
-        *_snapshots(candidates, usd_gib_month),
-        *_covered_twice(held, usd_gib_month, now.date()),
-        *_soon(held, usd_gib_month, now.date()),
+        *_snapshots(plan.delete, usd_gib_month),
+        *_covered_twice(review.held, usd_gib_month, now.date()),
+        *_soon(review.held, usd_gib_month, now.date()),
         *(entry for name, costs in retentions.items() for entry in _retention(name, *costs)),
-        *(_expired(copy, now) for copy in copies if copy.is_expired(now) and copy.usd_a_day),
+        *(_expired(copy, now) for copy in review.copies if copy.is_expired(now) and copy.usd_a_day),
     ]
     return tuple(sorted(found, key=lambda entry: -entry.saves_usd_month))
 
@@ -104,8 +100,8 @@ def _grouped(values: Iterable[_Value], key: Callable[[_Value], str]) -> dict[str
     return groups
 
 
-def _same_data(one: Holding, other: Holding) -> bool:
-    return abs(one.snapshot.created - other.snapshot.created) <= _SAME_DATA
+def _same_data(holding: Holding, other: Holding) -> bool:
+    return abs(holding.snapshot.created - other.snapshot.created) <= _SAME_DATA
 
 
 def _soon(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:

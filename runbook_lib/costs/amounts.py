@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from runbook_lib.costs.holdings import Holding, listed_gib
-from runbook_lib.costs.months import Month
+from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Grid, Usage
 
 _HABIT_DAYS = 14

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 from runbook_lib.costs.amounts import Amounts
-from runbook_lib.costs.money import usd_text
-from runbook_lib.costs.months import Month
+from runbook_lib.costs.units import Month, usd_text
 from runbook_lib.costs.usage import Grid
 from runbook_lib.errors import InputRefused
 
@@ -88,7 +87,7 @@ def _rises(found: Amounts, month: Month, part: Part, usd: Grid, at_least: Thresh
         usual = np.zeros(len(usd))
         usual[known] = np.nanmedian(before[known], axis=1)
         rise = usd[:, column] - usual
-        since_yesterday = usd[:, column] - before[:, -1]  # a rise is told on its first day only
+        since_yesterday = usd[:, column] - before[:, -1]  # a rise is shown on its first day only
         large = known & (rise >= at_least.usd) & (rise >= at_least.part * usual) & (since_yesterday >= at_least.usd)
         for row in np.flatnonzero(large):
             yield Anomaly(

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP, plain_usage
+from runbook_lib.costs.units import Month
 from runbook_lib.errors import CredentialsRefused, StepFailed
 
 _GET_COST_AND_USAGE = declare("ce", "GetCostAndUsage", region="us-east-1")

@@ -10,9 +10,9 @@ from runbook_lib.clusters import ENGINE
 from runbook_lib.costs.bill import Bill, read_bill
 from runbook_lib.costs.copies import products_of
 from runbook_lib.costs.estate import Estate, read_estate
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
 from runbook_lib.costs.prices import PriceBook, prices, shipped_prices
+from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Usage, read_usage
 from runbook_lib.errors import InputRefused, NotFound
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from runbook_lib.costs.months import midnight
 from runbook_lib.costs.pricelist import AURORA_BACKUP
 from runbook_lib.costs.review import Review
+from runbook_lib.costs.units import midnight
 from runbook_lib.times import iso
 
 BASIS = "CloudWatch metrics at list price"

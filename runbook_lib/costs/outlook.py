@@ -59,12 +59,5 @@ def look_ahead(session: AwsSession, review: Review, *, keep_days: int) -> Outloo
         costs=costs,
         grid=protection_grid(review.amounts, rates, usd_gib_month=usd),
         plan=plan,
-        advice=advice(
-            held=review.held,
-            candidates=plan.delete,
-            copies=review.copies,
-            retentions={name: (by_name[name], own) for name, own in costs.items()},
-            usd_gib_month=usd,
-            now=facts.now,
-        ),
+        advice=advice(review, plan, {name: (by_name[name], own) for name, own in costs.items()}),
     )

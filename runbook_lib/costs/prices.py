@@ -136,10 +136,10 @@ def shipped_price(region: str, product: Product) -> Price:
 
 
 def _shipped_usd(region: str, product: Product) -> float | None:
-    here: Any = _shipped()["regions"].get(region, {})
+    listed: Any = _shipped()["regions"].get(region, {})
     for step in product.shipped_path:
-        here = here.get(step) if isinstance(here, dict) else None
-    return float(here) if isinstance(here, int | float) else None
+        listed = listed.get(step) if isinstance(listed, dict) else None
+    return float(listed) if isinstance(listed, int | float) else None
 
 
 def _shipped_date(region: str, product: Product) -> date:

@@ -9,8 +9,7 @@ import numpy as np
 
 from runbook_lib.costs.amounts import Amounts
 from runbook_lib.costs.bill import Bill, BillLine, moves_until
-from runbook_lib.costs.money import usd_text
-from runbook_lib.costs.months import Month
+from runbook_lib.costs.units import Month, usd_text
 from runbook_lib.costs.usage import Grid
 
 TOLERANCE = 0.05  # beyond this part of the metrics a month is red

@@ -12,8 +12,8 @@ from runbook_lib.costs.copies import Copy, copies
 from runbook_lib.costs.estate import owner
 from runbook_lib.costs.facts import MONTHS, Facts
 from runbook_lib.costs.holdings import Holding, holdings
-from runbook_lib.costs.months import Month
 from runbook_lib.costs.pricelist import AURORA_BACKUP
+from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Grid, Usage
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runbook_lib.aws import AwsSession, declare
-from runbook_lib.costs.months import days_from, midnight
 from runbook_lib.costs.rule import GIB
+from runbook_lib.costs.units import days_from, midnight
 from runbook_lib.errors import AccessDenied, StepFailed
 
 _GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")

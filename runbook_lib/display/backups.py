@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from runbook_lib.backups import ClusterSnapshot, RetainedBackup
 from runbook_lib.clusters import Cluster, Instance
-from runbook_lib.costs.money import cents
-from runbook_lib.costs.one_copy import CopyCost
+from runbook_lib.costs.copies import CopyCost
+from runbook_lib.costs.units import cents
 from runbook_lib.display.figure import BLUE, GREEN, GREY, RED, Figure, draw, time_axis
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack

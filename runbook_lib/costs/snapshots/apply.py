@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbook_lib.approval import is_approved
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.backups import DESCRIBE_SNAPSHOTS, ClusterSnapshot, snapshot_from
 from runbook_lib.costs.estate import AUTOMATED, AWS_BACKUP, origin
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.snapshots.plan import KEEP_TAGS, Candidate, CleanupPlan, kept_by_tag, plan_cleanup
+from runbook_lib.costs.snapshots.plan import KEEP_TAGS, Candidate, CleanupPlan, Keeping, kept_by_tag, plan_cleanup
 from runbook_lib.errors import ApprovalRefused, CheckFailed, NotFound, RunbookError, StepFailed
 from runbook_lib.events import announce
 
@@ -45,16 +46,16 @@ def propose_cleanup(
 ) -> CleanupPlan:
     """Read whom the candidates are shared with, and make the plan. Calls nothing that changes anything."""
 
+    keeping = Keeping(
+        region=session.region,
+        today=now.date(),
+        usd_gib_month=usd_gib_month,
+        keep_days=keep_days,
+        keep_tags=tuple(keep_tags),
+    )
+
     def planned(shared: Mapping[str, Sequence[str]]) -> CleanupPlan:
-        return plan_cleanup(
-            held,
-            region=session.region,
-            keep_days=keep_days,
-            today=now.date(),
-            usd_gib_month=usd_gib_month,
-            shared=shared,
-            keep_tags=keep_tags,
-        )
+        return plan_cleanup(held, keeping, shared=shared)
 
     known: dict[str, tuple[str, ...]] = {}
     while True:  # what a shared snapshot leaves free goes to the next ones, which are asked about too
@@ -90,22 +91,15 @@ def apply_cleanup(session: AwsSession, plan: CleanupPlan, *, approve: str) -> Cl
         StepFailed: AWS refused a deletion; says which ones were done before it.
         CheckFailed: a snapshot is still there after it was deleted.
     """
-    if not approve:
+    if not is_approved(plan, approve, why="Snapshots or parameters have changed since it was approved"):
         return CleanupDone(plan=plan)
-    if approve.strip() != plan.id:
-        raise ApprovalRefused(
-            f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
-            hint="Snapshots or parameters have changed since it was approved; read the plan above and approve it "
-            f'with approve="{plan.id}".',
-            plan_id=plan.id,
-        )
     for candidate in plan.delete:
         _still_the_same(session, plan, candidate)
     deleted = _delete_all(session, plan)
-    there = [name for name in deleted if _read(session, name) is not None]
-    if there:
+    remaining = [name for name in deleted if _read(session, name) is not None]
+    if remaining:
         raise CheckFailed(
-            f"{len(there)} of {len(deleted)} snapshots are still there after their deletion: {', '.join(there[:5])}.",
+            f"{len(remaining)} of {len(deleted)} snapshots still exist after deletion: {', '.join(remaining[:5])}.",
             hint="Look at their status in inspect_backups, and run again.",
         )
     return CleanupDone(plan=plan, approved_id=plan.id, deleted=tuple(deleted))

@@ -18,11 +18,11 @@ from datetime import date, datetime
 from runbook_lib.backups import ClusterSnapshot
 from runbook_lib.costs.estate import AWS_BACKUP
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.units import usd_text
 
 KEEP_TAGS = ("keep", "do-not-delete", "donotdelete", "hold", "legal-hold", "retain", "retain-until", "protected")
 MOST_AT_ONCE = 100
-"""A plan that nobody can read is not read: the dearest come first, the rest are for the next one."""
+"""A plan that nobody can read is not read: the dearest come first, the rest are for the next plan."""
 _NO = ("", "no", "false", "0", "off")
 
 
@@ -77,24 +77,26 @@ class CleanupPlan:
         return sum(candidate.size_gib or 0.0 for candidate in self.delete) * self.usd_gib_month
 
 
-def plan_cleanup(
-    held: Sequence[Holding],
-    *,
-    region: str,
-    keep_days: int,
-    today: date,
-    usd_gib_month: float,
-    shared: Mapping[str, Sequence[str]],
-    keep_tags: Sequence[str] = KEEP_TAGS,
-) -> CleanupPlan:
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """What a plan is made by: the region, today (UTC), the price, the days to keep and the tags that keep."""
+
+    region: str
+    today: date
+    usd_gib_month: float
+    keep_days: int
+    keep_tags: tuple[str, ...] = KEEP_TAGS
+
+
+def plan_cleanup(held: Sequence[Holding], keeping: Keeping, *, shared: Mapping[str, Sequence[str]]) -> CleanupPlan:
     """Decide which snapshots to delete. `shared` gives, by ARN, the accounts a snapshot is shared with."""
     newest = _newest(held)
     chosen: list[Holding] = []
     kept = []
     for holding in held:
-        if not holding.costs_on(today):
+        if not holding.costs_on(keeping.today):
             continue
-        if reason := _reason_to_keep(holding, newest, keep_days, today, shared, keep_tags):
+        if reason := _reason_to_keep(holding, newest, keeping, shared):
             kept.append(_kept(holding, reason))
         else:
             chosen.append(holding)
@@ -107,12 +109,12 @@ def plan_cleanup(
     left = Counter((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in held)
     left.subtract((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in chosen)
     return CleanupPlan(
-        region=region,
-        keep_days=keep_days,
+        region=keeping.region,
+        keep_days=keeping.keep_days,
         delete=tuple(_candidate(holding, left) for holding in chosen),
         kept=tuple(kept),
-        usd_gib_month=usd_gib_month,
-        keep_tags=tuple(keep_tags),
+        usd_gib_month=keeping.usd_gib_month,
+        keep_tags=keeping.keep_tags,
     )
 
 
@@ -131,27 +133,20 @@ def _newest(held: Sequence[Holding]) -> set[str]:
     return {snapshot.arn for snapshot in latest.values()}
 
 
-def _reason_to_keep(
-    holding: Holding,
-    newest: set[str],
-    keep_days: int,
-    today: date,
-    shared: Mapping[str, Sequence[str]],
-    keep_tags: Sequence[str],
-) -> str:
+def _reason_to_keep(holding: Holding, newest: set[str], keeping: Keeping, shared: Mapping[str, Sequence[str]]) -> str:
     snapshot = holding.snapshot
     if holding.origin == AWS_BACKUP:
         return "AWS Backup keeps it: change its plan there"
     if snapshot.arn in newest:
         return "the newest of its cluster"
-    if tag := kept_by_tag(snapshot, keep_tags):
+    if tag := kept_by_tag(snapshot, keeping.keep_tags):
         return f"tagged to keep: {tag}"
     if accounts := shared.get(snapshot.arn):
         return f"shared with {', '.join(accounts)}"
     if not snapshot.is_usable:
         return f"its status is {snapshot.status}"
-    if (today - snapshot.created.date()).days < keep_days:
-        return f"younger than the {keep_days} days to keep"
+    if (keeping.today - snapshot.created.date()).days < keeping.keep_days:
+        return f"younger than the {keeping.keep_days} days to keep"
     return ""
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from runbook_lib.costs.advice import could_save
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.review import ClusterCost, Review
+from runbook_lib.costs.units import usd_text
 from runbook_lib.display.costs.style import AUTOMATED, NAMES, SNAPSHOTS, legend_below
 from runbook_lib.display.figure import Figure, draw
 from runbook_lib.display.stack import Stack

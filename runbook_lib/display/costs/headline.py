@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.pricelist import AURORA_BACKUP
 from runbook_lib.costs.review import Review
+from runbook_lib.costs.units import usd_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 

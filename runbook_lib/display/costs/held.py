@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runbook_lib.costs.estate import owner
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.review import Review
+from runbook_lib.costs.units import usd_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.times import ago, utc_text

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.review import Review
+from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.usage import Grid
 from runbook_lib.display.costs.style import (
     AUTOMATED,

@@ -6,19 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from runbook_lib.costs.claim import findings, sums
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.outlook import Outlook
-from runbook_lib.costs.pricelist import RDS_BACKUP
-from runbook_lib.costs.review import Review
+from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import ProtectionGrid
 from runbook_lib.display.figure import Figure, draw
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 
 
-def protection_sheet(review: Review, outlook: Outlook) -> Stack:
-    """Show the grid of both ways with today's place in it, and the claim this review began with, worked through."""
+def protection_sheet(outlook: Outlook) -> Stack:
+    """Show the grid of both ways with today's place in it."""
     grid = outlook.grid
     retention, kept = grid.today
     known = sum(1 for rate in outlook.rates if rate.gib_a_day is not None)
@@ -27,7 +24,7 @@ def protection_sheet(review: Review, outlook: Outlook) -> Stack:
     return Stack(
         headline=f"Today: a retention of {retention:.0f} days, and snapshots as if taken daily and kept {kept:.0f} "
         f"days; {change} of {grid.volume_gib:,.0f} GiB changes a day ({measured})",
-        tables=(_heat_map(grid), _grid_table(grid), _claim_sums(review), _claim_findings(review)),
+        tables=(_heat_map(grid), _grid_table(grid)),
     )
 
 
@@ -92,24 +89,4 @@ def _grid_table(grid: ProtectionGrid) -> Table:
         marks={row: "good"},
         note="Each at the change rate measured here. A longer retention restores to any second; "
         "a snapshot only to its own.",
-    )
-
-
-def _claim_sums(review: Review) -> Table:
-    rows = tuple((entry.way, entry.usd_month) for entry in sums(usd_gib_month=review.usd_gib_month))
-    return Table(
-        title="Worked example: 600 GB, 7 days of retention, one snapshot a day",
-        columns=("way", "USD a month, unless said"),
-        rows=rows,
-        note=f"At ${review.usd_gib_month:g} a GB-month; months of 30 days.",
-    )
-
-
-def _claim_findings(review: Review) -> Table:
-    other = review.facts.prices.of(RDS_BACKUP).usd
-    found = findings(usd_gib_month=review.usd_gib_month, rds_usd_gib_month=other)
-    return Table(
-        title='The claim "manual snapshots cost $57 a month, automated backups nothing", mistake by mistake',
-        columns=("on", "claimed", "in truth", "why"),
-        rows=tuple((finding.subject, finding.claimed, finding.truth, finding.why) for finding in found),
     )

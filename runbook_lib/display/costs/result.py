@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from runbook_lib.costs.export import Taken
-from runbook_lib.costs.money import usd_text
 from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.snapshots.apply import CleanupDone
 from runbook_lib.costs.snapshots.plan import saves_text
+from runbook_lib.costs.units import usd_text
 from runbook_lib.display.costs.bill import comparisons, verdict
 from runbook_lib.display.costs.headline import headline
 from runbook_lib.display.result import Outcome, Result

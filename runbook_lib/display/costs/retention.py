@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from runbook_lib.costs.money import usd_text
+from runbook_lib.costs.copies import copy_usd_a_day
 from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
 from runbook_lib.costs.prices import shipped_price
 from runbook_lib.costs.review import Review
-from runbook_lib.costs.scenarios import copy_usd_a_day
+from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
 from runbook_lib.display.costs.style import from_nothing, legend_below
 from runbook_lib.display.figure import BLUE, ORANGE, Figure, draw
