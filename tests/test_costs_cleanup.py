@@ -138,7 +138,11 @@ def test_a_new_cluster_of_the_same_name_does_not_cover_the_old_ones_snapshots():
 
 def test_origins_are_told_apart():
     copied = described(SourceDBClusterSnapshotArn="arn:aws:rds:us-east-1:123456789012:cluster-snapshot:x")
-    assert [origin(snapshot) for snapshot in (described(), copied, described("awsbackup:job-2"))] == [BY_HAND, COPIED, AWS_BACKUP]
+    assert [origin(snapshot) for snapshot in (described(), copied, described("awsbackup:job-2"))] == [
+        BY_HAND,
+        COPIED,
+        AWS_BACKUP,
+    ]
 
 
 SIMS = [
