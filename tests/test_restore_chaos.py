@@ -22,7 +22,7 @@ from runbook_lib.errors import ApprovalRefused, InputRefused, StepFailed, TryLat
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.restore import Applied, RestorePlan
-from runbook_lib.restore.patience import Patience
+from runbook_lib.restore.wait import Patience
 from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.applying import plan_of
 from tests.matrix import thorough
@@ -159,7 +159,7 @@ def test_an_answer_cut_off_makes_nothing_twice(
     aws: ControlPlane, moment: str, operation: str, sent: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It should look again before it repeats a change whose answer was lost: AWS may have done it."""
-    monkeypatch.setattr("runbook_lib.restore.patience._PAUSE_S", 0.05)
+    monkeypatch.setattr("runbook_lib.restore.wait._PAUSE_S", 0.05)
     session = connect()
     plan = plan_of(session, moment, "copy")
     aws.faults.cut(operation, sent=sent)
@@ -170,7 +170,7 @@ def test_an_answer_cut_off_makes_nothing_twice(
 def test_a_burst_of_internal_failures_is_waited_out(
     aws: ControlPlane, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runbook_lib.restore.patience._PAUSE_S", 0.05)
+    monkeypatch.setattr("runbook_lib.restore.wait._PAUSE_S", 0.05)
     session = connect(attempts=2)
     plan = plan_of(session, moment, "copy")
     aws.faults.fail(times=7)

@@ -19,7 +19,7 @@ from runbook_lib.costs import Alive
 from runbook_lib.costs.copies import spent
 from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
 from runbook_lib.costs.prices import shipped_prices
-from runbook_lib.display import cleanup as show
+from runbook_lib.display import copies as show
 from runbook_lib.errors import AccessDenied, ApprovalRefused, NotFound
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store

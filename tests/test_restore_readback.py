@@ -12,7 +12,7 @@ from botocore.model import Shape
 from runbook_lib import restore
 from runbook_lib.aws import connect
 from runbook_lib.clusters import find_cluster
-from runbook_lib.display.readback import readback_sheet
+from runbook_lib.display.read_back import read_back_sheet
 from runbook_lib.display.restore import restore_result
 from runbook_lib.inventory import Inventory
 from runbook_lib.rehearsal.control import ControlPlane, brisk
@@ -277,5 +277,5 @@ def test_a_red_setting_fails_the_notebook_and_says_what_to_set() -> None:
     result = restore_result(applied, verified, asked=None, compared=red)
     assert result.outcome == "check-failed"
     assert "VpcSecurityGroups" in result.next[0]
-    assert "✘ DIFFERS" in str(readback_sheet(red))
-    assert "✘ DIFFERS" not in str(readback_sheet(fine))
+    assert "✘ DIFFERS" in str(read_back_sheet(red))
+    assert "✘ DIFFERS" not in str(read_back_sheet(fine))

@@ -20,7 +20,7 @@ from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.bringback.copy.ways import WAYS
 from runbook_lib.checks import Check
-from runbook_lib.display.approving import how_to_go_on
+from runbook_lib.display.approval import how_to_go_on
 from runbook_lib.display.checks import checks_table
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook_lib.bringback.cutover import CutOver, CutOverPlan, CutOverVerification, to_tell
-from runbook_lib.display.approving import how_to_go_on, phases_table
+from runbook_lib.display.approval import how_to_go_on, phases_table
 from runbook_lib.display.restore import request_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
 from runbook_lib.costs.prices import shipped_price
-from runbook_lib.display.approving import how_to_go_on, phases_table
+from runbook_lib.display.approval import how_to_go_on, phases_table
 from runbook_lib.display.proof import headline
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack

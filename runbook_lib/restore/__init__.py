@@ -1,7 +1,7 @@
 """Restore to a second: the ways back, the plan, its approval and application, and the check of what came of it."""
 
 from runbook_lib.approval import require_checks
-from runbook_lib.restore.apply import Applied, Phase, apply
+from runbook_lib.restore.apply import Applied, apply
 from runbook_lib.restore.checks import Check, check_restore
 from runbook_lib.restore.copies.apply import CleanedUp, CleanUpCheck, clean_up, verify_clean_up
 from runbook_lib.restore.copies.leftovers import Leftover
@@ -24,7 +24,6 @@ __all__ = [
     "Compared",
     "Leftover",
     "Outlook",
-    "Phase",
     "PlannedCall",
     "Proposal",
     "ReadBack",

@@ -1,35 +1,30 @@
-"""Apply an approved plan: each step announced before it begins, everything found again on a second run."""
+"""Apply an approved plan: each step announced before it begins, everything found again on a second run.
+
+Each thing is made exactly once: look whether it is there, make it, and adopt what a parallel run of the plan made."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
-from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import TAG_PREFIX
-from runbook_lib.errors import ApprovalRefused
+from runbook_lib.approval import is_approved
+from runbook_lib.aws import AwsCall, AwsSession, declare
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, tags_of
+from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
-from runbook_lib.restore.making import Maker
-from runbook_lib.restore.patience import Patience
+from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.plan import PlannedCall, RestorePlan
+from runbook_lib.restore.settings import as_changed
+from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS, Patience
 from runbook_lib.times import iso, utc_now
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = timedelta(hours=6)  # AWS's guide: a restore of a large or busy cluster can take hours
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """One step that was done, with its start (aware UTC) and how long it took."""
-
-    name: str
-    began: datetime
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +68,13 @@ def apply(
         TryLater: AWS has no capacity for this class in this zone.
         TimedOut: the deadline has passed; AWS goes on, and the next run takes it up.
     """
-    if not approve:
+    given = f'approve="{plan.id}" and timestamp="{iso(plan.moment)}"'
+    if not is_approved(plan, approve, given=given, why="The parameters or the source have changed since then"):
         return Applied(plan=plan)
-    if approve.strip() != plan.id:
-        raise ApprovalRefused(
-            f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
-            hint="The parameters or the source have changed since it was approved; read the plan above and "
-            f'approve it with approve="{plan.id}" and timestamp="{iso(plan.moment)}".',
-            plan_id=plan.id,
-        )
     began = utc_now()
     tags = _own_tags(plan, run_id=run_id, incident=incident, began=began)
-    maker = Maker(session, plan, tags=tags, patience=Patience(session, deadline=deadline))
-    phases = _Phases(plan.target)
+    maker = _Maker(session, plan, tags=tags, patience=Patience(session, deadline=deadline))
+    phases = Phases(target=plan.target)
     _run(plan, maker, phases)
     return Applied(
         plan=plan,
@@ -97,18 +86,18 @@ def apply(
     )
 
 
-def _run(plan: RestorePlan, maker: Maker, phases: _Phases) -> None:
+def _run(plan: RestorePlan, maker: _Maker, phases: Phases) -> None:
     """Go through the plan's calls in their order; the writer comes first, the readers side by side."""
     writer, *readers = plan.calls_of("CreateDBInstance")
     for call in plan.calls:
         if call.operation.startswith("Restore"):
-            with phases.one("request the restore"):
+            with phases.step("request the restore"):
                 maker.cluster(call)
-            with phases.one("wait for the cluster"):
+            with phases.step("wait for the cluster"):
                 maker.wait_for_cluster()
         elif call.operation == "ModifyDBCluster":
             managed = "ManageMasterUserPassword" in call.request
-            with phases.one("give it a password of its own" if managed else "apply the other settings"):
+            with phases.step("give it a password of its own" if managed else "apply the other settings"):
                 maker.modify(call)
                 maker.wait_for_cluster()
         elif call is writer:
@@ -117,11 +106,11 @@ def _run(plan: RestorePlan, maker: Maker, phases: _Phases) -> None:
                 _make_instances(maker, phases, readers, "the readers")
 
 
-def _make_instances(maker: Maker, phases: _Phases, calls: list[PlannedCall], who: str) -> None:
-    with phases.one(f"create {who}"):
+def _make_instances(maker: _Maker, phases: Phases, calls: list[PlannedCall], who: str) -> None:
+    with phases.step(f"create {who}"):
         for call in calls:
             maker.instance(call)
-    with phases.one(f"wait for {who}"):
+    with phases.step(f"wait for {who}"):
         for call in calls:
             maker.wait_for_instance(call.request["DBInstanceIdentifier"])
 
@@ -133,15 +122,134 @@ def _own_tags(plan: RestorePlan, *, run_id: str, incident: str, began: datetime)
     return [{"Key": f"{TAG_PREFIX}{name}", "Value": value} for name, value in own.items() if value]
 
 
-class _Phases:
-    def __init__(self, target: str) -> None:
-        self._target = target
-        self.done: list[Phase] = []
+log = logging.getLogger(__name__)
 
-    @contextmanager
-    def one(self, name: str) -> Iterator[None]:
-        announce("phase", name=name, target=self._target)
-        log.info("%s …", name)
-        began, clock = utc_now(), time.monotonic()
-        yield
-        self.done.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))
+RESTORE_TO_TIME = declare(
+    "rds",
+    "RestoreDBClusterToPointInTime",
+    mutates=True,
+    permissions=("rds:RestoreDBClusterToPointInTime", "rds:AddTagsToResource"),
+)
+RESTORE_FROM_SNAPSHOT = declare(
+    "rds",
+    "RestoreDBClusterFromSnapshot",
+    mutates=True,
+    permissions=("rds:RestoreDBClusterFromSnapshot", "rds:AddTagsToResource"),
+)
+MODIFY_CLUSTER = declare("rds", "ModifyDBCluster", mutates=True)
+CREATE_INSTANCE = declare(
+    "rds", "CreateDBInstance", mutates=True, permissions=("rds:CreateDBInstance", "rds:AddTagsToResource")
+)
+_CALLS = {call.operation: call for call in (RESTORE_TO_TIME, RESTORE_FROM_SNAPSHOT)}
+
+_THERE_ALREADY = ("DBClusterAlreadyExistsFault", "DBInstanceAlreadyExists")
+_NOT_NOW = ("InvalidDBClusterStateFault", "InvalidDBInstanceState")
+
+Describe = Callable[[str], Mapping[str, Any] | None]
+
+
+class _Maker:
+    """Makes the cluster and instances of one plan; what an earlier or parallel run of the plan made is adopted."""
+
+    def __init__(
+        self, session: AwsSession, plan: RestorePlan, *, tags: list[dict[str, str]], patience: Patience
+    ) -> None:
+        self._session, self._plan, self._tags, self._patience = session, plan, tags, patience
+        self._made: list[str] = []
+        self._adopted: list[str] = []
+        self._all: list[str] = []
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Return the ids of everything the plan made, in its order."""
+        return tuple(self._all)
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        """Return those that were there before this run."""
+        return tuple(self._adopted)
+
+    def cluster(self, call: PlannedCall) -> None:
+        """Begin the restore, or adopt the cluster that this plan has begun already."""
+        self._make(_CALLS[call.operation], call, call.request["DBClusterIdentifier"], self._described_cluster)
+
+    def instance(self, call: PlannedCall) -> None:
+        """Create an instance, or adopt it."""
+        self._make(CREATE_INSTANCE, call, call.request["DBInstanceIdentifier"], self._described_instance)
+
+    def modify(self, call: PlannedCall) -> None:
+        """Change the cluster's settings, unless they already are as wanted."""
+
+        def step() -> None:
+            if as_changed(self._described_cluster(self._plan.target) or {}, call.request):
+                log.info("%s already has these settings", self._plan.target)
+                return
+            announce("ModifyDBCluster", target=self._plan.target, settings=sorted(call.request), plan=self._plan.id)
+            try:
+                MODIFY_CLUSTER(self._session, **call.request)
+            except StepFailed as error:
+                if error.facts.get("code") not in _NOT_NOW:
+                    raise
+                # Another run of this plan is changing it at this moment: wait, and look again.
+                raise TryLater(error.message, hint=error.hint, **error.facts) from error
+
+        self._patience.do(step, what=f"change {self._plan.target}")
+
+    def wait_for_cluster(self) -> None:
+        """Wait until the cluster is available, its managed secret too."""
+        what = f"cluster {self._plan.target}"
+        self._patience.wait(self._cluster_status, what=what, dead_ends=CLUSTER_DEAD_ENDS)
+
+    def wait_for_instance(self, name: str) -> None:
+        """Wait until the instance is available."""
+        status = partial(self._instance_status, name)
+        self._patience.wait(status, what=f"instance {name}", dead_ends=INSTANCE_DEAD_ENDS)
+
+    def _make(self, operation: AwsCall, call: PlannedCall, name: str, describe: Describe) -> None:
+        self._patience.do(partial(self._make_once, operation, call, name, describe), what=f"make {name}")
+        self._all.append(name)
+        if name not in self._made:
+            self._adopted.append(name)
+
+    def _make_once(self, operation: AwsCall, call: PlannedCall, name: str, describe: Describe) -> None:
+        if (found := describe(name)) is None:
+            announce(operation.operation, target=name, plan=self._plan.id)
+            request = {**call.request, "Tags": [*call.request["Tags"], *self._tags]}
+            try:
+                operation(self._session, **request)
+            except InputRefused as error:
+                # Somebody was faster, or AWS had taken a call whose answer was lost on the way.
+                if error.facts.get("code") not in _THERE_ALREADY or (found := describe(name)) is None:
+                    raise
+            else:
+                self._made.append(name)
+                return
+        if tags_of(found).get(f"{TAG_PREFIX}plan") != self._plan.id:
+            raise InputRefused(
+                f'"{name}" exists already and was not made by this plan.',
+                hint="Set `target` to another name, or delete that one first if nobody needs it.",
+            )
+        log.info("%s is there already, made by this plan: adopted", name)
+
+    def _described_cluster(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = DESCRIBE_CLUSTERS(self._session, DBClusterIdentifier=name)["DBClusters"][0]
+        except NotFound:
+            return None
+        return found
+
+    def _described_instance(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = DESCRIBE_INSTANCES(self._session, DBInstanceIdentifier=name)["DBInstances"][0]
+        except NotFound:
+            return None
+        return found
+
+    def _cluster_status(self) -> str:
+        found = self._described_cluster(self._plan.target) or {"Status": "not made yet"}
+        status = str(found.get("Status", ""))
+        of_secret = (found.get("MasterUserSecret") or {}).get("SecretStatus", "active")
+        return "making its secret" if (status, of_secret) == ("available", "creating") else status
+
+    def _instance_status(self, name: str) -> str:
+        return str((self._described_instance(name) or {}).get("DBInstanceStatus", "not made yet"))

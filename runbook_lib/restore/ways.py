@@ -2,17 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Literal
 
-from runbook_lib.backups import Held
-from runbook_lib.clusters import Cluster
+from runbook_lib.backups import ClusterSnapshot, Held, RecoveryPoint, RetainedBackup
+from runbook_lib.clusters import Cluster, utc
+from runbook_lib.errors import InputRefused
 from runbook_lib.looking import Seen
-from runbook_lib.restore import reaching
-from runbook_lib.restore.reaching import BACKTRACK, POINT_IN_TIME
-from runbook_lib.restore.way import Outlook, Question, Way
-from runbook_lib.times import AskedTime, duration_text
+from runbook_lib.times import AskedTime, TimeWindow, ago, duration_text, iso, utc_text
+
+Kind = Literal["new cluster", "in place", "evidence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way back. `reaches` is the second it gives (aware UTC), None when it is out, and then `why_not` says why.
+
+    `lost` is how much of the time before the asked moment it does not bring back. `kind` "evidence" is none to go
+    back by, but keeps the present to look at. `looked` False means that nobody could look whether it is there.
+    `usd_a_day` is None where it is not known.
+    """
+
+    name: str
+    source: str
+    reaches: datetime | None
+    lost: timedelta = timedelta()
+    why_not: str = ""
+    note: str = ""
+    kind: Kind = "new cluster"
+    looked: bool = True
+    takes: str = ""
+    usd_a_day: float | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether it leads back to a moment."""
+        return self.reaches is not None and self.kind != "evidence"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a way back would take and cost, as far as somebody knows.
+
+    `past` holds, by the name of a way, how long our own earlier runs of it took. `copy_usd_a_day` is what one more
+    cluster costs: an instance like the writer's and the full volume; `instance_usd_a_day` the instance alone.
+    `cost_note` says what the prices are, or why there are none.
+    """
+
+    past: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
+    copy_usd_a_day: float | None = None
+    instance_usd_a_day: float | None = None
+    cost_note: str = "no prices were looked up"
+
+    def takes(self, name: str, *, otherwise: str) -> str:
+        """Say how long a way takes: from our own past runs, else what is said of it in general."""
+        durations = list(self.past.get(name, ()))
+        if not durations:
+            return f"{otherwise}; no past run of ours to go by"
+        middle = timedelta(seconds=median(one.total_seconds() for one in durations))
+        runs = (
+            "one past run"
+            if len(durations) == 1
+            else f"{len(durations)} past runs, at most {duration_text(max(durations))}"
+        )
+        return f"{duration_text(middle)} ({runs})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What every way is judged for: the moment asked for, the clock reading, and what ways take and cost."""
+
+    asked: AskedTime
+    now: datetime
+    outlook: Outlook
+
+    @property
+    def moment(self) -> datetime:
+        """The moment asked for; "latest" asks for the present."""
+        return self.asked.moment or self.now
+
 
 __all__ = ["Outlook", "Way", "reason", "recommended", "ways_back"]
 
@@ -25,17 +96,15 @@ def ways_back(
     What could not be looked at is among them, and says so.
     """
     question = Question(asked=asked, now=now, outlook=outlook or Outlook())
-    ways = [reaching.point_in_time(cluster, question), reaching.backtrack(cluster, question)]
-    ways += _unseen("snapshot", held.snapshots, cluster) or reaching.snapshots(held.snapshots, cluster, question)
+    ways = [_point_in_time(cluster, question), _backtrack(cluster, question)]
+    ways += _unseen("snapshot", held.snapshots, cluster) or _snapshots(held.snapshots, cluster, question)
     # A retained backup is another cluster's data; it is a way back only for one that was deleted and made again.
     same = [backup for backup in held.retained if backup.cluster == cluster.identifier]
-    ways += _unseen(reaching.RETAINED, held.retained, cluster) or [
-        reaching.retained(backup, question) for backup in same
-    ]
-    ways += _unseen("AWS Backup", held.recovery_points, cluster) or reaching.recovery_points(
+    ways += _unseen(RETAINED, held.retained, cluster) or [_retained(backup, question) for backup in same]
+    ways += _unseen("AWS Backup", held.recovery_points, cluster) or _recovery_points(
         held.recovery_points, cluster, question
     )
-    ways.append(reaching.clone(cluster, question))
+    ways.append(_clone(cluster, question))
     return tuple(sorted(ways, key=_rank))
 
 
@@ -73,3 +142,170 @@ def reason(ways: Sequence[Way]) -> str:
     if rival and rival.lost < best.lost:
         said += " Backtrack would lose nothing, but it changes the cluster itself, and the present would be gone."
     return said + doubt
+
+
+POINT_IN_TIME = "point-in-time restore"
+RETAINED = "retained backup of the deleted cluster of this name"
+BACKTRACK = "backtrack"
+CLONE = "clone of the present"
+CONTINUOUS = "AWS Backup, continuous"
+RECOVERY_POINT = "AWS Backup, recovery point"
+
+_FROM_STORAGE = "minutes to hours, with size and writes (AWS)"
+_NEW = "a new cluster; the source stays as it is"
+
+
+def _point_in_time(cluster: Cluster, question: Question) -> Way:
+    """Reach any second of the cluster's own window."""
+    return _of_window(
+        cluster.window,
+        name=POINT_IN_TIME,
+        source=cluster.identifier,
+        question=question,
+        note=f"{_NEW}, under another name and endpoint",
+        missing=f"AWS gives no restorable times while the cluster is {cluster.status}",
+    )
+
+
+def _retained(backup: RetainedBackup, question: Question) -> Way:
+    """Reach any second of the window that a deleted cluster has left."""
+    return _of_window(
+        backup.window,
+        name=RETAINED,
+        source=backup.resource_id,
+        question=question,
+        note="a new cluster; parameter groups are not kept with the backup",
+        missing="AWS names no restorable window for it",
+    )
+
+
+def _continuous(point: RecoveryPoint, cluster: Cluster, question: Question) -> Way:
+    """Reach any second since AWS Backup took the cluster over, as far as the cluster's own window goes.
+
+    For Aurora a continuous backup is the cluster's automated backup, kept by AWS Backup's rule. Source: AWS Backup
+    Developer Guide, "Continuous backups and point-in-time recovery".
+    """
+    window = cluster.window
+    if window and point.status == "STOPPED":
+        window = None
+    return _of_window(
+        window,
+        name=CONTINUOUS,
+        source=point.vault,
+        question=question,
+        note="a new cluster, by AWS Backup (StartRestoreJob); the same log as the point-in-time restore",
+        missing=f"its status is {point.status}",
+    )
+
+
+def _of_window(
+    window: TimeWindow | None,
+    *,
+    name: str,
+    source: str,
+    question: Question,
+    note: str,
+    missing: str,
+) -> Way:
+    if window is None:
+        return Way(name=name, source=source, reaches=None, why_not=missing)
+    try:
+        reached = window.resolve(question.asked, now=question.now)
+    except InputRefused as refusal:
+        return Way(name=name, source=source, reaches=None, why_not=str(refusal))
+    # "latest" asks for the end of the log; for a deleted cluster that lies before now, and what came after is lost.
+    lost = (
+        max(timedelta(), question.now - reached) if question.asked.moment is None and name == RETAINED else timedelta()
+    )
+    return Way(
+        name=name,
+        source=source,
+        reaches=reached,
+        lost=lost,
+        note=note,
+        takes=question.outlook.takes(name, otherwise=_FROM_STORAGE),
+        usd_a_day=question.outlook.copy_usd_a_day,
+    )
+
+
+def _snapshots(found: Sequence[ClusterSnapshot], cluster: Cluster, question: Question) -> list[Way]:
+    """Reach the moment of the newest snapshot of each kind from before the asked one: any older one loses more."""
+    before = [one for one in found if one.created <= question.moment]
+    newest = {one.kind: one for one in before if one.is_usable}
+    if not newest:
+        oldest = f"; the oldest is of {utc_text(found[0].created)}" if found else ""
+        why_not = f"there is no usable snapshot from before that moment{oldest}"
+        return [Way(name="snapshot", source=cluster.identifier, reaches=None, why_not=why_not)]
+    return [_of_moment(f"{one.kind} snapshot", one.identifier, one.created, question) for one in newest.values()]
+
+
+def _recovery_points(found: Sequence[RecoveryPoint], cluster: Cluster, question: Question) -> list[Way]:
+    """Reach what AWS Backup keeps: a continuous backup, and the newest recovery point from before the moment."""
+    ways = [_continuous(one, cluster, question) for one in found if one.is_continuous]
+    single = [one for one in found if not one.is_continuous]
+    before = [one for one in single if one.is_usable and one.created <= question.moment]
+    if before:
+        newest = max(before, key=lambda one: one.created)
+        ways.append(_of_moment(RECOVERY_POINT, newest.name, newest.created, question))
+    elif single:
+        oldest = min(one.created for one in single)
+        why_not = f"none is usable from before that moment; the oldest is of {utc_text(oldest)}"
+        ways.append(Way(name=RECOVERY_POINT, source=single[0].vault, reaches=None, why_not=why_not))
+    elif not ways:
+        why_not = "AWS Backup keeps nothing of this cluster"
+        ways.append(Way(name="AWS Backup", source=cluster.identifier, reaches=None, why_not=why_not))
+    return ways
+
+
+def _of_moment(name: str, source: str, moment: datetime, question: Question) -> Way:
+    return Way(
+        name=name,
+        source=source,
+        reaches=moment,
+        lost=question.moment - moment,
+        note="a new cluster as of that moment; nothing of after it",
+        takes=question.outlook.takes(name, otherwise=_FROM_STORAGE),
+        usd_a_day=question.outlook.copy_usd_a_day,
+    )
+
+
+def _backtrack(cluster: Cluster, question: Question) -> Way:
+    """Take the cluster itself back, where that was enabled when it was made.
+
+    Source: Aurora User Guide, "Backtracking an Aurora DB cluster".
+    """
+    earliest = utc(cluster.raw.get("EarliestBacktrackTime"))
+    why_not = ""
+    if not cluster.backtrack_hours:
+        why_not = "not enabled when the cluster was made, and it cannot be enabled later"
+    elif earliest is None:
+        why_not = f"AWS names no earliest backtrack time while the cluster is {cluster.status}"
+    elif question.asked.moment is None:
+        why_not = "it goes back to a moment, and none was asked for"
+    elif question.asked.moment < earliest:
+        why_not = f'it goes back to "{iso(earliest)}" at most ({ago(earliest, now=question.now)})'
+    return Way(
+        name=BACKTRACK,
+        source=cluster.identifier,
+        kind="in place",
+        reaches=None if why_not else question.asked.moment,
+        why_not=why_not,
+        note="changes the cluster ITSELF, every schema of it: what was written since is gone from it, every connection "
+        "is closed; can be taken forward again within its window",
+        takes=question.outlook.takes(BACKTRACK, otherwise="minutes (AWS)"),
+        usd_a_day=0.0,
+    )
+
+
+def _clone(cluster: Cluster, question: Question) -> Way:
+    """Keep the present to look at: a copy-on-write clone, which cannot take a time."""
+    return Way(
+        name=CLONE,
+        source=cluster.identifier,
+        kind="evidence",
+        reaches=question.now,
+        note="the present with its damage, as evidence: take it before anybody repairs; no way back. "
+        "Storage is paid for what changes",
+        takes=question.outlook.takes(CLONE, otherwise="minutes, whatever the size (AWS)"),
+        usd_a_day=question.outlook.instance_usd_a_day,
+    )

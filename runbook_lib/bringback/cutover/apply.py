@@ -7,27 +7,25 @@ what is left of it, and waits for the end.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from runbook_lib.approval import is_approved
 from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.bringback.cutover.names import WAS, Rename
 from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, tags_of
-from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound, StepFailed, TryLater
+from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
-from runbook_lib.restore.apply import Phase
+from runbook_lib.phases import Phase, Phases
+from runbook_lib.restore.apply import CREATE_INSTANCE, MODIFY_CLUSTER
 from runbook_lib.restore.copies.apply import ADD_TAGS
-from runbook_lib.restore.making import CREATE_INSTANCE, MODIFY_CLUSTER
-from runbook_lib.restore.patience import Patience
 from runbook_lib.restore.plan import PlannedCall
-from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS
+from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS, Patience
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
@@ -79,15 +77,8 @@ def apply_cut_over(
         StepFailed: AWS ended a step in a state that leads nowhere, or one of the two clusters is gone.
         TimedOut: the deadline has passed; run again with the same approval to go on.
     """
-    given = approve.strip()
-    if not given:
+    if not is_approved(plan, approve, why="The parameters or the clusters have changed since it was approved"):
         return CutOver(plan=plan)
-    if given != plan.id:
-        raise ApprovalRefused(
-            f'The approval "{approve}" is not the id of this plan, which is {plan.id}.',
-            hint=f'The parameters or the clusters have changed since; read the plan above and approve "{plan.id}".',
-            plan_id=plan.id,
-        )
     return _Exchange(session, plan, Patience(session, deadline=deadline)).run()
 
 
@@ -95,21 +86,21 @@ class _Exchange:
     def __init__(self, session: AwsSession, plan: CutOverPlan, patience: Patience) -> None:
         self._session, self._plan, self._patience = session, plan, patience
         self._mark = plan.pairing.approved or plan.id  # an undo finds things by the mark of its cut-over
-        self._phases: list[Phase] = []
+        self._phases = Phases(target=plan.name)
 
     def run(self) -> CutOver:
         plan, began = self._plan, utc_now()
         members = [[one for one in side if one.kind == "instance"] for side in (plan.aside, plan.into)]
         clusters = [[one for one in side if one.kind == "cluster"] for side in (plan.aside, plan.into)]
         if plan.marks:
-            with self._phase("mark what is renamed"):
+            with self._phases.step("mark what is renamed"):
                 self._each(plan.marks)
         if plan.settings:
-            with self._phase("set the copy as the source is"):
+            with self._phases.step("set the copy as the source is"):
                 self._each(plan.settings)
                 self._wait_for_cluster(plan.settings[0].request["DBClusterIdentifier"])
         if plan.made:
-            with self._phase("make the missing instances"):
+            with self._phases.step("make the missing instances"):
                 self._each(plan.made)
                 for call in plan.made:
                     self._wait_for_instance(call.request["DBInstanceIdentifier"])
@@ -118,12 +109,12 @@ class _Exchange:
         for name, renames in zip((FREED, GIVEN), clusters, strict=True):
             self._rename(name, renames)
         if plan.unmarks:
-            with self._phase("take the marks off"):
+            with self._phases.step("take the marks off"):
                 self._each(plan.unmarks)
         return CutOver(
             plan=plan,
             approved_id=plan.id,
-            phases=tuple(self._phases),
+            phases=tuple(self._phases.done),
             changed=tuple(one.becomes for one in reversed(plan.renames)),
             began=began,
         )
@@ -132,7 +123,7 @@ class _Exchange:
         left = [one for one in renames if not self._is_done(one)]
         if not left:
             return
-        with self._phase(name):
+        with self._phases.step(name):
             for one in left:
                 self._wait(one, self._readiness, f"{one.kind} {one.was}")
                 what = f"rename {one.kind} {one.was} to {one.becomes}"
@@ -230,14 +221,6 @@ class _Exchange:
 
         self._patience.wait(status, what=f"instance {name}", dead_ends=INSTANCE_DEAD_ENDS)
 
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        announce("phase", name=name, target=self._plan.name)
-        log.info("%s …", name)
-        began, clock = utc_now(), time.monotonic()
-        yield
-        self._phases.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))
-
 
 def _name(rename: Rename, found: Mapping[str, Any] | None) -> str:
     member = "DBClusterIdentifier" if rename.kind == "cluster" else "DBInstanceIdentifier"
@@ -246,4 +229,4 @@ def _name(rename: Rename, found: Mapping[str, Any] | None) -> str:
 
 def _status_of(rename: Rename, found: Mapping[str, Any] | None) -> str:
     member = "Status" if rename.kind == "cluster" else "DBInstanceStatus"
-    return str((found or {}).get(member, "not there"))
+    return str((found or {}).get(member, "gone"))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook_lib.aws import AwsSession, Identity
-from runbook_lib.bringback.cutover import judged_around
-from runbook_lib.bringback.cutover.duty import differences, other_classes
+from runbook_lib.bringback.cutover.lacking import differences, other_classes
 from runbook_lib.bringback.cutover.names import LONGEST
 from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan
-from runbook_lib.bringback.cutover.surroundings import look_around
+from runbook_lib.bringback.cutover.surroundings import judge_surroundings, look_around
 from runbook_lib.checks import bad, ok, unknown, warn
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance, tags_of
 from runbook_lib.looking import Seen, look
@@ -56,7 +55,7 @@ def check_cut_over(
         *check_settings(plan),
         check_secret(plan),
         check_proof(proof),
-        *judged_around.judge(around, pairing, region=session.region),
+        *judge_surroundings(around, pairing, region=session.region),
     )
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.bringback.cutover.duty import lacking_settings, missing_instances
+from runbook_lib.bringback.cutover.lacking import lacking_settings, missing_instances
 from runbook_lib.bringback.cutover.names import BECOMES, WAS, Rename, numbered, set_aside_name, unused
 from runbook_lib.bringback.cutover.pairing import CUTOVER, Pairing, find_pairing
 from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, tags_of

@@ -6,7 +6,7 @@ from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.snapshots.apply import CleanupDone
 from runbook_lib.costs.snapshots.plan import CleanupPlan, saves_text
 from runbook_lib.costs.units import usd_text
-from runbook_lib.display.approving import how_to_go_on
+from runbook_lib.display.approval import how_to_go_on
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 

@@ -9,7 +9,7 @@ from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
 from runbook_lib.display.timeline import damage_then
 from runbook_lib.restore import Proposal, Way, recommended
-from runbook_lib.restore.reaching import POINT_IN_TIME, RETAINED
+from runbook_lib.restore.ways import POINT_IN_TIME, RETAINED
 from runbook_lib.times import duration_text, iso
 
 _ONWARD = "restore_to_timestamp"

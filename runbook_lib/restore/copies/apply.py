@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+from runbook_lib.approval import refusal
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
-from runbook_lib.errors import ApprovalRefused, NotFound
+from runbook_lib.errors import NotFound
 from runbook_lib.events import announce
-from runbook_lib.restore.apply import Phase
+from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.copies.leftovers import Leftover, leftovers, read_region
 from runbook_lib.restore.copies.plan import CleanUpPlan, emptying, ending, marking, read_backups
 from runbook_lib.restore.plan import PlannedCall
 from runbook_lib.restore.wait import wait_until
-from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +82,7 @@ def clean_up(session: AwsSession, plan: CleanUpPlan, *, approve: str, deadline: 
         return CleanedUp(plan=plan)
     doomed = plan.delete if given == plan.id else tuple(one for one in plan.delete if one.mark == given)
     if not doomed:
-        raise ApprovalRefused(
-            f'The approval "{given}" is not the id of this plan, which is {plan.id}.',
-            hint="What there is to delete has changed since it was approved; read the plan above and "
-            f'approve it with approve="{plan.id}".',
-            plan_id=plan.id,
-        )
+        raise refusal(plan, given, why="What there is to delete has changed since it was approved")
     return _CleanUp(session, plan, doomed, given, deadline).run()
 
 
@@ -100,25 +93,25 @@ class _CleanUp:
         self.session, self.plan, self.approved, self.deadline = session, plan, approved, deadline
         self.doomed = list(doomed)
         self.spared: list[Leftover] = []
-        self.phases: list[Phase] = []
+        self.phases = Phases(plan=approved)
 
     def run(self) -> CleanedUp:
-        with self._phase("mark what is approved"):
+        with self.phases.step("mark what is approved"):
             self._judge_again()
             for one in self.doomed:
                 if one.mark != self.approved and one.cluster.status != "deleting":
                     self._call(*marking(one, self.approved))
-        with self._phase("delete the instances"):
+        with self.phases.step("delete the instances"):
             for one in self._judge_again():
                 self._call(*emptying(one, self.approved))
-        with self._phase("wait until the instances are gone"):
+        with self.phases.step("wait until the instances are gone"):
             for one in self.doomed:
                 for member in one.members:
                     self._wait(f"instance {member.identifier}", self._instance_status, member.identifier)
-        with self._phase("delete the clusters"):
+        with self.phases.step("delete the clusters"):
             for one in self._judge_again():
                 self._call(*ending(one, self.approved))
-        with self._phase("wait until the clusters are gone"):
+        with self.phases.step("wait until the clusters are gone"):
             for one in self.doomed:
                 self._wait(f"cluster {one.name}", self._cluster_status, one.name)
         return CleanedUp(
@@ -126,7 +119,7 @@ class _CleanUp:
             approved_id=self.approved,
             deleted=tuple(self.doomed),
             spared=tuple(self.spared),
-            phases=tuple(self.phases),
+            phases=tuple(self.phases.done),
         )
 
     def _judge_again(self) -> tuple[Leftover, ...]:
@@ -160,14 +153,6 @@ class _CleanUp:
                 operations[call.operation](self.session, **call.request)
             except NotFound:
                 log.info("%s is gone already", target)
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        announce("phase", name=name, plan=self.approved)
-        log.info("%s …", name)
-        began, clock = utc_now(), time.monotonic()
-        yield
-        self.phases.append(Phase(name=name, began=began, seconds=time.monotonic() - clock))
 
     def _wait(self, what: str, status: Callable[[str], str], name: str) -> None:
         wait_until(partial(status, name), what=what, dead_ends={}, deadline=self.deadline, ready=_GONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from runbook_lib.approval import is_approved
 from runbook_lib.errors import ApprovalRefused, CheckFailed, StepFailed
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database, quoted
@@ -60,11 +61,7 @@ def apply_drop(
         return Dropped(plan=plan)
     if plan is None:
         raise ApprovalRefused("There is an approval, but no schema is chosen.", hint="Set `drop`, or empty `approve`.")
-    if approve.strip() != plan.id:
-        raise ApprovalRefused(
-            f'"{approve}" is not the id of the plan to drop `{plan.schema}`, which is {plan.id}.',
-            hint="Read the plan above; what it would drop may have changed since you read it.",
-        )
+    is_approved(plan, approve, why=f"What would be dropped with `{plan.schema}` may have changed since then")
     if plan.refused:
         raise CheckFailed(plan.refused, hint="Nothing was changed. Prove what is missing, then plan again.")
     fresh = propose_drop(database, audit_again(database, audit), drop=plan.schema, cluster=plan.server, window=window)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from runbook_lib.costs import Alive, Spent
 from runbook_lib.costs.units import usd_text
-from runbook_lib.display.approving import how_to_go_on, phases_table
+from runbook_lib.display.approval import how_to_go_on, phases_table
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table

@@ -13,7 +13,7 @@ _MARKS = {"as planned": "warn", "differs": "bad"}
 _COLUMNS = ("", "of", "setting", "source now", "copy now", "why")
 
 
-def readback_sheet(found: ReadBack | None) -> Stack:
+def read_back_sheet(found: ReadBack | None) -> Stack:
     """Show the settings of the source and the copy side by side, the red ones first."""
     if found is None:
         return Stack(headline="Nothing to compare: nothing was applied, or the source is gone.")

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from runbook_lib.display.table import Table
+from runbook_lib.phases import Phase
 from runbook_lib.times import duration_text
-
-
-class Phase(Protocol):
-    """A part of the work: what it is called, when it began (UTC), how many seconds it took."""
-
-    @property
-    def name(self) -> str:
-        """Return what it is called."""
-
-    @property
-    def began(self) -> datetime:
-        """Return when it began, in UTC."""
-
-    @property
-    def seconds(self) -> float:
-        """Return how long it took."""
 
 
 def how_to_go_on(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from runbook_lib.display.approving import how_to_go_on
+from runbook_lib.display.approval import how_to_go_on
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.schemas.audit import Audit
