@@ -207,4 +207,4 @@ def test_dashes_are_told_wherever_a_block_ends(between: bytes) -> None:
     for size in (*range(1, len(text) + 1), 1000):
         found = cut(text, size)
         assert together(found) == text
-        assert [one for one in statements(found) if one] == [one for one in map(without_gap, naive(text)) if one]
+        assert [s for s in statements(found) if s] == [s for s in map(without_gap, naive(text)) if s]

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import StepFailed
-from runbook_lib.schemas.dump import room
-from runbook_lib.schemas.dump.room import RoomAhead
-from runbook_lib.schemas.dump.source import packed_writer
+from runbook_lib.schemas.dump import source
+from runbook_lib.schemas.dump.source import RoomAhead, packed_writer
 from tests.test_dump_source import GOOD, run
 
 SIZES = (1, 70_000, 3, 65_536, 300_001, 0, 5, 100_000)
@@ -18,8 +17,8 @@ SIZES = (1, 70_000, 3, 65_536, 300_001, 0, 5, 100_000)
 
 @pytest.fixture(autouse=True)
 def _small_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_ROOM", 100_000)
-    monkeypatch.setattr(room, "_SMALL", 10_000)
+    monkeypatch.setattr(source, "_ROOM", 100_000)
+    monkeypatch.setattr(source, "_SMALL", 10_000)
 
 
 def written(path: Path) -> bytes:

@@ -13,8 +13,6 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.events import EVENTS_VARIABLE
 from runbook_lib.inventory import TableName
 from runbook_lib.proof import Digest, Pair, Proof, RowDifference, TableVerdict, Verdict, read_proof, record_proof
-from runbook_lib.schemas.contract import Contract
-from runbook_lib.schemas.proved import proof_against_contract
 
 CHANGED = RowDifference(
     kind="changed", key=(("id", "7"),), columns=("rent", "mail"), expected=("100", "(personal)"), found=("1", "NULL")
@@ -86,26 +84,6 @@ def test_a_record_keeps_counts_and_hashes_and_gives_them_back(tmp_path: Path, mo
         read_proof(path)
     with pytest.raises(InputRefused, match="There is no proof"):
         read_proof(tmp_path / "elsewhere")
-
-
-def test_a_proof_is_held_against_the_contract() -> None:
-    contract = Contract.model_validate(
-        {
-            "version": 1,
-            "schemas": {
-                "staging": {"purpose": "raw", "tables": [{"name": "rooms", "min_rows": 1}, "gone", "log*"]},
-                "silver": {"purpose": "clean", "tables": [{"name": "rooms", "min_rows": 10}], "min_tables": 2},
-                "gold": {"purpose": "marts", "tables": ["kpi"]},
-                "seeds": {"purpose": "nothing is required of it"},
-            },
-        }
-    )
-    assert {(one.schema, one.table, one.what) for one in proof_against_contract(PROOF, contract)} == {
-        ("staging", "rooms", "too few rows"),
-        ("staging", "gone", "table is missing"),
-        ("silver", "", "table is missing"),
-        ("gold", "", "schema is missing"),
-    }
 
 
 def test_a_proof_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:

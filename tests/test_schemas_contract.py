@@ -1,4 +1,4 @@
-"""Contracts, names and comparisons with the past: decisions made from values alone."""
+"""Contracts, names and comparisons with the last audit: decisions made from values alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.schemas.comparing import Measured, against_contract
 from runbook_lib.schemas.contract import Contract, read_contract
 from runbook_lib.schemas.facts import SchemaFacts, Survey, TableFacts
+from runbook_lib.schemas.last_audit import changes_since, own_reads_taken_off, past_from, remembered
 from runbook_lib.schemas.manifest import read_manifest
 from runbook_lib.schemas.names import malformed, same_but_for_case, visible
-from runbook_lib.schemas.past import changes_since, own_reads_taken_off, past_from, remembered
 from runbook_lib.schemas.profile import shape
 
 NOW = datetime(2026, 2, 5, 1, 0, tzinfo=UTC)

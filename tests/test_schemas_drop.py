@@ -16,7 +16,7 @@ from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.schemas.audit import Audit, audit_schemas
 from runbook_lib.schemas.drop.apply import Dropped, apply_drop, verify_drop
 from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
-from runbook_lib.schemas.past import past_from, remembered
+from runbook_lib.schemas.last_audit import last_from, remembered
 from runbook_lib.times import TimeWindow
 
 MASTER = Credentials(user="admin", password="drop-tests-3")
@@ -56,7 +56,7 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def scene(server: DataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setattr("runbook_lib.schemas.audit._read_here", {})
+    monkeypatch.setattr("runbook_lib.schemas.audit._read_before", {})
     (tmp_path / "contract.yml").write_text(CONTRACT)
     made = ("staging", "basis", "silver", "_silver", "other")
     with server.admin("drops") as admin:
@@ -164,11 +164,11 @@ def test_reads_of_the_audits_themselves_are_not_taken_for_somebodys(
     assert scene.plan("basis", first).refused == ""
     assert scene.plan("basis", scene.audit()).refused == "", "the same process knows what it has read"
     last = scene.audit()
-    monkeypatch.setattr("runbook_lib.schemas.audit._read_here", {})
-    past = past_from(remembered(last.survey, reads_now=last.reads_after), run_id="r1")
-    recorded = audit_schemas(scene.database, contract=scene.contract, now=NOW, past=past)
+    monkeypatch.setattr("runbook_lib.schemas.audit._read_before", {})
+    last = last_from(remembered(last.survey, reads_now=last.reads_after), run_id="r1")
+    recorded = audit_schemas(scene.database, contract=scene.contract, now=NOW, last=last)
     assert scene.plan("basis", recorded).refused == "", "another process knows it from the record"
-    monkeypatch.setattr("runbook_lib.schemas.audit._read_here", {})
+    monkeypatch.setattr("runbook_lib.schemas.audit._read_before", {})
     assert "were used" in scene.plan("basis", scene.audit()).refused, "without a record nobody can tell who read"
 
 

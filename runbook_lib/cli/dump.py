@@ -35,14 +35,14 @@ def command() -> None:
 @click.option("--region", default="", help="AWS region of an s3:// address.")
 @click.option("--profile", default="", help="AWS profile for an s3:// address.")
 @click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON object.")
-def check(dump: str, schema: str, contract: Path | None, region: str, profile: str, as_json: bool) -> int:
+def check(dump: str, schema: str, contract: Path | None, as_json: bool, **aws: str) -> int:
     """Read DUMP to its end and change nothing. Exit code 3 when it must not be loaded as it is."""
     with _lasting():
         from runbook_lib.schemas.dump.check import check_dump
         from runbook_lib.schemas.dump.source import open_dump
 
     expected = _expected(contract, schema) if contract else ()
-    with open_dump(dump, session=_session(dump, region, profile)) as source:
+    with open_dump(dump, session=_session(dump, **aws)) as source:
         report = check_dump(source, schema=schema, expected=expected)
     click.echo(json.dumps(asdict(report) | {"safe": report.safe}) if as_json else _report_text(report))
     return 0 if report.safe else CheckFailed.exit_code
@@ -55,8 +55,8 @@ def check(dump: str, schema: str, contract: Path | None, region: str, profile: s
 @click.option("--take", default="", metavar="SCHEMA", help="Which schema to take from a dump of several.")
 @click.option("--region", default="", help="AWS region of an s3:// address.")
 @click.option("--profile", default="", help="AWS profile for an s3:// address.")
-def clean(dump: str, schema: str, output: str, take: str, region: str, profile: str) -> int:
-    """Write DUMP anew: no CREATE DATABASE, no USE, names mended, DROP only of what it brings, rows untouched.
+def clean(dump: str, schema: str, output: str, take: str, **aws: str) -> int:
+    """Write DUMP again, safe: no CREATE DATABASE, no USE, names mended, DROP only of what it brings, rows untouched.
 
     A dump that is cut short is refused with exit code 3, and nothing is left at the output.
     """
@@ -64,7 +64,7 @@ def clean(dump: str, schema: str, output: str, take: str, region: str, profile: 
         from runbook_lib.schemas.dump.clean import clean_dump
         from runbook_lib.schemas.dump.source import open_dump, packed_writer
 
-    with open_dump(dump, session=_session(dump, region, profile)) as source:
+    with open_dump(dump, session=_session(dump, **aws)) as source:
         if output == "-":
             stdout: IO[bytes] = sys.stdout.buffer
             done = clean_dump(source, stdout.write, schema=schema, take=take)
@@ -111,7 +111,7 @@ def _expected(contract: Path, schema: str) -> tuple[str, ...]:
 
 
 def _report_text(report: DumpReport) -> str:
-    complete = {True: "yes", False: "no", None: "cannot be told"}[report.complete]
+    complete = {True: "yes", False: "no", None: "nobody can say"}[report.complete]
     lines = [
         report.headline,
         f"  made by    {report.made_by or 'unknown'}",

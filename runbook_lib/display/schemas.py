@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from runbook_lib.display.result import Result
@@ -131,7 +130,7 @@ def differences_table(audit: Audit) -> Table:
         groups.setdefault((found.breaks, found.schema, found.what, found.detail, found.by), []).append(found.table)
     shown = list(groups.items())[:SHOWN]
     by_dbt = f" and dbt's manifest of {audit.manifest.generated_at[:10]}" if audit.manifest else ""
-    said = ", ".join(f"{number} × {what}" for what, number in kinds.items()) or "all is there"
+    said = ", ".join(f"{number} × {what}" for what, number in kinds.items()) or "nothing is missing"
     return Table(
         title=f"Against the contract{by_dbt}: {said}",
         columns=("schema", "what", "number", "tables", "detail", "says"),
@@ -196,7 +195,7 @@ def _profile_tables(found: Profile, zone: ZoneInfo) -> list[Table]:
 
 
 def audit_result(
-    audit: Audit, dropped: Dropped, verified: DropVerification | None, *, cluster: str, approved_by: str, now: datetime
+    audit: Audit, dropped: Dropped, verified: DropVerification | None, *, cluster: str, approved_by: str
 ) -> Result:
     """Say what the audit came to. A broken contract or a drop that did not end well is a failed check."""
     broken = audit.broken
@@ -223,14 +222,14 @@ def audit_result(
         plan_id=plan.id if plan else "",
         approved_by=approved_by if dropped.done else "",
         changed=dropped.changed,
-        facts=facts | _age(audit, now),
+        facts=facts | _age(audit),
         next=tuple(_next(audit, plan, dropped)),
     )
 
 
-def _age(audit: Audit, now: datetime) -> dict[str, str]:
+def _age(audit: Audit) -> dict[str, str]:
     started = audit.survey.started
-    return {"server has run for": duration_text(now - started)} if started else {}
+    return {"server has run for": duration_text(audit.survey.taken - started)} if started else {}
 
 
 def _next(audit: Audit, plan: DropPlan | None, dropped: Dropped) -> list[str]:

@@ -12,10 +12,10 @@ from runbook_lib.mysql import Database
 from runbook_lib.schemas.comparing import Difference, against_contract, against_dbt, measure
 from runbook_lib.schemas.contract import Contract, read_contract
 from runbook_lib.schemas.facts import Survey
+from runbook_lib.schemas.last_audit import LastAudit, last_from, own_reads_taken_off, remembered
 from runbook_lib.schemas.likeness import Likeness, artefact_of, compare_schemas, forerunner_of
 from runbook_lib.schemas.manifest import DbtManifest, read_manifest
 from runbook_lib.schemas.names import MalformedName, malformed, same_but_for_case
-from runbook_lib.schemas.past import Past, own_reads_taken_off, past_from, remembered
 from runbook_lib.schemas.profile import Profile, profile, profile_by_names
 from runbook_lib.schemas.survey import columns_of, reads_of, survey
 from runbook_lib.schemas.verdicts import SchemaVerdict, judge
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 PROFILED = 10
 """So many unexplained schemas, those with most filled tables, are looked into; the others are known by their names."""
 
-_read_here: dict[str, Past] = {}
+_read_before: dict[str, LastAudit] = {}
 """What this process has read of each server: who plans, reads and approves in one kernel has no record yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OddName:
-    """A malformed name where it stands: a schema (`kind` "schema"), table, view, column or routine."""
+    """A malformed name and where it is: a schema (`kind` "schema"), table, view, column or routine."""
 
     schema: str
     kind: str
@@ -52,7 +52,7 @@ class Audit:
     verdicts: tuple[SchemaVerdict, ...]
     odd_names: tuple[OddName, ...]
     now: datetime
-    past: Past | None
+    last: LastAudit | None
     reads_after: Mapping[tuple[str, str], int]  # the server's counts when our own reading was over
 
     @property
@@ -66,7 +66,7 @@ class Audit:
 
 
 def audit_schemas(
-    database: Database, *, contract: str, dbt_manifest: str = "", now: datetime, past: Past | None = None
+    database: Database, *, contract: str, dbt_manifest: str = "", now: datetime, last: LastAudit | None = None
 ) -> Audit:
     """Look at every schema of a server, compare it with the contract (and dbt's manifest), and judge it. Only reads.
 
@@ -77,22 +77,22 @@ def audit_schemas(
     """
     wanted = read_contract(Path(contract))
     manifest = read_manifest(Path(dbt_manifest)) if dbt_manifest else None
-    return _audit(database, wanted, manifest, now=now, past=past)
+    return _audit(database, wanted, manifest, now=now, last=last)
 
 
 def audit_again(database: Database, audit: Audit) -> Audit:
     """Look once more, with the same contract. The reads of the audit before are not taken for somebody's."""
-    return _audit(database, audit.contract, audit.manifest, now=audit.now, past=audit.past)
+    return _audit(database, audit.contract, audit.manifest, now=audit.now, last=audit.last)
 
 
-def _newest(*known: Past | None) -> Past | None:
-    return max((past for past in known if past), key=lambda past: past.taken, default=None)
+def _newest(*known: LastAudit | None) -> LastAudit | None:
+    return max((last for last in known if last), key=lambda last: last.taken, default=None)
 
 
 def _audit(
-    database: Database, wanted: Contract, manifest: DbtManifest | None, *, now: datetime, past: Past | None
+    database: Database, wanted: Contract, manifest: DbtManifest | None, *, now: datetime, last: LastAudit | None
 ) -> Audit:
-    found = own_reads_taken_off(survey(database), _newest(past, _read_here.get(str(database.endpoint))))
+    found = own_reads_taken_off(survey(database), _newest(last, _read_before.get(str(database.endpoint))))
     unexplained = sorted(
         (name for name in found.schemas if _is_unexplained(name, found, wanted)),
         key=lambda name: (-len(found.schemas[name].filled), name),
@@ -115,7 +115,7 @@ def _audit(
         for name in unexplained
     }
     after = reads_of(database) if found.counts_usage else {}
-    _read_here[str(database.endpoint)] = past_from(remembered(found, reads_now=after), run_id="")
+    _read_before[str(database.endpoint)] = last_from(remembered(found, reads_now=after), run_id="")
     return Audit(
         survey=found,
         contract=wanted,
@@ -126,7 +126,7 @@ def _audit(
         verdicts=judge(found, contract=wanted, differences=differences, likenesses=likenesses, profiles=profiles),
         odd_names=odd_names(found),
         now=now,
-        past=past,
+        last=last,
         reads_after=after,
     )
 
@@ -171,8 +171,8 @@ def odd_names(found: Survey) -> tuple[OddName, ...]:
 
 
 def _origin(bad: MalformedName, artefact: str, found: Survey) -> str:
-    there = found.schemas.get(bad.meant_schema)
-    if there and bad.meant in there.tables:
+    wanted = found.schemas.get(bad.meant_schema)
+    if wanted and bad.meant in wanted.tables:
         return f"meant {bad.meant_schema}.{bad.meant}, which exists: quoted as one name by a dump"
     if artefact or bad.meant_schema in found.schemas:
         return f"meant {bad.meant_schema}.{bad.meant}: quoted as one name by a dump"

@@ -108,12 +108,12 @@ def _tables(
             detail = "no table has a name of this pattern" if expected.is_pattern else "there is no table of this name"
             yield Difference(schema=facts.name, table=expected.name, what=MISSING, detail=detail)
         for table in matching:
-            there = measured.get((facts.name, table.name), Measured())
-            if there.problem or (expected.min_rows and table.is_base and table.empty is None):
-                detail = there.problem or "the account may not read it"
+            asked = measured.get((facts.name, table.name), Measured())
+            if asked.problem or (expected.min_rows and table.is_base and table.empty is None):
+                detail = asked.problem or "the account may not read it"
                 yield Difference(schema=facts.name, table=table.name, what=UNKNOWN, detail=detail)
                 continue
-            rows = there.rows if there.rows is not None else (0 if table.empty else 1)
+            rows = asked.rows if asked.rows is not None else (0 if table.empty else 1)
             if table.is_base and rows < expected.min_rows:
                 detail = "it is empty" if rows == 0 else f"it has {rows:,}"
                 yield Difference(
@@ -121,7 +121,7 @@ def _tables(
                     detail=f"{detail}, the contract wants at least {expected.min_rows:,}",
                 )  # fmt: skip
             if expected.fresh and rows:
-                yield from _stale(facts.name, table.name, there.newest, expected, now)
+                yield from _stale(facts.name, table.name, asked.newest, expected, now)
             missing = [column for column in expected.columns if column not in columns.get(table.name, ())]
             if missing:
                 detail = f"without {', '.join(missing)}"
@@ -157,19 +157,19 @@ def against_dbt(
     for schema in sorted(manifest.schemas):
         facts = survey.schemas.get(schema)
         built = {relation.name: relation for relation in manifest.built_in(schema)}
-        there = facts.tables if facts else {}
+        held = facts.tables if facts else {}
         for name, relation in sorted(built.items()):
-            if name not in there:
+            if name not in held:
                 detail = f"dbt's {relation.kind} {relation.unique_id} is not there"
                 found.append(Difference(schema=schema, table=name, what=MISSING, detail=detail, by="dbt"))
                 continue
-            held = {column.lower() for column in columns.get(schema, {}).get(name, ())}
-            missing = [column for column in relation.columns if column.lower() not in held]
+            named = {column.lower() for column in columns.get(schema, {}).get(name, ())}
+            missing = [column for column in relation.columns if column.lower() not in named]
             if missing:
                 detail = f"without {', '.join(missing)}"
                 found.append(Difference(schema=schema, table=name, what=COLUMNS, detail=detail, by="dbt"))
         found += [
             Difference(schema=schema, table=name, what=UNEXPECTED, detail="dbt does not build it", by="dbt")
-            for name in sorted(there) if name not in built
+            for name in sorted(held) if name not in built
         ]  # fmt: skip
     return tuple(found)

@@ -37,7 +37,7 @@ class Freshness(_Strict):
 
 
 class ExpectedTable(_Strict):
-    """A table that must be there. `name` may be a pattern with `*` and `?`; then it stands for at least one table."""
+    """A table that must be there. `name` may be a pattern with `*` and `?`; then it means at least one table."""
 
     name: str = Field(min_length=1)
     min_rows: int = Field(default=0, ge=0)

@@ -32,7 +32,7 @@ class Likeness:
     schema: str
     other: str
     tables: tuple[TableLikeness, ...]
-    only_here: tuple[str, ...]
+    only_own: tuple[str, ...]
 
     @property
     def share(self) -> float | None:
@@ -43,7 +43,7 @@ class Likeness:
     @property
     def is_copy(self) -> bool:
         """Tell whether every row of every table is in the other schema as well."""
-        return not self.only_here and all(t.same is not None and t.same == t.rows for t in self.tables)
+        return not self.only_own and all(t.same is not None and t.same == t.rows for t in self.tables)
 
 
 def forerunner_of(name: str, schemas: Mapping[str, object]) -> str:
@@ -67,11 +67,11 @@ def artefact_of(facts: SchemaFacts, survey: Survey) -> str:
 
 def compare_schemas(database: Database, survey: Survey, schema: str, other: str) -> Likeness:
     """Compare each table of a schema that has a namesake in another, row by row where that is affordable."""
-    here, there = survey.schemas[schema], survey.schemas[other]
-    shared = [table for table in here.base_tables if table.name in there.tables]
+    own, others = survey.schemas[schema], survey.schemas[other]
+    shared = [table for table in own.base_tables if table.name in others.tables]
     compared = []
     for table in shared:
-        if max(table.rows_estimate, there.tables[table.name].rows_estimate) > MOST_ROWS:
+        if max(table.rows_estimate, others.tables[table.name].rows_estimate) > MOST_ROWS:
             note = f"not compared: about {table.rows_estimate:,} rows"
             compared.append(TableLikeness(table=table.name, other=table.name, rows=None, same=None, note=note))
         else:
@@ -80,32 +80,32 @@ def compare_schemas(database: Database, survey: Survey, schema: str, other: str)
         schema=schema,
         other=other,
         tables=tuple(compared),
-        only_here=tuple(table.name for table in here.base_tables if table.name not in there.tables),
+        only_own=tuple(table.name for table in own.base_tables if table.name not in others.tables),
     )
 
 
-def compare_tables(database: Database, here: tuple[str, str], there: tuple[str, str]) -> TableLikeness:
+def compare_tables(database: Database, table: tuple[str, str], other: tuple[str, str]) -> TableLikeness:
     """Count the rows of one table that another has as well, every column taken in; duplicates count as often as both
     have them.
 
     Rows are compared by SHA-256 over their values as text: each value is written in hexadecimal, so that no separator
     can stand in a value, and NULL has a sign of its own. FLOAT values are compared as the server writes them.
     """
-    first, second = _columns(database, here), _columns(database, there)
+    first, second = _columns(database, table), _columns(database, other)
     if set(first) != set(second):
-        return TableLikeness(table=here[1], other=there[1], rows=None, same=None, note="the columns differ")
+        return TableLikeness(table=table[1], other=other[1], rows=None, same=None, note="the columns differ")
     parts = ", ".join(f"IFNULL(HEX(CAST({quoted(column)} AS BINARY)), 'N')" for column in sorted(first))
     digest = f"SHA2(CONCAT_WS(',', {parts}), 256)"
     sql = (
         "SELECT COALESCE(SUM(a.n), 0), COALESCE(SUM(LEAST(a.n, COALESCE(b.n, 0))), 0) FROM "  # noqa: S608  # quoted
-        f"(SELECT {digest} h, COUNT(*) n FROM {quoted(*here)} GROUP BY h) a LEFT JOIN "
-        f"(SELECT {digest} h, COUNT(*) n FROM {quoted(*there)} GROUP BY h) b ON a.h = b.h"
+        f"(SELECT {digest} h, COUNT(*) n FROM {quoted(*table)} GROUP BY h) a LEFT JOIN "
+        f"(SELECT {digest} h, COUNT(*) n FROM {quoted(*other)} GROUP BY h) b ON a.h = b.h"
     )
     try:
         rows, same = database.rows(sql)[0]
     except RunbookError as error:
-        return TableLikeness(table=here[1], other=there[1], rows=None, same=None, note=error.message)
-    return TableLikeness(table=here[1], other=there[1], rows=int(rows), same=int(same))
+        return TableLikeness(table=table[1], other=other[1], rows=None, same=None, note=error.message)
+    return TableLikeness(table=table[1], other=other[1], rows=int(rows), same=int(same))
 
 
 def _columns(database: Database, table: tuple[str, str]) -> tuple[str, ...]:

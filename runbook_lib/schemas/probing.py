@@ -85,4 +85,4 @@ class Probes:
             self._probe(database, batch[:half])
             self._probe(database, batch[half:])
         else:
-            self._found += [(batch[int(number)], not int(there)) for number, there in rows]
+            self._found += [(batch[int(number)], not int(filled)) for number, filled in rows]

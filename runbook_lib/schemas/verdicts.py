@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from runbook_lib.schemas.comparing import MISSING, MISSING_SCHEMA, TOO_FEW, Difference
@@ -69,10 +69,11 @@ def judge(
             if wanted.status == "active":
                 found.append(_absent(name, wanted, own))
         elif wanted and wanted.status == "active":
-            found.append(_expected(facts, wanted, own))
+            found.append(replace(_expected(facts, wanted, own), purpose=wanted.purpose))
         else:
             likeness = (likenesses or {}).get(name)
-            found.append(_other(facts, survey, contract, likeness, (profiles or {}).get(name)))
+            verdict = _other(facts, survey, contract, likeness, (profiles or {}).get(name))
+            found.append(replace(verdict, purpose=wanted.purpose if wanted else ""))
     return tuple(found)
 
 
@@ -113,7 +114,7 @@ def _expected(facts: SchemaFacts, wanted: SchemaContract, own: Sequence[Differen
     elif unsure:
         verdict = Verdict.UNSEEN
     ask = "" if verdict is Verdict.ACTIVE else wanted.ask
-    return _verdict(facts, verdict, Advice.KEEP if verdict is Verdict.ACTIVE else Advice.ASK, evidence, ask, wanted)
+    return _verdict(facts, verdict, Advice.KEEP if verdict is Verdict.ACTIVE else Advice.ASK, evidence, ask)
 
 
 def _other(
@@ -130,7 +131,7 @@ def _other(
             evidence.append("it comes back with the next load unless the dump is cleaned (`runbook dump clean`)")
         ask = "whoever delivers the dump"
         advice = Advice.PROVE if facts.all_empty else Advice.ASK
-        return _verdict(facts, Verdict.ARTEFACT, advice, evidence, ask, wanted)
+        return _verdict(facts, Verdict.ARTEFACT, advice, evidence, ask)
     superseded = [name for name, other in contract.schemas.items() if facts.name in other.replaces]
     if superseded:
         evidence.append(f"{superseded[0]} does its work now, says the contract")
@@ -139,15 +140,13 @@ def _other(
         evidence += _against(other, likeness)
     if superseded or (other and facts.name.startswith("_")) or (wanted and wanted.status == "legacy"):
         if facts.all_empty is None:
-            return _verdict(
-                facts, Verdict.LEFTOVER, Advice.ASK, [*evidence, "not every table could be read"], "", wanted
-            )
+            return _verdict(facts, Verdict.LEFTOVER, Advice.ASK, [*evidence, "not every table could be read"], "")
         bare = not facts.tables and not facts.code and not survey.references_to(facts.name)
-        return _verdict(facts, Verdict.LEFTOVER, Advice.DROP if bare else Advice.PROVE, evidence, "", wanted)
+        return _verdict(facts, Verdict.LEFTOVER, Advice.DROP if bare else Advice.PROVE, evidence, "")
     if profile and profile.origin:
         evidence.append(f"probably {profile.origin}")
     ask = (wanted.ask if wanted else "") or (profile.ask if profile else "") or "the accounts that are granted it"
-    return _verdict(facts, Verdict.UNKNOWN, Advice.ASK, evidence, ask, wanted)
+    return _verdict(facts, Verdict.UNKNOWN, Advice.ASK, evidence, ask)
 
 
 def _held(facts: SchemaFacts) -> str:
@@ -185,8 +184,8 @@ def _against(other: str, likeness: Likeness | None) -> list[str]:
         rows = sum(table.rows or 0 for table in likeness.tables)
         same = sum(table.same or 0 for table in likeness.tables)
         said.append(f"{same:,} of {rows:,} rows ({likeness.share:.0%}) are the same there")
-    if likeness.only_here:
-        said.append(f"only here: {_some(list(likeness.only_here))}; what they hold is nowhere else")
+    if likeness.only_own:
+        said.append(f"only in it: {_some(list(likeness.only_own))}; what they hold is nowhere else")
     return said
 
 
@@ -196,11 +195,8 @@ def _some(names: Sequence[str], most: int = 6) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def _verdict(
-    facts: SchemaFacts, verdict: Verdict, advice: Advice, evidence: Sequence[str], ask: str,
-    wanted: SchemaContract | None,
-) -> SchemaVerdict:  # fmt: skip
+def _verdict(facts: SchemaFacts, verdict: Verdict, advice: Advice, evidence: Sequence[str], ask: str) -> SchemaVerdict:
     return SchemaVerdict(
         schema=facts.name, verdict=verdict, advice=advice, evidence=tuple(evidence), ask=ask,
-        purpose=wanted.purpose if wanted else "", tables=len(facts.base_tables), filled=len(facts.filled),
+        tables=len(facts.base_tables), filled=len(facts.filled),
     )  # fmt: skip

@@ -119,21 +119,21 @@ def _still_empty(database: Database, plan: DropPlan) -> None:
 def verify_drop(database: Database, audit: Audit, dropped: Dropped) -> DropVerification | None:
     """Look at the server again: the schema must be gone, and every other table still be there.
 
-    Gives None when nothing was applied. Raises as `survey`.
+    Returns None when nothing was applied. Raises as `survey`.
     """
     if not dropped.done or dropped.plan is None:
         return None
     schema = dropped.plan.schema
-    there: dict[str, set[str]] = {}
+    left: dict[str, set[str]] = {}
     for name, table in database.rows("SELECT table_schema, table_name FROM information_schema.tables"):
-        there.setdefault(str(name), set()).add(str(table))
+        left.setdefault(str(name), set()).add(str(table))
     schemas = {str(name) for (name,) in database.rows("SELECT schema_name FROM information_schema.schemata")}
     lost = [
         f"{name}.{table}"
         for name, facts in audit.survey.schemas.items()
         if name != schema
         for table in facts.tables
-        if table not in there.get(name, ())
+        if table not in left.get(name, ())
     ]
     lost += [name for name in audit.survey.schemas if name not in schemas | {schema}]
     return DropVerification(gone=schema not in schemas, others_changed=tuple(lost))

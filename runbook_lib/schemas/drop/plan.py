@@ -134,7 +134,7 @@ def _holds_nothing_of_its_own(audit: Audit, facts: SchemaFacts) -> Proof:
         return Proof(name=name, holds=True, text=f"every row of it is in {likeness.other} as well")
     own = [f"{t.table} ({(t.rows or 0) - t.same:,} rows)" for t in likeness.tables if t.same not in (None, t.rows)]
     own += [f"{t.table} ({t.note})" for t in likeness.tables if t.same is None]
-    own += [f"{table} (only there)" for table in likeness.only_here if table in facts.filled]
+    own += [f"{table} (only in it)" for table in likeness.only_own if table in facts.filled]
     text = f"it holds rows that are not in {likeness.other}: {', '.join(own[:6])}"
     return Proof(name=name, holds=False, text=text)
 

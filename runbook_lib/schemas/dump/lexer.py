@@ -87,7 +87,7 @@ class _Lexer:
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._window = b""
         self._at = 0  # offset of the window's first byte
-        self._place = 0  # where we stand in the window
+        self._place = 0  # how far the window is read
         self._final = False
         self._session = Session()
         self._scanner = RowScanner()
@@ -170,7 +170,7 @@ class _Lexer:
         if not found:
             return b""
         self._place = found.end()
-        # A head that starts another's ("VALUES " and "VALUES  ") is told apart by the row's "(" behind it.
+        # A head that starts another's ("VALUES " and "VALUES  ") is recognised by the row's "(" behind it.
         self._known_head = found[0]
         return found[0]
 

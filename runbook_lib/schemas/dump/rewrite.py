@@ -69,8 +69,8 @@ def _names(reading: Reading) -> list[tuple[int, list[Token], int]]:
     place = 0
     while place < len(found):
         before = found[place - 1].value.upper() if place else ""
-        here = found[place].start in heads or before in ("REFERENCES", "LIKE") or (whole and found[place].can_name)
-        name, after = name_at(found, place) if here else (None, place)
+        is_name = found[place].start in heads or before in ("REFERENCES", "LIKE") or (whole and found[place].can_name)
+        name, after = name_at(found, place) if is_name else (None, place)
         if name is None:
             place += 1
             continue

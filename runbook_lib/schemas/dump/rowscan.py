@@ -93,7 +93,7 @@ class RowScanner:
         """Return the place of the first byte at or after `start` that ends row data or needs the slow lexer.
 
         `inside`: a string is open at `start`; `escaped`: the byte at `start` follows a backslash that escapes it.
-        Gives (place, inside, escaped); the place is len(data) when all of it is row data, with the state there.
+        Returns (place, inside, escaped); the place is len(data) when all of it is row data, with the state at its end.
         """
         turn = self._last
         known = turn is not None and turn.data is data and turn.start < start < turn.end

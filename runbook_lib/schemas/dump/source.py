@@ -1,9 +1,10 @@
-"""Read a dump as a stream of blocks: a file or an object in S3, plain, gzip or zstd."""
+"""Read a dump as a stream of blocks, from a file or S3, plain, gzip or zstd; and open the file to write it to."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, cast
 
 from runbook_lib.errors import InputRefused, StepFailed
 from runbook_lib.schemas.dump.pipeline import WriteBehind, ahead
-from runbook_lib.schemas.dump.room import RoomAhead
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,6 +27,8 @@ BLOCK = 2 << 20  # bytes; row data is scanned a block at a time
 _DEPTH = 3  # blocks unpacked ahead, or waiting to be packed
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
+_ROOM = 64 << 20  # bytes asked for at once
+_SMALL = 4 << 20  # a file up to this size asks for none
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -127,3 +130,41 @@ def _opened(path: Path) -> IO[bytes]:
     if path.suffix == ".zst":
         return cast(IO[bytes], zstd.ZstdFile(path, mode="wb"))
     return path.open("wb", buffering=1 << 16)
+
+
+class RoomAhead:
+    """Writes to a new file, and has its blocks allocated many at once, which saves a third of the writing.
+
+    It is only a help: where the file system gives no room in advance, or is too full for that much, writing goes on
+    without. Leave it as a context manager: then the file is as long as what was written.
+    """
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._written = 0
+        self._room = 0
+        self._asks = hasattr(os, "posix_fallocate")  # macOS has none
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write data at the end."""
+        size = self._written + len(data)
+        if self._asks and size > max(self._room, _SMALL):
+            self._ask(size)
+        self._out.write(data)
+        self._written = size
+
+    def _ask(self, size: int) -> None:
+        start = max(self._room, self._written)
+        self._room = size + _ROOM
+        try:
+            os.posix_fallocate(self._out.fileno(), start, self._room - start)
+        except OSError:  # a full disk is an error only when it is really full; nothing is lost
+            self._asks = False
+
+    def __enter__(self) -> RoomAhead:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None and self._room:
+            self._out.flush()
+            os.ftruncate(self._out.fileno(), self._written)

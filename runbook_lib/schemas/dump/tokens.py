@@ -1,4 +1,4 @@
-"""The words of one statement, as far as a dump's reader needs them: names, keywords, signs and where they stand."""
+"""The words of one statement, as far as a dump's reader needs them: names, keywords, signs and their places."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from runbook_lib.display.figure import BLUE, GREEN, ORANGE, RED, Figure, draw
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.schemas.audit import Audit
-from runbook_lib.schemas.past import KEY, Change, Past, changes_since, remembered
+from runbook_lib.schemas.last_audit import KEY, Change, LastAudit, changes_since, remembered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _LOOKS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PastSheet:
+class LastSheet:
     """The comparison with the last audit. Its JSON form is what the next audit compares with."""
 
     stack: Stack
@@ -39,16 +39,16 @@ class PastSheet:
         return {"text/plain": str(self), "text/html": self.stack.html(), "application/json": {KEY: self.kept}}
 
 
-def past_sheet(audit: Audit, *, zone: ZoneInfo) -> PastSheet:
+def last_sheet(audit: Audit, *, zone: ZoneInfo) -> LastSheet:
     """Show the tables that are gone, new, emptied, shrunk or grown since the last record of this cluster."""
     kept = remembered(audit.survey, reads_now=audit.reads_after)
-    if audit.past is None:
+    if audit.last is None:
         text = "There is no earlier record of this audit for this cluster: this one is the first to compare with."
-        return PastSheet(stack=Stack(headline=text), kept=kept)
-    changes = changes_since(audit.past, audit.survey)
-    when = f"{audit.past.taken.astimezone(zone):%Y-%m-%d %H:%M} {zone.key} (run {audit.past.run_id})"
+        return LastSheet(stack=Stack(headline=text), kept=kept)
+    changes = changes_since(audit.last, audit.survey)
+    when = f"{audit.last.taken.astimezone(zone):%Y-%m-%d %H:%M} {zone.key} (run {audit.last.run_id})"
     if not changes:
-        return PastSheet(stack=Stack(headline=f"Every table is as it was at {when}."), kept=kept)
+        return LastSheet(stack=Stack(headline=f"Every table is as it was at {when}."), kept=kept)
     counts = Counter(change.what for change in changes)
     order = list(_LOOKS)
     ordered = sorted(changes, key=lambda change: (order.index(change.what), change.schema, change.table))
@@ -60,11 +60,11 @@ def past_sheet(audit: Audit, *, zone: ZoneInfo) -> PastSheet:
         left_out=max(0, len(ordered) - SHOWN),
     )
     said = ", ".join(f"{counts[what]} {what}" for what in order if counts[what])
-    stack = Stack(headline=f"Since {when}: {said}", tables=(_figure(audit.past, changes), table))
-    return PastSheet(stack=stack, kept=kept)
+    stack = Stack(headline=f"Since {when}: {said}", tables=(_figure(audit.last, changes), table))
+    return LastSheet(stack=stack, kept=kept)
 
 
-def _figure(past: Past, changes: Sequence[Change]) -> Figure:
+def _figure(last: LastAudit, changes: Sequence[Change]) -> Figure:
     schemas = sorted({change.schema for change in changes})[:30]
     counts = {
         what: [sum(c.schema == schema and c.what == what for c in changes) for schema in schemas] for what in _LOOKS
@@ -89,7 +89,7 @@ def _figure(past: Past, changes: Sequence[Change]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
-    taken = f"{past.taken:%Y-%m-%d %H:%M} UTC"
+    taken = f"{last.taken:%Y-%m-%d %H:%M} UTC"
     words = "; ".join(
         f"{schema}: " + ", ".join(f"{numbers[row]} {what}" for what, numbers in counts.items() if numbers[row])
         for row, schema in enumerate(schemas)

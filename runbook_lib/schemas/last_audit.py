@@ -18,24 +18,24 @@ _NOTABLE = 0.2  # share of estimated rows; the estimates themselves move by less
 
 
 @dataclass(frozen=True, kw_only=True)
-class PastTable:
+class LastTable:
     """A table as an earlier audit saw it. `reads` as the server counted them when that audit was over."""
 
     rows_estimate: int
     size_bytes: int
     empty: bool | None
     reads: int | None
-    created: str = ""  # a table made anew counts anew
+    created: str = ""  # a table that is made again counts from zero
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class LastAudit:
     """An earlier audit of the same cluster."""
 
     run_id: str
     taken: datetime
     started: datetime | None
-    tables: Mapping[tuple[str, str], PastTable]
+    tables: Mapping[tuple[str, str], LastTable]
     others_reads: Mapping[tuple[str, str], int]
 
 
@@ -63,13 +63,13 @@ def remembered(survey: Survey, *, reads_now: Mapping[tuple[str, str], int]) -> d
     }
 
 
-def past_from(stored: Mapping[str, Any], *, run_id: str) -> Past:
+def last_from(stored: Mapping[str, Any], *, run_id: str) -> LastAudit:
     """Read back what `remembered` gave."""
     tables, others = {}, {}
     for schema, name, rows, size, empty, reads, by_others, made in stored["tables"]:
-        tables[schema, name] = PastTable(rows_estimate=rows, size_bytes=size, empty=empty, reads=reads, created=made)
+        tables[schema, name] = LastTable(rows_estimate=rows, size_bytes=size, empty=empty, reads=reads, created=made)
         others[schema, name] = by_others or 0
-    return Past(
+    return LastAudit(
         run_id=run_id,
         taken=_moment(stored["taken"]),
         started=_moment(stored["started"]) if stored.get("started") else None,
@@ -90,29 +90,29 @@ class Left(Protocol):
         """Return what it left."""
 
 
-def past_of(left: Left | None) -> Past | None:
+def last_of(left: Left | None) -> LastAudit | None:
     """Read the earlier audit out of what its record kept; None when there is no record."""
-    return past_from(left.value, run_id=left.run_id) if left else None
+    return last_from(left.value, run_id=left.run_id) if left else None
 
 
-def own_reads_taken_off(survey: Survey, past: Past | None) -> Survey:
+def own_reads_taken_off(survey: Survey, last: LastAudit | None) -> Survey:
     """Leave the reads of the audit before this one out of the counts, if the server has not been restarted since.
 
     Without an earlier record every read counts as somebody's: that can refuse a drop, never allow one. It does assume
     that nobody has emptied the performance schema's tables since.
     """
-    if past is None or survey.started is None or past.started is None:
+    if last is None or survey.started is None or last.started is None:
         return survey
-    if abs(survey.started - past.started) > _SAME_START:
+    if abs(survey.started - last.started) > _SAME_START:
         return survey
     schemas = {}
     for name, facts in survey.schemas.items():
         tables = {}
         for table in facts.tables.values():
-            before = past.tables.get((name, table.name))
+            before = last.tables.get((name, table.name))
             known = before and before.reads is not None and before.created == _made(table)
             if table.reads is not None and before and known and table.reads >= (before.reads or 0):
-                by_others = table.reads - (before.reads or 0) + past.others_reads.get((name, table.name), 0)
+                by_others = table.reads - (before.reads or 0) + last.others_reads.get((name, table.name), 0)
                 tables[table.name] = replace(table, reads=by_others)
             else:
                 tables[table.name] = table
@@ -124,23 +124,23 @@ def _made(table: TableFacts) -> str:
     return iso(table.created) if table.created else ""
 
 
-def changes_since(past: Past, survey: Survey) -> tuple[Change, ...]:
+def changes_since(last: LastAudit, survey: Survey) -> tuple[Change, ...]:
     """Compare the tables there are with those of an earlier audit. Estimates that moved a little are no change."""
     now = {(name, t.name): t for name, facts in survey.schemas.items() for t in facts.base_tables}
     found = []
-    for key in sorted({*now, *past.tables}):
-        before, after = past.tables.get(key), now.get(key)
+    for key in sorted({*now, *last.tables}):
+        before, after = last.tables.get(key), now.get(key)
         rows_before = before.rows_estimate if before else None
         rows_after = after.rows_estimate if after else None
-        if what := _what(before, after.empty if after else None, rows_before, rows_after, there=after is not None):
+        if what := _what(before, after.empty if after else None, rows_before, rows_after, exists=after is not None):
             found.append(Change(schema=key[0], table=key[1], what=what, before=rows_before, after=rows_after))
     return tuple(found)
 
 
 def _what(
-    before: PastTable | None, empty: bool | None, rows_before: int | None, rows_after: int | None, *, there: bool
+    before: LastTable | None, empty: bool | None, rows_before: int | None, rows_after: int | None, *, exists: bool
 ) -> str:
-    if not there:
+    if not exists:
         return "gone"
     if before is None or rows_before is None or rows_after is None:
         return "new"
