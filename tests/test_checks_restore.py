@@ -14,7 +14,7 @@ from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display.checks import checks_table
 from runbook_lib.errors import CheckFailed
 from runbook_lib.looking import Seen
-from runbook_lib.restore import Check, Choices, RestorePlan, check_restore, plan_restore, propose, require_checks
+from runbook_lib.restore import Check, Choices, Given, RestorePlan, check_restore, plan_restore, propose, require_checks
 from runbook_lib.restore.checks.caller import check_account, judge_permissions, principal_of
 from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password, judge_events, judge_jobs
 from runbook_lib.restore.checks.place import check_key, judge_groups, judge_security_groups, key_of
@@ -50,7 +50,12 @@ def plan_of(session: AwsSession, **more: Any) -> tuple[RestorePlan, Cluster]:
 def checks_of(session: AwsSession, **more: Any) -> dict[str, Check]:
     plan, source = plan_of(session, **more)
     found = check_restore(
-        session, plan, source, identity=session.identity(), now=utc_now(), glue_jobs="daily_etl", account="123456789012"
+        session,
+        plan,
+        source,
+        identity=session.identity(),
+        now=utc_now(),
+        given=Given(glue_jobs="daily_etl", account="123456789012"),
     )
     return {check.subject: check for check in found}
 

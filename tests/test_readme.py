@@ -14,11 +14,12 @@ from packaging.requirements import Requirement
 
 from runbook_lib import errors
 from runbook_lib.aws import calls
+from runbook_lib.aws.metrics import GET_METRIC_DATA
 from runbook_lib.backups import DESCRIBE_AUTOMATED_BACKUPS, DESCRIBE_SNAPSHOTS, LIST_RECOVERY_POINTS
 from runbook_lib.cli import cli
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
 from runbook_lib.databases import GET_SECRET
-from runbook_lib.timeline.aws_facts import DESCRIBE_EVENTS, GET_JOB_RUNS, GET_METRIC_DATA, LIST_JOBS
+from runbook_lib.timeline.aws_facts import DESCRIBE_EVENTS, GET_JOB_RUNS, LIST_JOBS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

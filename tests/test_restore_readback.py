@@ -27,7 +27,15 @@ from runbook_lib.restore import (
     settings,
 )
 from runbook_lib.restore.origins import from_time
-from runbook_lib.restore.read_back import CARRIED, CARRIED_BY_INSTANCE, Compared, ReadBack, compare, read_back
+from runbook_lib.restore.read_back import (
+    CARRIED,
+    CARRIED_BY_INSTANCE,
+    Compared,
+    Described,
+    ReadBack,
+    compare,
+    read_back,
+)
 from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 
@@ -95,10 +103,11 @@ def compared(plan: RestorePlan, *, copy: dict[str, Any], writer: dict[str, Any],
     return compare(
         plan,
         planned_from=before,
-        source=cluster(**before.raw | source),
-        source_instances=[instance(1, **WRITER)],
-        copy=cluster(**{name: None for name in described_cluster() if name not in ("ClusterCreateTime",)} | copy),
-        copy_instances=[instance(1, **{"DBInstanceClass": None, "Engine": None, "PromotionTier": None} | writer)],
+        source=Described(cluster=cluster(**before.raw | source), instances=[instance(1, **WRITER)]),
+        copy=Described(
+            cluster=cluster(**{name: None for name in described_cluster() if name != "ClusterCreateTime"} | copy),
+            instances=[instance(1, **{"DBInstanceClass": None, "Engine": None, "PromotionTier": None} | writer)],
+        ),
     )
 
 

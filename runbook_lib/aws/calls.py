@@ -32,14 +32,14 @@ class AwsCall:
     region: str = ""
 
     def __call__(self, session: AwsSession, **request: Any) -> dict[str, Any]:
-        """Make the call once and give the answer. Raises the errors of `runbook_lib.errors`, never boto3's."""
+        """Make the call once and return the answer. Raises the errors of `runbook_lib.errors`, never boto3's."""
         method = xform_name(self.operation)
         with translated(self.service, self.operation):
             answer = getattr(session.client(self.service, region=self.region), method)(**request)
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
     def pages(self, session: AwsSession, **request: Any) -> Iterator[dict[str, Any]]:
-        """Walk every page and give the entries of `items` one by one."""
+        """Walk every page and return the entries of `items`, each as it comes."""
         paginator = session.client(self.service, region=self.region).get_paginator(xform_name(self.operation))
         with translated(self.service, self.operation):
             for page in paginator.paginate(**request):
@@ -47,6 +47,8 @@ class AwsCall:
 
 
 _declared: list[AwsCall] = []
+_REGIONS = {"ce": "us-east-1", "pricing": "us-east-1"}
+"""Services that answer in few regions only. Source: "Service endpoints and quotas", AWS General Reference."""
 
 
 def declare(
@@ -56,7 +58,6 @@ def declare(
     mutates: bool = False,
     items: str = "",
     permissions: tuple[str, ...] = (),
-    region: str = "",
 ) -> AwsCall:
     """Declare a call at the top of the module that makes it. The permission is `service:operation` unless given."""
     call = AwsCall(
@@ -65,7 +66,7 @@ def declare(
         mutates=mutates,
         items=items,
         permissions=permissions or (f"{service}:{operation}",),
-        region=region,
+        region=_REGIONS.get(service, ""),
     )
     _declared.append(call)
     return call

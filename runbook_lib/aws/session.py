@@ -61,7 +61,7 @@ class AwsSession:
             return make(service, region_name=region, config=self._patience)
 
     def renew(self) -> bool:
-        """Read the credentials anew (profile files, single sign-on cache), as after signing in in another terminal.
+        """Read the credentials again (profile files, single sign-on cache), as after signing in in another terminal.
 
         False where they come from this process's environment variables, which nobody outside can change.
         """
@@ -90,7 +90,7 @@ class AwsSession:
 def _botocore_session() -> botocore.session.Session:
     """Make a session that reads times in plain UTC.
 
-    botocore gives them the machine's own zone, at 25 microseconds each: a year of daily metrics has a million.
+    botocore returns them in the machine's own zone, at 25 microseconds each: a year of daily metrics has a million.
     """
     session = botocore.session.Session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_utc_moment)

@@ -16,7 +16,7 @@ from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP, plain_usage
 from runbook_lib.costs.units import Month
 from runbook_lib.errors import CredentialsRefused, StepFailed
 
-_GET_COST_AND_USAGE = declare("ce", "GetCostAndUsage", region="us-east-1")
+_GET_COST_AND_USAGE = declare("ce", "GetCostAndUsage")
 
 USD_A_REQUEST = 0.01  # Cost Explorer's price of one request, and of each further page
 VIEWS = 2  # a view by month, a view by day

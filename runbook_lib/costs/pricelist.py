@@ -16,7 +16,7 @@ from typing import Any
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.errors import StepFailed
 
-_GET_PRODUCTS = declare("pricing", "GetProducts", items="PriceList", region="us-east-1")
+_GET_PRODUCTS = declare("pricing", "GetProducts", items="PriceList")
 
 # Where the API answers, by the part of the world a session is in. Source: botocore's endpoints, partition aws.
 _NEAREST = {"ap": "ap-south-1", "me": "eu-central-1", "eu": "eu-central-1", "il": "eu-central-1", "af": "eu-central-1"}

@@ -6,7 +6,7 @@ would be one snapshot's size. Source: Aurora User Guide, "Understanding Amazon A
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runbook_lib.aws import AwsSession, declare
+from runbook_lib.aws import AwsSession
+from runbook_lib.aws.metrics import metric_results
 from runbook_lib.costs.rule import GIB
 from runbook_lib.costs.units import days_from, midnight
-from runbook_lib.errors import AccessDenied, StepFailed
-
-_GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
 
 # Source: CloudWatch API reference, GetMetricData. Answers of more points than the second come in pages.
 QUERIES_A_REQUEST = 500
@@ -100,7 +98,7 @@ def read_usage(session: AwsSession, clusters: Sequence[str], *, first: date, las
     epoch = midnight(first)
 
     def read_part(asked: list[dict[str, Any]]) -> None:
-        for result in _results(session, asked, start=epoch, end=midnight(last + timedelta(days=1))):
+        for result in metric_results(session, asked, start=epoch, end=midnight(last + timedelta(days=1))):
             name, _, row = result["Id"].rpartition("_")
             columns = [(at - epoch).days for at in result["Timestamps"]]
             grids[name][int(row), columns] = np.asarray(result["Values"], dtype=np.float64) / GIB
@@ -116,21 +114,6 @@ def read_usage(session: AwsSession, clusters: Sequence[str], *, first: date, las
         metrics_asked=len(queries),
         **grids,
     )
-
-
-def _results(
-    session: AwsSession, queries: list[dict[str, Any]], *, start: datetime, end: datetime
-) -> Iterator[dict[str, Any]]:
-    for result in _GET_METRIC_DATA.pages(session, MetricDataQueries=queries, StartTime=start, EndTime=end):
-        status = result.get("StatusCode")
-        if status == "Forbidden":
-            raise AccessDenied(
-                "CloudWatch does not let this caller read the metrics of AWS/RDS.",
-                hint="Ask for the permission cloudwatch:GetMetricData.",
-            )
-        if status == "InternalError":
-            raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")
-        yield result
 
 
 def _query(name: str, row: int, cluster: str) -> dict[str, Any]:

@@ -79,30 +79,30 @@ class Database:
         return "mariadb" in self.version.lower()
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one statement and give all its rows."""
+        """Run one statement and return all its rows."""
         with self._translated(), self._connection.cursor() as cursor:
             cursor.execute(sql, values)
             return list(cursor.fetchall())
 
     def value(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> Any:
-        """Run one statement and give the first value of its first row, None if there is no row."""
+        """Run one statement and return the first value of its first row, None if there is no row."""
         found = self.rows(sql, values)
         return found[0][0] if found else None
 
     def named_rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Run one statement and give its rows by column name, for SHOW statements whose columns vary."""
+        """Run one statement and return its rows by column name, for SHOW statements whose columns vary."""
         with self._translated(), self._connection.cursor(DictCursor) as cursor:
             cursor.execute(sql, values)
             return list(cursor.fetchall())
 
     def stream(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> Iterator[Row]:
-        """Run one statement and give its rows one by one, without holding them all. Read it to the end."""
+        """Run one statement and yield its rows, without holding them all. Read it to the end."""
         with self._translated(), self._connection.cursor(SSCursor) as cursor:
             cursor.execute(sql, values)
             yield from cursor
 
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> int:
-        """Run one statement that changes something; give the number of rows it touched."""
+        """Run one statement that changes something; return the number of rows it touched."""
         with self._translated(), self._connection.cursor() as cursor:
             return int(cursor.execute(sql, values))
 
@@ -119,7 +119,7 @@ class Database:
             self.execute(f"SET SESSION max_execution_time = {max(1, round(seconds * 1000))}")
 
     def load_lines(self, statement: str, write: Callable[[BinaryIO], object]) -> int:
-        """Run a LOAD DATA LOCAL whose lines `write` puts into the stream it is given; give the rows loaded.
+        """Run a LOAD DATA LOCAL whose lines `write` puts into the stream it is given; return the number of rows loaded.
 
         `statement` holds `{file}` where the file's name belongs: the lines go through a pipe and never lie on a disk.
         The connection must be `opened_again(..., local_infile=True)`. Run it in a transaction: when `write` fails, the

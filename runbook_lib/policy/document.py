@@ -114,8 +114,8 @@ def policy_for(calls: Iterable[AwsCall], scope: Scope) -> dict[str, Any]:
 
 def _statements(actions: set[str], scope: Scope) -> Iterable[Statement]:
     def allow(sid: str, wanted: Sequence[str], on: list[str] | str, when: Mapping[str, Any] | None = None) -> None:
-        if here := sorted(actions & set(wanted)):
-            made.append(_statement("Allow", sid, here, on, when))
+        if granted := sorted(actions & set(wanted)):
+            made.append(_statement("Allow", sid, granted, on, when))
 
     made: list[Statement] = []
     groups = scope.arns("rds", "cluster-pg:*", "og:*", "subgrp:*")

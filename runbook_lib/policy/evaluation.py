@@ -94,4 +94,4 @@ def _like(pattern: str, value: str, *, folded: bool = False) -> bool:
 
 
 def _several(value: Any) -> Sequence[str]:
-    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
+    return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]

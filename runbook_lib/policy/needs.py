@@ -1,5 +1,8 @@
 """Which permissions a planned call needs: on which resources, in which context, and what it needs beside its own.
 
+The checks before a restore ask IAM about these. `rehearsal.control.needs` says the same of a request that has come in,
+and is written apart on purpose, from the same pages of AWS: what one of the two forgets, the other one shows.
+
 Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon RDS"; Aurora User Guide,
 "Password management with Aurora and AWS Secrets Manager" and "Encrypting Amazon Aurora resources".
 """

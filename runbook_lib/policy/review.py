@@ -45,7 +45,9 @@ def read_policy(text: str) -> tuple[Statement, ...]:
 
 def review(given: Sequence[Statement], wanted: Mapping[str, Any]) -> tuple[Finding, ...]:
     """Compare a given policy with the one that `policy_for` makes for the same notebooks and sources."""
-    needed = {action for one in wanted["Statement"] if one["Effect"] == "Allow" for action in one["Action"]}
+    needed = {
+        action for statement in wanted["Statement"] if statement["Effect"] == "Allow" for action in statement["Action"]
+    }
     return (*_never_true(given), *_missing(given, wanted["Statement"]), *_too_wide(given, needed, wanted["Statement"]))
 
 
@@ -94,7 +96,10 @@ def _satisfying(statement: Statement) -> Context:
 
 def _too_wide(given: Sequence[Statement], needed: set[str], wanted: Sequence[Statement]) -> Iterator[Finding]:
     for pattern in dict.fromkeys(
-        action for one in given if one["Effect"] == "Allow" for action in _several(one.get("Action", ()))
+        action
+        for statement in given
+        if statement["Effect"] == "Allow"
+        for action in _several(statement.get("Action", ()))
     ):
         matched = [action for action in needed if fnmatch.fnmatchcase(action.lower(), pattern.lower())]
         operation = pattern.partition(":")[2]
@@ -103,7 +108,7 @@ def _too_wide(given: Sequence[Statement], needed: set[str], wanted: Sequence[Sta
             yield Finding(kind="too wide", sentence=f"{pattern} covers more than the notebooks call.")
         elif not matched and not reads:
             yield Finding(kind="too wide", sentence=f"{pattern} is needed by no notebook.")
-    if any("NotAction" in one and one["Effect"] == "Allow" for one in given):
+    if any("NotAction" in statement and statement["Effect"] == "Allow" for statement in given):
         yield Finding(kind="too wide", sentence="NotAction allows whatever it does not name.")
     for action, resource in _probes(needed):
         probe = Wanted(action=action, resource=resource)
@@ -123,4 +128,4 @@ def _probes(needed: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _several(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
+    return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]

@@ -20,7 +20,7 @@ _PORTS_TO_TRY = 5
 
 @dataclass(frozen=True, kw_only=True)
 class BaseCopy:
-    """An image to restore from, and the moment it stands for on the clock that the history is dated by."""
+    """An image to restore from, and the moment it is of, on the clock that the history is dated by."""
 
     moment: datetime
     image: Image
@@ -69,7 +69,7 @@ class StandInCluster:
     def add_base_copy(self, image: Image, moment: datetime) -> None:
         """Remember an image as one to restore from.
 
-        It stands for no earlier moment than the newest transaction in it since the base copy before: otherwise a
+        It is of no earlier moment than the newest transaction in it since the base copy before: otherwise a
         restore from it to a second in between would hold what was committed later.
         """
         newest = moment

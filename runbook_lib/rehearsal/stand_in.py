@@ -1,4 +1,4 @@
-"""The stand-in as a whole: a local AWS, real servers behind its clusters, and the story told into the source."""
+"""The stand-in as a whole: a local AWS, real servers behind its clusters, and the story written into the source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runbook_lib.rehearsal.control import ControlPlane, Pace
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.source import CLUSTER, make_source
-from runbook_lib.rehearsal.story import ClusterEvent, GlueRun, Story, tell
+from runbook_lib.rehearsal.story import ClusterEvent, GlueRun, Listeners, Story, tell
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
@@ -100,20 +100,18 @@ class StandIn:
         def on_cluster_event(event: ClusterEvent) -> None:
             log.debug("%s %s", event.moment, event.message)  # automated_snapshot enters the snapshots' own events
 
-        told_until = now or utc_now()
+        until = now or utc_now()
+        listeners = Listeners(
+            on_base=on_base,
+            on_snapshot=on_snapshot,
+            on_glue_run=on_glue_run,
+            on_cluster_event=on_cluster_event,
+            progress=progress,
+        )
         with self.admin() as database:
-            story = tell(
-                database,
-                now=told_until,
-                seed=seed,
-                on_base=on_base,
-                on_snapshot=on_snapshot,
-                on_glue_run=on_glue_run,
-                on_cluster_event=on_cluster_event,
-                progress=progress,
-            )
-        history.datapoints("VolumeBytesUsed", cluster=self.cluster, points=_volume(story, until=told_until))
-        used = _backup_storage(story, until=told_until)
+            story = tell(database, now=until, seed=seed, listeners=listeners)
+        history.datapoints("VolumeBytesUsed", cluster=self.cluster, points=_volume(story, until=until))
+        used = _backup_storage(story, until=until)
         billed = [(moment, size - _VOLUME) for moment, size in used]
         history.datapoints("BackupRetentionPeriodStorageUsed", cluster=self.cluster, points=used)
         history.datapoints("TotalBackupStorageBilled", cluster=self.cluster, points=billed)

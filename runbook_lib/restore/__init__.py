@@ -2,7 +2,7 @@
 
 from runbook_lib.approval import require_checks
 from runbook_lib.restore.apply import Applied, apply
-from runbook_lib.restore.checks import Check, check_restore
+from runbook_lib.restore.checks import Check, Given, check_restore
 from runbook_lib.restore.copies.apply import CleanedUp, CleanUpCheck, clean_up, verify_clean_up
 from runbook_lib.restore.copies.leftovers import Leftover
 from runbook_lib.restore.copies.plan import CleanUpPlan, propose_clean_up
@@ -22,6 +22,7 @@ __all__ = [
     "CleanUpPlan",
     "CleanedUp",
     "Compared",
+    "Given",
     "Leftover",
     "Outlook",
     "PlannedCall",

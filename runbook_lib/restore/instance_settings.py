@@ -1,4 +1,4 @@
-"""What becomes of each setting of an instance when its cluster is restored: the instances are made anew.
+"""What becomes of each setting of an instance when its cluster is restored: new instances are made.
 
 Source: CreateDBInstance in the Amazon RDS API Reference, "Valid for" Aurora.
 """

@@ -158,7 +158,7 @@ def read_origin(
             hint="Take the resource id from inspect_backups.",
         )
     if restore_from:
-        found = [one for one in list_snapshots(session) if restore_from in (one.identifier, one.arn)]
+        found = [entry for entry in list_snapshots(session) if restore_from in (entry.identifier, entry.arn)]
         if not found:
             raise NotFound(f'There is no snapshot "{restore_from}".', hint="Take a name from inspect_backups.")
         same = cluster if cluster and cluster.identifier == found[0].cluster else None

@@ -19,8 +19,7 @@ from runbook_lib.restore.apply import Applied
 from runbook_lib.restore.plan import RestorePlan
 
 Verdict = Literal["same", "as planned", "differs"]
-Described = Mapping[str, Any]
-Reader = Callable[[Described], Any]
+Reader = Callable[[Mapping[str, Any]], Any]
 
 CARRIED = ("Engine", "EngineVersion", "MasterUsername", "StorageEncrypted", "StorageEncryptionType")
 """Members no call can set, because every restore carries them; read back all the same."""
@@ -40,6 +39,14 @@ _DEFAULTS: dict[str, Any] = {
     "EngineLifecycleSupport": "open-source-rds-extended-support",
 }
 _OFF = ("stopped", "disabled", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A cluster and its instances, as AWS describes them now."""
+
+    cluster: Cluster
+    instances: Sequence[Instance] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,27 +99,19 @@ def read_back(session: AwsSession, applied: Applied, *, source: Cluster | None) 
     return compare(
         applied.plan,
         planned_from=source,
-        source=now,
-        source_instances=instances_of(session, now),
-        copy=copy,
-        copy_instances=instances_of(session, copy),
+        source=Described(cluster=now, instances=instances_of(session, now)),
+        copy=Described(cluster=copy, instances=instances_of(session, copy)),
     )
 
 
-def compare(
-    plan: RestorePlan,
-    *,
-    planned_from: Cluster,
-    source: Cluster,
-    source_instances: Sequence[Instance],
-    copy: Cluster,
-    copy_instances: Sequence[Instance],
-) -> ReadBack:
+def compare(plan: RestorePlan, *, planned_from: Cluster, source: Described, copy: Described) -> ReadBack:
     """Compare the copy with the source, setting by setting. Pure."""
-    side = _Side(what="cluster", plan=plan, planned_from=planned_from.raw, source=source.raw, copy=copy.raw)
+    side = _Side(
+        what="cluster", plan=plan, planned_from=planned_from.raw, source=source.cluster.raw, copy=copy.cluster.raw
+    )
     rows = [*_cluster_rows(side), *_tag_rows(side)]
-    by_name = {instance.identifier: instance.raw for instance in copy_instances}
-    sources = {instance.identifier: instance.raw for instance in source_instances}
+    by_name = {instance.identifier: instance.raw for instance in copy.instances}
+    sources = {instance.identifier: instance.raw for instance in source.instances}
     calls = plan.calls_of("CreateDBInstance")
     for call, like in zip(calls, planned_from.writer_first, strict=False):
         name = call.request["DBInstanceIdentifier"]
@@ -129,7 +128,7 @@ def compare(
     made = {call.request["DBInstanceIdentifier"] for call in calls}
     for name in sorted(set(by_name) - made):
         rows.append(_whole(name, "", name, "differs", "no call of the plan made it"))
-    return ReadBack(source=source.identifier, copy=copy.identifier, rows=tuple(rows))
+    return ReadBack(source=source.cluster.identifier, copy=copy.cluster.identifier, rows=tuple(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +137,9 @@ class _Side:
 
     what: str
     plan: RestorePlan
-    planned_from: Described
-    source: Described
-    copy: Described
+    planned_from: Mapping[str, Any]
+    source: Mapping[str, Any]
+    copy: Mapping[str, Any]
 
     def row(self, member: str, read: Reader, verdict: Verdict, why: str = "") -> Compared:
         return Compared(
@@ -179,23 +178,23 @@ def _requests(plan: RestorePlan) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _settled(side: _Side, member: str, read: Reader, parameter: str, request: Mapping[str, Any]) -> Compared:
     """Sort a setting that a call of the plan was to carry."""
-    then, here, there = (_level(member, read(one)) for one in (side.planned_from, side.source, side.copy))
+    then, now, copied = (_level(member, read(described)) for described in (side.planned_from, side.source, side.copy))
     sent = _level(member, request.get(parameter))
-    if here == there:
+    if now == copied:
         return side.row(member, read, "same")
-    if there == then:
+    if copied == then:
         return side.row(member, read, "as planned", "the source has been changed since the plan")
     throw_away = side.plan.purpose == "copy"
     if throw_away and parameter in _MAY_BE_LEFT_OUT and parameter not in request:
         return side.row(member, read, "as planned", "left to AWS for a throw-away copy")
     if member == "Port" and side.source.get("Endpoint") == side.copy.get("Endpoint"):
         return side.row(member, read, "as planned", "two servers on one host cannot share a port")  # never on AWS
-    if there == sent and sent != then:
-        noted = [one.note for one in side.plan.settings if one.name == member and one.note]
+    if copied == sent and sent != then:
+        noted = [setting.note for setting in side.plan.settings if setting.name == member and setting.note]
         return side.row(member, read, "as planned", noted[0] if noted else "the plan sends another value")
-    if parameter not in request and here is not None:
+    if parameter not in request and now is not None:
         return side.row(member, read, "differs", "the plan did not carry it")
-    return side.row(member, read, "differs", "the copy has not what the plan sent")
+    return side.row(member, read, "differs", "the copy does not have what the plan sent")
 
 
 def _password(side: _Side, member: str, read: Reader, parameter: str) -> Compared:
@@ -204,7 +203,7 @@ def _password(side: _Side, member: str, read: Reader, parameter: str) -> Compare
         same = read(side.source) == read(side.copy)
         why = "" if same else "the secret is encrypted with another key"
         return side.row(f"{member}.KmsKeyId", read, "same" if same else "differs", why)
-    secrets = [(one.get(member) or {}).get("SecretArn") for one in (side.source, side.copy)]
+    secrets = [(described.get(member) or {}).get("SecretArn") for described in (side.source, side.copy)]
     shown = _same("SecretArn", inside=member)
     if not any(secrets):
         return side.row(member, shown, "same")
@@ -226,10 +225,10 @@ def _plain(side: _Side, member: str, *, sent: Any = None) -> Compared:
 
 def _by_hand(side: _Side, member: str, note: str) -> Compared:
     read = _same(member)
-    here, there = (_level(member, read(one)) for one in (side.source, side.copy))
-    if here == there:
+    now, copied = (_level(member, read(described)) for described in (side.source, side.copy))
+    if now == copied:
         return side.row(member, read, "same")
-    if here is None:
+    if now is None:
         return side.row(member, read, "differs", "the source has none")
     return side.row(member, read, "as planned", f"by hand: {note}")
 

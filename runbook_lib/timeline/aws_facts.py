@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
+from runbook_lib.aws.metrics import metric_results
 from runbook_lib.clusters import Cluster, utc
-from runbook_lib.errors import AccessDenied, InputRefused, StepFailed
+from runbook_lib.errors import InputRefused
 from runbook_lib.timeline.values import GlueRun, Happening, Series
 
 LIST_JOBS = declare("glue", "ListJobs", items="JobNames")
 GET_JOB_RUNS = declare("glue", "GetJobRuns", items="JobRuns")
 DESCRIBE_EVENTS = declare("rds", "DescribeEvents", items="Events")
-GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
 
 EVENTS_KEPT = timedelta(days=14)  # RDS API Reference, DescribeEvents; without a start it gives the last hour only
 _STEP = timedelta(minutes=5)  # VolumeBytesUsed and VolumeWriteIOPs come no oftener; kept for 63 days
@@ -107,8 +107,7 @@ def read_series(session: AwsSession, cluster: Cluster, *, since: datetime, until
     ]
     points: dict[int, list[tuple[datetime, float]]] = {}
     start = since.replace(minute=since.minute // 5 * 5, second=0, microsecond=0)
-    for result in GET_METRIC_DATA.pages(session, MetricDataQueries=queries, StartTime=start, EndTime=until):
-        _refuse(result)
+    for result in metric_results(session, queries, start=start, end=until):
         number = int(result["Id"][1:])
         moments = [utc(moment) for moment in result["Timestamps"]]
         points.setdefault(number, []).extend(
@@ -121,14 +120,3 @@ def read_series(session: AwsSession, cluster: Cluster, *, since: datetime, until
         for number, (metric, title, unit, _) in enumerate(_METRICS)
         if points.get(number)
     )
-
-
-def _refuse(result: dict[str, Any]) -> None:
-    status = result.get("StatusCode")
-    if status == "Forbidden":
-        raise AccessDenied(
-            "CloudWatch does not let this caller read the metrics of AWS/RDS.",
-            hint="Ask for the permission cloudwatch:GetMetricData.",
-        )
-    if status == "InternalError":
-        raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")

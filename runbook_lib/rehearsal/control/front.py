@@ -1,4 +1,4 @@
-"""What stands before moto: it reads each request, logs it, and lets faults happen to it."""
+"""What is before moto: it reads each request, logs it, and lets faults happen to it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.sax.saxutils import escape
@@ -21,14 +21,22 @@ from werkzeug.exceptions import HTTPException
 from runbook_lib.rehearsal.control.faults import Faults, Refusal
 from runbook_lib.rehearsal.control.request_log import Request, RequestLog
 from runbook_lib.rehearsal.control.simulation import Decision, written
-from runbook_lib.rehearsal.control.vault import Vault
-from runbook_lib.rehearsal.pricelist import Products
 
 log = logging.getLogger(__name__)
 
 App = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
-Check = Callable[[Request], Refusal | None]
-Simulated = Callable[[Request], Iterable[Decision]]
+Answer = Callable[[Mapping[str, Any]], tuple[int, dict[str, Any]]]
+
+
+class Iam(Protocol):
+    """Who may do what."""
+
+    def refusal_of(self, request: Request) -> Refusal | None:
+        """Return why a request is not allowed, if it is not."""
+
+    def simulated(self, request: Request) -> Iterable[Decision]:
+        """Answer SimulatePrincipalPolicy; KeyError where there is no such principal."""
+
 
 # Signing names that are not boto3's names of the services.
 _BOTO_NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
@@ -51,26 +59,16 @@ class ConnectionCut(ConnectionError):
 
 
 class Front:
-    """A WSGI application around moto's."""
+    """A WSGI application around moto's. `answers` are the operations that moto lacks, as `service:Operation`."""
 
     def __init__(
-        self,
-        inner: App,
-        *,
-        log: RequestLog,
-        faults: Faults,
-        permission: Check,
-        simulated: Simulated,
-        prices: Products,
-        vault: Vault,
+        self, inner: App, *, log: RequestLog, faults: Faults, permissions: Iam, answers: Mapping[str, Answer]
     ) -> None:
         self._inner = inner
-        self._prices = prices
-        self._vault = vault
         self._log = log
         self._faults = faults
-        self._permission = permission
-        self._simulated = simulated
+        self._permissions = permissions
+        self._answers = answers
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -79,7 +77,7 @@ class Front:
         if request is None:
             return self._inner(environ, start_response)
         self._log.add(request)
-        refusal = self._faults.refusal_of(request) or self._permission(request)
+        refusal = self._faults.refusal_of(request) or self._permissions.refusal_of(request)
         if refusal is not None and not refusal.cut:
             return _answer(start_response, request, refusal)
         if request.mutating and self._faults.before:
@@ -92,14 +90,12 @@ class Front:
         return answer
 
     def _served(self, environ: WSGIEnvironment, start_response: StartResponse, request: Request) -> Iterable[bytes]:
-        if request.service == "pricing":  # moto has no such service
-            status, answer = self._prices.answer(request.parameters)
+        if answering := self._answers.get(str(request)):
+            status, answer = answering(request.parameters)
             return _send(start_response, f"{status} Answered", json.dumps(answer), kind=_JSON)
-        if str(request) == "backup:ListRecoveryPointsByResource":  # nor this operation
-            return _send(start_response, "200 OK", json.dumps(self._vault.answer(request.parameters)), kind=_JSON)
         if str(request) == "iam:SimulatePrincipalPolicy":  # moto's knows neither resources nor conditions
             try:
-                return _send(start_response, "200 OK", written(self._simulated(request)), kind=_XML)
+                return _send(start_response, "200 OK", written(self._permissions.simulated(request)), kind=_XML)
             except KeyError as error:
                 unknown = Refusal(code="NoSuchEntity", message=f"There is no principal {error}.", status=404)
                 return _answer(start_response, request, unknown)

@@ -11,17 +11,8 @@ from moto.glue.models import FakeJobRun
 class DatedRun(FakeJobRun):
     """A run whose state and times are as they are given."""
 
-    def __init__(
-        self,
-        job_name: str,
-        *,
-        started: datetime,
-        completed: datetime | None,
-        state: str,
-        error: str,
-        arguments: dict[str, str],
-    ) -> None:
-        super().__init__(job_name=job_name, arguments=arguments, timeout=2880, worker_type="G.1X", number_of_workers=2)
+    def __init__(self, job_name: str, *, started: datetime, completed: datetime | None, state: str, error: str) -> None:
+        super().__init__(job_name=job_name, arguments={}, timeout=2880, worker_type="G.1X", number_of_workers=2)
         self.started_on = started
         self._completed = completed
         self._state = state

@@ -50,23 +50,14 @@ class History:
         tags: Mapping[str, str] | None = None,
     ) -> str:
         """Enter a manual snapshot of a moment."""
-        snapshot = self._snapshot(cluster, name, kind="manual", at=at, data_id=data_id, tags=tags)
+        snapshot = self._snapshot(cluster, name, kind="manual", at=at, data_id=data_id)
+        snapshot.tags = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
         self._rds.record(snapshot, "Manual cluster snapshot created.", "backup", at=at)
         return name
 
-    def _snapshot(
-        self,
-        cluster: str,
-        name: str,
-        *,
-        kind: str,
-        at: datetime,
-        data_id: str,
-        tags: Mapping[str, str] | None = None,
-    ) -> Snapshot:
+    def _snapshot(self, cluster: str, name: str, *, kind: str, at: datetime, data_id: str) -> Snapshot:
         with self._rds.world.lock:
-            listed = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
-            snapshot = Snapshot(self._rds, self._rds.cluster(cluster), name, snapshot_type=kind, tags=listed, at=at)
+            snapshot = Snapshot(self._rds, self._rds.cluster(cluster), name, snapshot_type=kind, at=at)
             snapshot.data_id = data_id or snapshot.data_id
             self._rds.cluster_snapshots[name] = snapshot
             return snapshot
@@ -147,7 +138,6 @@ class History:
         completed: datetime | None = None,
         state: str = "SUCCEEDED",
         error: str = "",
-        arguments: Mapping[str, str] | None = None,
     ) -> str:
         """Enter a run of a Glue job, newest first as Glue lists them, and give its id."""
         from moto.glue.models import FakeJob, glue_backends
@@ -156,11 +146,9 @@ class History:
 
         self.glue_job(job, at=started)
         found: FakeJob = glue_backends[self._rds.account_id][self._rds.region_name].jobs[job]
-        run = DatedRun(
-            job, started=started, completed=completed, state=state, error=error, arguments=dict(arguments or {})
-        )
+        run = DatedRun(job, started=started, completed=completed, state=state, error=error)
         found.job_runs.append(run)
-        found.job_runs.sort(key=lambda one: one.started_on, reverse=True)
+        found.job_runs.sort(key=lambda run: run.started_on, reverse=True)
         return run.job_run_id
 
     def datapoints(

@@ -1,4 +1,7 @@
-"""Which permissions a request needs, on which resources.
+"""Which permissions a request needs, on which resources: the stand-in's own reading of AWS's reference.
+
+It shares nothing with `policy.needs` on purpose, although both read the same pages: the stand-in is what shows that the
+library's list is complete, so a mistake in one of the two makes a test fail instead of hiding in both.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon RDS"; for the secret of a
 managed password, Aurora User Guide, "Permissions required for Secrets Manager integration".
@@ -13,7 +16,7 @@ from runbook_lib.policy.evaluation import Wanted
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.request_log import Request
 
-# Parameter -> type of the RDS resource it names. `og` stands beside: every cluster has the default option group.
+# Parameter -> type of the RDS resource it names. `og` is among them: every cluster has the default option group.
 _NAMED = {
     "DBClusterIdentifier": "cluster",
     "SourceDBClusterIdentifier": "cluster",

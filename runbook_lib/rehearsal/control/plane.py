@@ -17,6 +17,7 @@ from moto.rds.models import RDSBackend, rds_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from runbook_lib.errors import StepFailed
+from runbook_lib.rehearsal.control.aurora.actions import AnsweringBackend
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend, World
 from runbook_lib.rehearsal.control.data import Data
 from runbook_lib.rehearsal.control.faults import Faults
@@ -78,10 +79,11 @@ class ControlPlane:
             dispatcher,
             log=self.requests,
             faults=self.faults,
-            permission=self.permissions.refusal_of,
-            simulated=self.permissions.simulated,
-            prices=self.prices,
-            vault=self.vault,
+            permissions=self.permissions,
+            answers={
+                "pricing:GetProducts": self.prices.answer,
+                "backup:ListRecoveryPointsByResource": self.vault.answer,
+            },
         )
         self._server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_Handler)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="rehearsal-aws", daemon=True)
@@ -89,7 +91,7 @@ class ControlPlane:
         return self.url
 
     def _backend(self, region: str, account_id: str) -> AuroraBackend:
-        return AuroraBackend(region, account_id, world=self._world)
+        return AnsweringBackend(region, account_id, world=self._world)
 
     def close(self) -> None:
         """Cease to answer, end what is under way, and leave moto as it was found."""

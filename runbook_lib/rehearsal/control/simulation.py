@@ -33,16 +33,16 @@ def simulate(statements: Iterable[Statement], asked: Mapping[str, Any]) -> Itera
 
 
 def _texts(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)] if value else []
 
 
 def written(decisions: Iterable[Decision]) -> str:
     """Write the answer as IAM does."""
     members = "".join(
-        f"<member><EvalActionName>{escape(one.action)}</EvalActionName>"
-        f"<EvalResourceName>{escape(one.resource)}</EvalResourceName>"
-        f"<EvalDecision>{'allowed' if one.allowed else 'implicitDeny'}</EvalDecision></member>"
-        for one in decisions
+        f"<member><EvalActionName>{escape(decision.action)}</EvalActionName>"
+        f"<EvalResourceName>{escape(decision.resource)}</EvalResourceName>"
+        f"<EvalDecision>{'allowed' if decision.allowed else 'implicitDeny'}</EvalDecision></member>"
+        for decision in decisions
     )
     result = f"<IsTruncated>false</IsTruncated><EvaluationResults>{members}</EvaluationResults>"
     return (

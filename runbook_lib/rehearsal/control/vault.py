@@ -11,7 +11,7 @@ _PAGE = 100
 
 
 class Vault:
-    """The recovery points the stand-in tells of; none until a test enters some."""
+    """The recovery points of the stand-in; none until a test enters some."""
 
     def __init__(self) -> None:
         self._points: dict[str, list[dict[str, Any]]] = {}
@@ -29,11 +29,11 @@ class Vault:
             }
         )
 
-    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer ListRecoveryPointsByResource, a page at a time."""
         path = unquote(str(asked.get("Path", "")))
         arn = path.removeprefix("/resources/").removesuffix("/").removesuffix("/recovery-points")
         points = self._points.get(arn, [])
         start, size = int(asked.get("nextToken", 0)), int(asked.get("maxResults", _PAGE))
         more = {"NextToken": str(start + size)} if start + size < len(points) else {}
-        return {"RecoveryPoints": points[start : start + size]} | more
+        return 200, {"RecoveryPoints": points[start : start + size]} | more

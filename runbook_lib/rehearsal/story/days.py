@@ -14,8 +14,9 @@ from runbook_lib.rehearsal.story.sheets import Row, Sheets, grow
 _SCHEMA = "staging"
 
 
-def write_day(pen: Pen, sheets: Sheets, rng: Random, *, since: datetime, until: datetime, deeds: int) -> None:
-    """Write `deeds` transactions at drawn seconds between two moments, foreign keys checked."""
+def write_day(pen: Pen, sheets: Sheets, rng: Random, *, hours: tuple[datetime, datetime], deeds: int) -> None:
+    """Write `deeds` transactions at drawn seconds between the two moments of `hours`, foreign keys checked."""
+    since, until = hours
     span = int((until - since).total_seconds())
     with pen.checked():
         for second in sorted(rng.sample(range(span), deeds)):
@@ -24,7 +25,7 @@ def write_day(pen: Pen, sheets: Sheets, rng: Random, *, since: datetime, until: 
 
 
 def new_row(sheets: Sheets, name: str, moment: datetime, values: Mapping[str, str]) -> tuple[Row, str]:
-    """Draw one more row of a table with some of its values given; give it and its INSERT."""
+    """Draw one more row of a table with some of its values given; return it and its INSERT."""
     sheet = sheets[name]
     row = grow(sheets, name, 1, moment=moment)[0]
     for column, value in values.items():
@@ -41,10 +42,10 @@ def _answer(sheets: Sheets, rng: Random, moment: datetime) -> list[str]:
     state = text(rng.choice(("visited", "applied", "lost")))
     inquiry = rng.choice(sheets["inquiries"].rows)
     at = moment_literal(moment)
-    told = {"inquiry_id": inquiry[0], "state": state, "at": at}
+    noted = {"inquiry_id": inquiry[0], "state": state, "at": at}
     return [
         sheets["inquiries"].change(inquiry, {"state": state, "updated_at": at}),
-        new_row(sheets, "inquiry_histories", moment, told)[1],
+        new_row(sheets, "inquiry_histories", moment, noted)[1],
     ]
 
 

@@ -103,18 +103,18 @@ def _insert(pen: Pen, sheets: Sheets, name: str) -> tuple[WrittenRow, str]:
     row, statement = new_row(sheets, name, pen.moment, given)
     sheet = sheets[name]
     values = {column.name: value for column, value in zip(sheet.table.columns, row, strict=True)}
-    told = WrittenRow(
+    written_row = WrittenRow(
         moment=pen.moment, schema=staging.SCHEMA, table=name, action="insert", key=sheet.key_of(row), values=values
     )
-    return told, statement
+    return written_row, statement
 
 
 def _change(pen: Pen, sheets: Sheets, rng: Random, written: list[WrittenRow]) -> tuple[WrittenRow, str]:
     sheet = sheets["apartments"]
-    taken = [one.key for one in written if one.action == "update"]
-    row = rng.choice([one for one in sheet.rows if sheet.key_of(one) not in taken])
+    taken = [row.key for row in written if row.action == "update"]
+    row = rng.choice([row for row in sheet.rows if sheet.key_of(row) not in taken])
     values = {"house": text("シェアハウス新名称 ✨"), "updated_at": moment_literal(pen.moment)}
-    told = WrittenRow(
+    written_row = WrittenRow(
         moment=pen.moment,
         schema=staging.SCHEMA,
         table="apartments",
@@ -122,4 +122,4 @@ def _change(pen: Pen, sheets: Sheets, rng: Random, written: list[WrittenRow]) ->
         key=sheet.key_of(row),
         values=values,
     )
-    return told, sheet.change(row, values)
+    return written_row, sheet.change(row, values)

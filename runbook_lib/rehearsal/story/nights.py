@@ -31,7 +31,7 @@ _TOUCHED = ("invoices", "payments", "repairs", "keys", "room_locks", "staff", "s
 
 @dataclass(frozen=True, kw_only=True)
 class GlueRun:
-    """One run of the job as Glue's GetJobRuns tells it. Times are aware UTC; `error` is empty unless it FAILED."""
+    """One run of the job as Glue's GetJobRuns describes it. Times are aware UTC; `error` is empty unless it FAILED."""
 
     job: str
     run_id: str
@@ -46,25 +46,32 @@ def run_id(rng: Random) -> str:
     return f"jr_{rng.randbytes(32).hex()}"
 
 
-def good_night(
-    pen: Pen, sheets: Sheets, rng: Random, *, night: int, started_on: datetime, inside: Callable[[], None]
-) -> GlueRun:
-    """Tell one good run, begun at `started_on`.
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """One good night, by its number from 1.
 
     `inside` is called in the midst of the load: `inquiries` is dropped and half filled again, what comes after it in
     the dump is still as it was. Two seconds around the pen's next one are free of events then.
     """
-    pen.at(started_on + timedelta(seconds=rng.randint(61, 95)))  # the workers start, the dump is fetched
+
+    number: int
+    started_on: datetime
+    inside: Callable[[], None]
+
+
+def good_night(pen: Pen, sheets: Sheets, rng: Random, *, night: Night) -> GlueRun:
+    """Write one good run, begun when the night says."""
+    pen.at(night.started_on + timedelta(seconds=rng.randint(61, 95)))  # the workers start, the dump is fetched
     pen.write("CREATE DATABASE IF NOT EXISTS `basis` DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
     for place, table in enumerate(staging.TABLES):
         if table.name == staging.OWN_TABLE:
             continue
         sheet = sheets[table.name]
-        reloaded = table.name in _EVERY_NIGHT or place % 4 == night % 4
+        reloaded = table.name in _EVERY_NIGHT or place % 4 == night.number % 4
         added = grow(sheets, table.name, _GROWTH.get(table.name, 0), moment=pen.moment)
         changes = _vendor_changes(sheet, rng, pen.moment)
         if reloaded:
-            _reload(pen, sheet, inside if table.name == "inquiries" else None)
+            _reload(pen, sheet, night.inside if table.name == "inquiries" else None)
         elif added or changes:
             pen.after(1)
             pen.commit([*([table.insert(staging.SCHEMA, added)] if added else []), *changes])
@@ -74,7 +81,7 @@ def good_night(
     return GlueRun(
         job=JOB,
         run_id=run_id(rng),
-        started_on=started_on,
+        started_on=night.started_on,
         completed_on=pen.moment + timedelta(seconds=9),
         state="SUCCEEDED",
     )
@@ -98,7 +105,7 @@ def _vendor_changes(sheet: Sheet, rng: Random, moment: datetime) -> list[str]:
         return []
     changes = []
     for row in rng.sample(sheet.rows, rng.randint(1, 5)):
-        column = rng.choice([one for one in sheet.table.columns if one.make is not None])
+        column = rng.choice([column for column in sheet.table.columns if column.make is not None])
         assert column.make is not None
         changes.append(sheet.change(row, {column.name: column.make(Draw(rng=rng, ordinal=sheet.drawn, moment=moment))}))
     return changes

@@ -38,15 +38,15 @@ class Sheet:
         return [self.rows[at : at + _BATCH_ROWS] for at in range(0, len(self.rows), _BATCH_ROWS)]
 
     def change(self, row: Row, values: Mapping[str, str]) -> str:
-        """Change a row here, and give the UPDATE that does the same in the database."""
+        """Change a row in the sheet, and return the UPDATE that does the same in the database."""
         where = self._where(row)
         for column, value in values.items():
             row[self.table.index_of(column)] = value
-        told = ", ".join(f"{quoted(column)} = {value}" for column, value in values.items())
-        return f"UPDATE {quoted(SCHEMA, self.table.name)} SET {told} WHERE {where}"  # noqa: S608 - our own literals
+        settings = ", ".join(f"{quoted(column)} = {value}" for column, value in values.items())
+        return f"UPDATE {quoted(SCHEMA, self.table.name)} SET {settings} WHERE {where}"  # noqa: S608 - our own literals
 
     def remove(self, row: Row) -> str:
-        """Remove a row here, and give the DELETE that does the same in the database."""
+        """Remove a row from the sheet, and return the DELETE that does the same in the database."""
         self.rows.remove(row)
         return f"DELETE FROM {quoted(SCHEMA, self.table.name)} WHERE {self._where(row)}"  # noqa: S608 - our own literals
 

@@ -12,7 +12,7 @@ from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.story.days import write_day
 from runbook_lib.rehearsal.story.estate import INVENTORY, load_estate
 from runbook_lib.rehearsal.story.failure import WrittenRow, failing_night, write_after
-from runbook_lib.rehearsal.story.nights import JOB, GlueRun, good_night
+from runbook_lib.rehearsal.story.nights import JOB, GlueRun, Night, good_night
 from runbook_lib.rehearsal.story.pen import Pen
 from runbook_lib.rehearsal.story.proof import EstateProof, take_proof
 from runbook_lib.rehearsal.story.sheets import invent
@@ -50,7 +50,7 @@ class ClusterEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What was told. All moments are aware UTC, whole seconds.
+    """What was written. All moments are aware UTC, whole seconds.
 
     No event of the binary log is dated in a second of `moments` or in the one after it, so it does not matter whether a
     restore to that second takes the second itself in. `restore_point` is one second before the failing run's first
@@ -80,22 +80,23 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def tell(
-    database: Database,
-    *,
-    now: datetime,
-    seed: int = 7,
-    on_base: Callable[[datetime], None] = _nothing,
-    on_snapshot: Callable[[datetime, str], None] = _nothing,
-    on_glue_run: Callable[[GlueRun], None] = _nothing,
-    on_cluster_event: Callable[[ClusterEvent], None] = _nothing,
-    progress: Callable[[str, int, int], None] = _nothing,
-) -> Story:
-    """Write the story through one administrator's connection, and give what was told and proved.
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """What is called in the order of the story, between two statements.
 
-    The callbacks are called in the order of the story, between two statements: `on_base` when the first load is
-    there (its moment is the beginning), `on_snapshot` with a snapshot's moment and name, `on_glue_run` at the end of
-    each run, `progress` with a text, steps done and steps in all.
+    `on_base` when the first load is there (its moment is the beginning), `on_snapshot` with a snapshot's moment and
+    name, `on_glue_run` at the end of each run, `progress` with a text, steps done and steps in all.
+    """
+
+    on_base: Callable[[datetime], None] = _nothing
+    on_snapshot: Callable[[datetime, str], None] = _nothing
+    on_glue_run: Callable[[GlueRun], None] = _nothing
+    on_cluster_event: Callable[[ClusterEvent], None] = _nothing
+    progress: Callable[[str, int, int], None] = _nothing
+
+
+def tell(database: Database, *, now: datetime, seed: int = 7, listeners: Listeners | None = None) -> Story:
+    """Write the story through one administrator's connection, and return what was written and proved.
 
     The same seed and `now` give the same proofs on the same engine. Another `now` moves the dates: those of the nights,
     and every value drawn relative to them; names, numbers, texts and row counts stay.
@@ -104,29 +105,19 @@ def tell(
         InputRefused: the server already has a schema of the estate.
     """
     now = now.replace(microsecond=0)
-    there = [schema for (schema,) in database.rows("SHOW DATABASES") if schema in INVENTORY]
-    if there:
+    found = [schema for (schema,) in database.rows("SHOW DATABASES") if schema in INVENTORY]
+    if found:
         raise InputRefused(
-            f"The server at {database.endpoint} already has {', '.join(sorted(there))}.",
+            f"The server at {database.endpoint} already has {', '.join(sorted(found))}.",
             hint="Tell the story to a fresh server: it starts with the making of these schemas.",
         )
-    listeners = _Listeners(on_base, on_snapshot, on_glue_run, on_cluster_event, progress)
-    return _Telling(database, now=now, seed=seed, listeners=listeners).told()
-
-
-@dataclass(frozen=True)
-class _Listeners:
-    on_base: Callable[[datetime], None]
-    on_snapshot: Callable[[datetime, str], None]
-    on_glue_run: Callable[[GlueRun], None]
-    on_cluster_event: Callable[[ClusterEvent], None]
-    progress: Callable[[str, int, int], None]
+    return _Telling(database, now=now, seed=seed, listeners=listeners or Listeners()).whole()
 
 
 class _Telling:
-    """One telling under way: what has been told so far."""
+    """One telling under way: what has been written so far."""
 
-    def __init__(self, database: Database, *, now: datetime, seed: int, listeners: _Listeners) -> None:
+    def __init__(self, database: Database, *, now: datetime, seed: int, listeners: Listeners) -> None:
         self._database, self._now, self._seed, self._on = database, now, seed, listeners
         self._failing = failing_start(now)
         self._began = self._failing - timedelta(days=NIGHTS) - _BEFORE_THE_FIRST_NIGHT
@@ -138,7 +129,7 @@ class _Telling:
         self._proofs: dict[datetime, EstateProof] = {}
         self._steps = 0
 
-    def told(self) -> Story:
+    def whole(self) -> Story:
         """Tell it from beginning to end."""
         with self._pen.ready():
             load_estate(self._pen, self._sheets, seed=self._seed, said=self._say)
@@ -155,7 +146,8 @@ class _Telling:
         rng, last = self._dice(f"night {night}"), night == NIGHTS
         started_on = load + timedelta(seconds=rng.randint(1, 9))
         inside = self._inside if last else _nothing
-        self._ran(good_night(self._pen, self._sheets, rng, night=night, started_on=started_on, inside=inside))
+        night_of = Night(number=night, started_on=started_on, inside=inside)
+        self._ran(good_night(self._pen, self._sheets, rng, night=night_of))
         if last:
             self._prove(AFTER_LOAD, self._pen.moment + timedelta(seconds=2))
         self._snapshot(load + timedelta(minutes=64, seconds=rng.randint(0, 59)))
@@ -191,7 +183,8 @@ class _Telling:
 
     def _day(self, name: str, *, since: datetime, load: datetime) -> None:
         rng = self._dice(name)
-        write_day(self._pen, self._sheets, rng, since=since, until=load - timedelta(hours=2), deeds=_DEEDS_A_DAY)
+        hours = (since, load - timedelta(hours=2))
+        write_day(self._pen, self._sheets, rng, hours=hours, deeds=_DEEDS_A_DAY)
         self._say(f"{name}: the application wrote {_DEEDS_A_DAY} transactions")
 
     def _inside(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_lib.aws import AwsSession, Identity
@@ -14,7 +15,20 @@ from runbook_lib.restore.checks.room import check_classes, check_quotas, check_v
 from runbook_lib.restore.checks.target import check_names, check_window
 from runbook_lib.restore.plan import RestorePlan
 
-__all__ = ["Check", "State", "check_restore"]
+__all__ = ["Check", "Given", "State", "check_restore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the parameters say of a restore's surroundings.
+
+    `account` is the one that is expected, empty for any; `glue_jobs` names jobs, separated by commas; `secret` names a
+    database account in Secrets Manager.
+    """
+
+    account: str = ""
+    glue_jobs: str = ""
+    secret: str = ""
 
 
 def check_restore(
@@ -24,24 +38,21 @@ def check_restore(
     *,
     identity: Identity,
     now: datetime,
-    account: str = "",
-    glue_jobs: str = "",
-    secret: str = "",
+    given: Given | None = None,
 ) -> tuple[Check, ...]:
     """Make every check of a plan; none changes anything, and none keeps another from being made.
 
     `source` is None where the cluster is gone; then what its backup tells of it is checked.
-    `account` is the one that is expected, empty for any; `glue_jobs` names jobs, separated by commas.
 
     Raises:
         CredentialsRefused: the caller is not known any more; nothing else can be looked at then.
     """
-    source = source or plan.described_source()
+    source, given = source or plan.described_source(), given or Given()
     key = key_of(session, source)
-    needs = needs_of_plan(plan, source, key=customers_own(key), secret=secret)
-    jobs = [name for part in glue_jobs.split(",") if (name := part.strip())]
+    needs = needs_of_plan(plan, source, key=customers_own(key), secret=given.secret)
+    jobs = [name for part in given.glue_jobs.split(",") if (name := part.strip())]
     return (
-        check_account(identity, source, account=account),
+        check_account(identity, source, account=given.account),
         check_permissions(session, identity, needs, source=source),
         *([check_window(plan, source, now=now)] if plan.is_of_a_living_cluster else []),
         check_names(session, plan),

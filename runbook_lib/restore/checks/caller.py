@@ -112,7 +112,7 @@ def judge_permissions(
 ) -> Check:
     """Decide from what IAM denies: (action, resource) of the calls ahead, and of the checks' own look-ups."""
     hint = f"`runbook policy restore_to_timestamp --source {source}` prints the whole policy."
-    hard = [one for one in denied if one[0] not in _PERHAPS]
+    hard = [pair for pair in denied if pair[0] not in _PERHAPS]
     if hard:
         return bad(_SUBJECT, f"This caller may not {_listed(hard)}.", hint)
     if soft := [*denied, *looking]:
@@ -165,8 +165,8 @@ def _denials(result: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     action = str(result["EvalActionName"])
     specific = result.get("ResourceSpecificResults") or ()
     assert isinstance(specific, (list, tuple))
-    for one in specific:
-        if one["EvalResourceDecision"] != "allowed":
-            yield action, str(one["EvalResourceName"])
+    for decision in specific:
+        if decision["EvalResourceDecision"] != "allowed":
+            yield action, str(decision["EvalResourceName"])
     if not specific and result["EvalDecision"] != "allowed":
         yield action, str(result.get("EvalResourceName") or "*")

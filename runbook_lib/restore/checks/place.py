@@ -101,7 +101,7 @@ def key_of(session: AwsSession, source: Cluster) -> Seen[Mapping[str, Any]]:
 
 def customers_own(key: Seen[Mapping[str, Any]]) -> str:
     """Return the ARN of the key if it is one of the customer's own: only then the caller needs its grant."""
-    return next((str(one.get("Arn", "")) for one in key if one.get("KeyManager") == "CUSTOMER"), "")
+    return next((str(held.get("Arn", "")) for held in key if held.get("KeyManager") == "CUSTOMER"), "")
 
 
 def check_key(source: Cluster, key: Seen[Mapping[str, Any]]) -> Check:

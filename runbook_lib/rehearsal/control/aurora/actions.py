@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -49,9 +49,9 @@ class AuroraResponse(RDSResponse):
 
     def _filtered(self, found: Sequence[Any], kind: type) -> list[Any]:
         filters = {each["Name"]: list(each["Values"]) for each in self.asked.get("filters") or []}
-        by_arn = {one.arn: one for one in found}
+        by_arn = {resource.arn: resource for resource in found}
         kept = self.aurora._filter_resources(by_arn, filters, kind) if filters else by_arn
-        return sorted(kept.values(), key=lambda one: str(one.arn))
+        return sorted(kept.values(), key=lambda resource: str(resource.arn))
 
     def _page(self, items: list[Any], *, key: str) -> ActionResult:
         return ActionResult(page(items, self.asked, key=key))
@@ -142,9 +142,9 @@ class AuroraResponse(RDSResponse):
             found = [snapshots.snapshot_named(self.aurora, str(asked["db_cluster_snapshot_identifier"]))]
         if asked.get("db_cluster_identifier"):
             name = str(asked["db_cluster_identifier"]).rsplit(":", 1)[-1].lower()
-            found = [one for one in found if one.db_cluster_identifier == name]
+            found = [snapshot for snapshot in found if snapshot.db_cluster_identifier == name]
         if kind:
-            found = [one for one in found if one.snapshot_type == kind]
+            found = [snapshot for snapshot in found if snapshot.snapshot_type == kind]
         return self._page(self._filtered(found, Snapshot), key="DBClusterSnapshots")
 
     def describe_db_cluster_automated_backups(self) -> ActionResult:
@@ -187,3 +187,12 @@ class AuroraResponse(RDSResponse):
 
     def describe_certificates(self) -> ActionResult:
         return self._page(catalogue.certificates(self.aurora), key="Certificates")
+
+
+class AnsweringBackend(AuroraBackend):
+    """The state of RDS as moto serves it: reached at the one address of the query API, answered by our actions."""
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        """The address, and what answers there."""
+        return {"/": AuroraResponse.dispatch}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
@@ -57,22 +56,15 @@ class AuroraBackend(RDSBackend):
         )
 
     def reset(self) -> None:
-        """Begin anew, in the same world."""
+        """Forget everything, in the same world."""
         region, account, world = self.region_name, self.account_id, self.world
         self.__dict__ = {}
-        AuroraBackend.__init__(self, region, account, world=world)
+        self.__init__(region, account, world=world)  # type: ignore[misc]
 
     @property
     def url_bases(self) -> list[str]:
         """moto finds its addresses by the name of the class's module, which ours is not."""
         return list(urls.url_bases)
-
-    @property
-    def url_paths(self) -> dict[str, Callable[..., Any]]:
-        """The one address of RDS's query API, answered by our actions."""
-        from runbook_lib.rehearsal.control.aurora.actions import AuroraResponse  # it needs this module
-
-        return {"/": AuroraResponse.dispatch}
 
     @property
     def pace(self) -> Pace:
@@ -81,7 +73,7 @@ class AuroraBackend(RDSBackend):
 
     @property
     def zones(self) -> list[str]:
-        """The availability zones there are; Tokyo's letters, as that is where the stand-in stands by default."""
+        """The availability zones there are; Tokyo's letters, as the stand-in is in Tokyo by default."""
         return [f"{self.region_name}{letter}" for letter in "acd"]
 
     def now(self) -> datetime:

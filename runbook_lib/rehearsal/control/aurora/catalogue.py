@@ -67,7 +67,7 @@ def orderable_options(backend: AuroraBackend, asked: Mapping[str, Any]) -> list[
 
 def account_quotas(backend: AuroraBackend) -> list[dict[str, Any]]:
     """List quotas with AWS's defaults and what is used. Source: Aurora User Guide, "Quotas and constraints"."""
-    manual = sum(one.snapshot_type == "manual" for one in backend.cluster_snapshots.values())
+    manual = sum(snapshot.snapshot_type == "manual" for snapshot in backend.cluster_snapshots.values())
     used = {
         "DBInstances": (len(backend.databases), 40),
         "DBClusters": (len(backend.clusters), 40),

@@ -105,7 +105,7 @@ def delete_instance(backend: AuroraBackend, name: str) -> Instance:
     instance.status = "deleting"
     if instance.is_cluster_writer and cluster.live_members:
         instance.is_cluster_writer = False
-        cluster.writer = min(cluster.live_members, key=lambda one: one.promotion_tier)
+        cluster.writer = min(cluster.live_members, key=lambda member: member.promotion_tier)
     is_last = not cluster.live_members
 
     def on_data() -> None:

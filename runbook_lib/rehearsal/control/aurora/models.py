@@ -172,7 +172,9 @@ class Cluster(DBCluster):
     def custom_endpoints(self) -> list[str]:
         """Host names of the custom endpoints."""
         own = self.backend.custom_endpoints.values()
-        return [one["Endpoint"] for one in own if one["DBClusterIdentifier"] == self.db_cluster_identifier]
+        return [
+            endpoint["Endpoint"] for endpoint in own if endpoint["DBClusterIdentifier"] == self.db_cluster_identifier
+        ]
 
     @property
     def certificate_details(self) -> dict[str, Any]:
@@ -182,7 +184,7 @@ class Cluster(DBCluster):
     @property
     def live_members(self) -> list[Instance]:
         """Instances that are not being deleted."""
-        return [one for one in self._members if isinstance(one, Instance) and one.status != "deleting"]
+        return [member for member in self._members if isinstance(member, Instance) and member.status != "deleting"]
 
 
 class Instance(DBInstanceClustered):
@@ -244,11 +246,10 @@ class Snapshot(DBClusterSnapshot):
         snapshot_id: str,
         *,
         snapshot_type: str = "manual",
-        tags: list[dict[str, str]] | None = None,
         kms_key_id: str | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(backend, cluster, snapshot_id, snapshot_type, tags, kms_key_id)
+        super().__init__(backend, cluster, snapshot_id, snapshot_type, [], kms_key_id)
         self.created = whole_milliseconds(at or backend.now())
         self.db_cluster_resource_id = cluster.db_cluster_resource_id
         self.availability_zones = cluster.availability_zones

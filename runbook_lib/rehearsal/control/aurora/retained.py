@@ -48,7 +48,7 @@ def delete(backend: AuroraBackend, resource_id: str) -> dict[str, Any]:
     """Delete a retained backup; that of a living cluster cannot be deleted by itself."""
     backup = backend.retained_backups.pop(resource_id, None)
     if backup is None:
-        if any(getattr(one, "db_cluster_resource_id", "") == resource_id for one in backend.clusters.values()):
+        if any(getattr(cluster, "db_cluster_resource_id", "") == resource_id for cluster in backend.clusters.values()):
             raise RDSClientError(
                 "InvalidDBClusterAutomatedBackupStateFault",
                 "The automated backup of a DB cluster that exists is active.",

@@ -38,7 +38,8 @@ def take_snapshot(
 ) -> Snapshot:
     """Enter a manual snapshot, and begin to copy the data unless the caller does."""
     _check_name(backend, name)
-    snapshot = Snapshot(backend, cluster, name, tags=tags)
+    snapshot = Snapshot(backend, cluster, name)
+    snapshot.tags = tags or snapshot.tags
     return _enter(
         backend,
         snapshot,
@@ -56,7 +57,8 @@ def copy_snapshot(backend: AuroraBackend, asked: Mapping[str, Any]) -> Snapshot:
     tags = asked.get("tags") or (source.tags if asked.get("copy_tags") else [])
     key = backend._validate_kms_key(asked["kms_key_id"]) if asked.get("kms_key_id") else None
     assert isinstance(source.cluster, Cluster)
-    copy = Snapshot(backend, source.cluster, name, tags=tags, kms_key_id=key)
+    copy = Snapshot(backend, source.cluster, name, kms_key_id=key)
+    copy.tags = tags or copy.tags
     copy.source_db_cluster_snapshot_arn = source.arn
     return _enter(backend, copy, lambda data: data.copy_snapshot(source.data_id, snapshot_id=copy.data_id))
 

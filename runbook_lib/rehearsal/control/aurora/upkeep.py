@@ -13,7 +13,7 @@ from runbook_lib.rehearsal.control.aurora.models import Cluster
 def add_role(backend: AuroraBackend, name: str, role: str, feature: str) -> None:
     """Associate a role; several without a feature are allowed, which moto refuses."""
     cluster = backend.available_cluster(name)
-    if any(one.role_arn == role and (one.feature_name or "") == feature for one in cluster._associated_roles):
+    if any(held.role_arn == role and (held.feature_name or "") == feature for held in cluster._associated_roles):
         raise RDSClientError("DBClusterRoleAlreadyExists", f"Role {role} is already associated with {name}.")
     cluster._associated_roles.append(AssociatedRole(role_arn=role, feature_name=feature))
 
@@ -21,7 +21,7 @@ def add_role(backend: AuroraBackend, name: str, role: str, feature: str) -> None
 def remove_role(backend: AuroraBackend, name: str, role: str) -> None:
     """Take a role away."""
     cluster = backend.available_cluster(name)
-    left = [one for one in cluster._associated_roles if one.role_arn != role]
+    left = [held for held in cluster._associated_roles if held.role_arn != role]
     if len(left) == len(cluster._associated_roles):
         raise RDSClientError("DBClusterRoleNotFound", f"Role {role} is not associated with {name}.")
     cluster._associated_roles = left

@@ -1,0 +1,34 @@
+"""CloudWatch's figures, read as every wing reads them: what was refused is never an empty answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from runbook_lib.aws.calls import declare
+from runbook_lib.aws.session import AwsSession
+from runbook_lib.errors import AccessDenied, StepFailed
+
+GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
+
+
+def metric_results(
+    session: AwsSession, queries: Sequence[dict[str, Any]], *, start: datetime, end: datetime
+) -> Iterator[dict[str, Any]]:
+    """Return the results of metric queries from `start` to `end` (aware UTC), page by page.
+
+    Raises:
+        AccessDenied: the caller may not use cloudwatch:GetMetricData.
+        StepFailed: CloudWatch could not read a metric.
+    """
+    for result in GET_METRIC_DATA.pages(session, MetricDataQueries=list(queries), StartTime=start, EndTime=end):
+        status = result.get("StatusCode")
+        if status == "Forbidden":
+            raise AccessDenied(
+                "CloudWatch does not let this caller read the metrics of AWS/RDS.",
+                hint="Ask for the permission cloudwatch:GetMetricData.",
+            )
+        if status == "InternalError":
+            raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")
+        yield result
