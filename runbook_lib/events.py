@@ -1,4 +1,4 @@
-"""What happened when: announced before a step begins, so that a killed run still tells how far it came.
+"""What happened when: announced before a step begins, so that a killed run still shows how far it came.
 
 `events.jsonl` is written by two processes, the notebook's kernel and the runner. Each line carries the hash of the
 line before it; a lock on the file makes reading that line and writing the next one step.
@@ -65,7 +65,7 @@ def announce(event: str, **facts: Any) -> None:
 
 
 def listen(listener: Listener) -> None:
-    """Have a function of this process told each event once it is written: how a page follows what goes on."""
+    """Call a function of this process with each event once it is written: how a page follows what goes on."""
     _listeners.append(listener)
 
 
@@ -111,6 +111,27 @@ def _hash_of_last_line(descriptor: int, size: int) -> str:
             return hash_of(tail[start:].rstrip(b"\n"))
         reach *= 4
     return ""
+
+
+def read_events(path: Path) -> tuple[dict[str, Any], ...]:
+    """Read a record's events; a line that is no JSON is left out (`verify` names it)."""
+    found = []
+    for line in event_lines(path):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            found.append(event)
+    return tuple(found)
+
+
+def event_lines(path: Path) -> list[bytes]:
+    """Return the lines of a record's events, without line ends; an empty list without such a file."""
+    try:
+        return path.read_bytes().rstrip(b"\n").split(b"\n")
+    except FileNotFoundError:
+        return []
 
 
 def hash_of(line: bytes) -> str:

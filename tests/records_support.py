@@ -13,9 +13,9 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from runbook_lib.records import finishing
+from runbook_lib.records import sealing
 from runbook_lib.records.outcomes import Ending, Outcome
-from runbook_lib.records.recording import Recording
+from runbook_lib.records.recording import Recording, Request
 from runbook_lib.records.store import Store
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -111,14 +111,14 @@ def make_record(
 ) -> Path:
     """Make a finished record the way a run does, but without running anything. Gives its folder."""
     given = dict(parameters or {})
-    recording = Recording(
-        store,
+    request = Request(
         notebook=Path(f"{notebook}.ipynb"),
         source=b"source",
         parameters=given,
         incident=incident,
         publish_to=publish_to,
     )
+    recording = Recording(store, request)
     recording.event("run-started", run_id=recording.run_id, notebook=notebook, parameters=given)
     executed = new_notebook(metadata={**KERNEL, "papermill": {"parameters": given}})
     executed.cells = [new_markdown_cell("# Restore\n", id="title")]
@@ -132,5 +132,5 @@ def make_record(
     code = 0 if outcome in (Outcome.SUCCEEDED, Outcome.PLANNED) else 5
     recording.ending = Ending(outcome=outcome, exit_code=code, headline="As it went.")
     written: Any = _Written(executed, recording)
-    finishing.finish(recording, written, seconds=1.0, end_kernel=lambda: None)
+    sealing.finish(recording, written, seconds=1.0, end_kernel=lambda: None)
     return recording.path

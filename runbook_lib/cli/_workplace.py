@@ -56,7 +56,7 @@ def prepare(scratch: Path, *, project: Path, originals: Path, incident: str) -> 
     spec = {
         "argv": [
             *(sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"),
-            *("--ext", "runbook_lib.records.interactive", "--ext", "runbook_lib.records.leaving"),
+            *("--ext", "runbook_lib.records.interactive", "--ext", "runbook_lib.records.extension"),
             "--HistoryManager.hist_file=:memory:",
         ],
         "display_name": "Python 3 (ipykernel)",

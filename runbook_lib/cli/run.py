@@ -60,7 +60,7 @@ _CODES = (
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON line about the run to stdout at the end.")
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this, and the parameters of NOTEBOOK if given.")
 @click.pass_context
-def command(
+def command(  # one for each option
     ctx: click.Context,
     *,
     notebook: Path | None,
@@ -91,7 +91,9 @@ def command(
 
         parameters |= read_parameter_file(shipped.parameter_file(file))
     parameters |= {name: Written(text=text) for name, text in given}
-    store, destination = _places(records, address, parameters, kms_key, retain_days, publish_limit)
+    store, destination = _places(
+        records, address, parameters, kms_key=kms_key, retain_days=retain_days, limit_seconds=publish_limit
+    )
     record = run_notebook(
         notebook,
         parameters=parameters,
@@ -107,9 +109,7 @@ def command(
     return record.exit_code
 
 
-def _places(
-    records: str, address: str, parameters: dict[str, Any], kms_key: str, retain_days: int, limit: float
-) -> tuple[Store, Destination | None]:
+def _places(records: str, address: str, parameters: dict[str, Any], **keeping: Any) -> tuple[Store, Destination | None]:
     if records.startswith("s3://"):
         records, address = "", address or records
     if not address:
@@ -122,11 +122,9 @@ def _places(
 
     destination = Destination(
         address=address,
-        kms_key=kms_key,
-        retain_days=retain_days,
         region=text("region"),
         profile=text("profile"),
-        limit_seconds=limit,
+        **keeping,
     )
     return store_at(records), destination
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
 from runbook_lib.events import INCIDENT_VARIABLE
-from runbook_lib.records.outcomes import Ending, Outcome
+from runbook_lib.records.outcomes import Ending, Limits, Outcome
 from runbook_lib.records.parameters import check_parameters, read_parameters
-from runbook_lib.records.progress import Limits
-from runbook_lib.records.recording import Recording
+from runbook_lib.records.recording import Recording, Request
 from runbook_lib.records.store import default_store
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def use_by_default() -> None:
 
     Airflow's PapermillOperator is such a caller: it lets nobody choose. Call this at the top of the DAG's file.
     """
-    from runbook_lib.records.imports import without_unused
+    from runbook_lib.records import without_unused
 
     with without_unused():
         from papermill.engines import papermill_engines
@@ -46,7 +45,7 @@ class RunbookEngine:
     """What papermill calls to run a prepared notebook. One call, one record."""
 
     @classmethod
-    def execute_notebook(
+    def execute_notebook(  # the signature that papermill calls
         cls,
         nb: Any,
         kernel_name: str,
@@ -93,7 +92,7 @@ class RunbookEngine:
             manager.save_elsewhere()
         _publish(run, record)
         ending = run.recording.ending
-        assert ending is not None, "execute gives every run its ending"
+        assert ending is not None, "execute sets every run's ending"
         if run.stop.signal:
             os.kill(os.getpid(), run.stop.signal)  # whoever sent it meant this process, not only its notebook
         _raise_if_papermill_would_not(ending)
@@ -117,15 +116,14 @@ def _own_run(nb: Any, input_path: Any, limits: Limits) -> Run:
     path = Path(str(input_path)) if isinstance(input_path, str) else Path("notebook.ipynb")
     declared = read_parameters({"cells": [cell for cell in nb.cells if not _is_injected(cell)]}, name=path.name)
     values = check_parameters(declared, given, name=path.name)
-    recording = Recording(
-        default_store(),
+    request = Request(
         publish_to=os.environ.get(PUBLISH_VARIABLE, ""),
         notebook=path,
         source=path.read_bytes() if path.is_file() else _canonical(nb),
         parameters=values,
         incident=os.environ.get(INCIDENT_VARIABLE, ""),
     )
-    return Run(recording, limits=limits)
+    return Run(Recording(default_store(), request), limits=limits)
 
 
 def _is_injected(cell: Mapping[str, Any]) -> bool:
@@ -141,8 +139,7 @@ def _publish(run: Run, record: RunRecord) -> None:
     address = os.environ.get(PUBLISH_VARIABLE, "")
     if not address:
         return
-    from runbook_lib.records.publishing import Destination
-    from runbook_lib.records.run import published
+    from runbook_lib.records.publishing import Destination, published
 
     to = Destination(address=address, region=str(record.parameters.get("region") or ""))
     if missing := published(record, run.recording.store, to).unpublished:
@@ -157,6 +154,6 @@ def _raise_if_papermill_would_not(ending: Ending) -> None:
         Outcome.KERNEL_DIED: errors.KernelDied,
     }
     if kind := kinds.get(ending.outcome):
-        raise kind(ending.headline, hint="The record tells how far it came.")
+        raise kind(ending.headline, hint="Read in the record how far it came.")
     if ending.exit_code and not ending.error:
-        raise errors.CheckFailed(ending.headline, hint="The record tells what was found.")
+        raise errors.CheckFailed(ending.headline, hint="Read in the record what was found.")

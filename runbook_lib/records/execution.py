@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import nbformat
@@ -19,16 +20,24 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from runbook_lib import errors
 from runbook_lib.records import outcomes
-from runbook_lib.records.keeping import TruthfulManager
+from runbook_lib.records.executed import TruthfulManager
 from runbook_lib.records.kernel import Kernel
-from runbook_lib.records.outcomes import CellState, Ending, Outcome
-from runbook_lib.records.progress import Limits, Progress
+from runbook_lib.records.outcomes import CellState, Ending, Limits, Outcome, Progress
 from runbook_lib.records.recording import Recording
 from runbook_lib.records.signals import Stop
 from runbook_lib.records.streams import CellStreams
 
 _TICK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0  # for what a cell does in `finally` after it was interrupted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """When a run began (on the monotonic clock, in seconds), how long it may take, and who follows it."""
+
+    begun: float
+    limits: Limits
+    on_progress: Callable[[Progress], None] | None = None
 
 
 class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill ships no types
@@ -41,9 +50,7 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         kernel: Kernel,
         recording: Recording,
         stop: Stop,
-        limits: Limits,
-        on_progress: Callable[[Progress], None] | None,
-        begun: float,
+        pace: Pace,
         **options: Any,
     ) -> None:
         super().__init__(manager, km=kernel.manager, raise_on_iopub_timeout=False, **options)
@@ -51,11 +58,11 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
         self._kernel = kernel
         self._recording = recording
         self._stop = stop
-        self._limits = limits
-        self._on_progress = on_progress
+        self._limits = pace.limits
+        self._on_progress = pace.on_progress
         self._streams: CellStreams | None = None
         self._error: dict[str, Any] | None = None
-        self._begun = begun
+        self._begun = pace.begun
         self._cell_begun = self._begun
         self._last_sign = self._phase_begun = self._begun
         self._at = 0
@@ -201,10 +208,10 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
     # What the kernel says.
 
     def _learn(self) -> None:
-        told = dict(self._kernel.channel.told())
-        for value, kind in told.items():
+        learned = dict(self._kernel.channel.told())
+        for value, kind in learned.items():
             self._recording.scrubber.learn(value, kind=kind)
-        if told:
+        if learned:
             for cell in self.nb.cells[: self._at + 1]:
                 for output in cell.get("outputs", ()):
                     output.update(nbformat.from_dict(self._recording.scrubber.value(output)))

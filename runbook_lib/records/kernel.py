@@ -1,4 +1,4 @@
-"""The notebook's kernel: started early, reached over private sockets instead of TCP, told where its record lies."""
+"""The notebook's kernel: started early, reached over private sockets instead of TCP, and shown its record's place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from runbook_lib.records import leaving
+from runbook_lib.records import extension as leaving
 from runbook_lib.records.store import SCRATCH_PREFIX, scratch_root
 from runbook_lib.redaction.channel import CHANNEL_VARIABLE, SecretsChannel
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from runbook_lib.errors import CheckFailed
+from runbook_lib.events import event_lines, hash_of
 from runbook_lib.records.outcomes import HEADLESS, CellState, Mode, Outcome
 
 
@@ -177,3 +179,9 @@ def file_of(content: bytes) -> File:
 def utc(moment: datetime) -> datetime:
     """Cut a moment to the millisecond, which is what is kept."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def seal_of_events(path: Path) -> Events:
+    """Return what the manifest says of the events."""
+    lines = event_lines(path)
+    return Events(lines=len(lines), last_sha256=hash_of(lines[-1]) if lines else "")

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.records import chain, provenance, sealing
-from runbook_lib.records.imports import without_unused
-from runbook_lib.records.manifest import Cell, Manifest, Operator, Source, file_of, hash_of_value
+from runbook_lib.events import read_events
+from runbook_lib.records import chain, provenance, sealing, without_unused
+from runbook_lib.records.manifest import Cell, Manifest, Operator, Source, file_of, hash_of_value, seal_of_events
 from runbook_lib.records.outcomes import HEADLESS, INTERACTIVE, CellState, Outcome
 from runbook_lib.records.store import (
     EVENTS,
@@ -51,7 +51,7 @@ def settle_all(store: Store) -> tuple[Path, ...]:
 
 
 def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
-    announced = sealing.read_events(held.path / EVENTS)
+    announced = read_events(held.path / EVENTS)
     begun: dict[str, Any] = next(
         (event.get("facts", {}) for event in announced if event.get("event") == "run-started"), {}
     )
@@ -93,7 +93,7 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
         parameters=parameters,
         parameters_sha256=hash_of_value(parameters),
         requested=sealing.requested(announced),
-        events=sealing.seal_of_events(held.path / EVENTS),
+        events=seal_of_events(held.path / EVENTS),
         files={},
     )
     files = {EVENTS: (held.path / EVENTS).read_bytes()}

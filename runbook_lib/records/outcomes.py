@@ -1,4 +1,4 @@
-"""How cells and runs end, in the words every record uses."""
+"""How cells and runs end, in the words every record uses; where a run stands and how long it may take."""
 
 from __future__ import annotations
 
@@ -48,6 +48,31 @@ class Ending:
     headline: str
     error: str = ""
     lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands. `cell` counts from 1; `heading` is the last one above the cell.
+
+    `heartbeat` tells that nothing changed and the line only shows life.
+    """
+
+    cell: int
+    cells: int
+    heading: str
+    state: CellState
+    cell_seconds: float
+    run_seconds: float
+    heartbeat: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Deadlines in seconds (0: none), and how often a line says that the run lives."""
+
+    cell_seconds: float = 0
+    run_seconds: float = 0
+    heartbeat_seconds: float = 30
 
 
 _OUTCOME_OF_CODE = {

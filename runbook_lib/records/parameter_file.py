@@ -15,7 +15,7 @@ from runbook_lib.records.parameters import Written
 
 
 class _TextLoader(yaml.BaseLoader):
-    """Loads every scalar as the text that stands there, and refuses a name given twice."""
+    """Loads every scalar as the text that is written, and refuses a name given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]

@@ -86,14 +86,14 @@ def _parameter(statement: ast.stmt, comments: Mapping[int, str], name: str) -> P
     if not isinstance(target, ast.Name) or value is None:
         raise InputRefused(
             f"The parameters cell of {name} does more than give values to names (line {statement.lineno}).",
-            hint='Keep one `name: str = "value"  # comment` a line there, and compute in a later cell.',
+            hint='Keep one `name: str = "value"  # comment` a line in it, and compute in a later cell.',
         )
     try:
         default = ast.literal_eval(value)
     except ValueError as error:
         raise InputRefused(
             f"The default of `{target.id}` in {name} is computed, so it cannot be read before the kernel starts.",
-            hint="Write a plain literal there, and compute in a later cell.",
+            hint="Write a plain literal, and compute in a later cell.",
         ) from error
     written = ast.unparse(annotation) if annotation else values.annotation_of(default)
     values.check_annotation(written, parameter=target.id)

@@ -11,15 +11,18 @@ import hashlib
 import json
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.aws import AwsSession, connect, declare
 from runbook_lib.errors import CheckFailed, InputRefused, NotPublished, RunbookError, StepFailed
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.store import MANIFEST, Store, write_atomically
+
+if TYPE_CHECKING:
+    from runbook_lib.records.session import RunRecord
 
 PUT_OBJECT = declare("s3", "PutObject", mutates=True, permissions=("s3:PutObject", "s3:PutObjectRetention"))
 HEAD_OBJECT = declare("s3", "HeadObject", permissions=("s3:GetObject",))
@@ -37,7 +40,7 @@ _THERE_ALREADY = {"PreconditionFailed", "412"}
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where records go and how they are kept there. `limit_seconds` is for one whole record."""
+    """Where records go and how they are kept. `limit_seconds` is for one whole record."""
 
     address: str
     kms_key: str = ""
@@ -97,6 +100,14 @@ def publish(store: Store, folder: Path, *, to: Destination) -> str:
     return outcome[0]
 
 
+def published(record: RunRecord, store: Store, destination: Destination) -> RunRecord:
+    """Publish a finished record, and return the record with what came of that. Never raises for a failure."""
+    try:
+        return replace(record, published=publish(store, record.folder, to=destination))
+    except NotPublished as error:
+        return replace(record, unpublished=str(error), exit_code=record.exit_code or error.exit_code)
+
+
 def published_to(store: Store, folder: Path) -> str:
     """Return the address a record was published to, or nothing."""
     try:
@@ -121,7 +132,7 @@ def _upload(session: AwsSession, store: Store, folder: Path, to: Destination, gi
         content = (folder / name).read_bytes()
         expected = manifest.files.get(name)
         if expected is not None and hashlib.sha256(content).hexdigest() != expected.sha256:
-            raise CheckFailed(f"{name} was changed since the run.", hint="`runbook records verify` tells more.")
+            raise CheckFailed(f"{name} was changed since the run.", hint="Check it with `runbook records verify`.")
         _put(session, bucket, f"{prefix}/{name}", content, to)
     return f"s3://{bucket}/{prefix}"
 
@@ -147,6 +158,6 @@ def _put(session: AwsSession, bucket: str, key: str, content: bytes, to: Destina
     except RunbookError as error:
         if error.facts.get("code") not in _THERE_ALREADY:
             raise
-        there = HEAD_OBJECT(session, Bucket=bucket, Key=key, ChecksumMode="ENABLED").get("ChecksumSHA256")
-        if there != checksum:
-            raise StepFailed(f"s3://{bucket}/{key} is there already and is another.") from error
+        stored = HEAD_OBJECT(session, Bucket=bucket, Key=key, ChecksumMode="ENABLED").get("ChecksumSHA256")
+        if stored != checksum:
+            raise StepFailed(f"s3://{bucket}/{key} exists already, with another content.") from error

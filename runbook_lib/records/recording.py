@@ -1,4 +1,4 @@
-"""One record being written while its run goes on. Nothing here can stop the run: what could not be kept is noted."""
+"""One record being written while its run goes on. It cannot stop the run: what could not be kept is noted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,27 +20,32 @@ from runbook_lib.redaction import Scrubber
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a record is to be made of: the notebook (`source` is its file's content), its parameters, its incident.
+
+    `publish_to` is the address the record shall be published to, or nothing.
+    """
+
+    notebook: Path
+    source: bytes
+    parameters: Mapping[str, Any]
+    incident: str = ""
+    publish_to: str = ""
+    mode: Mode = HEADLESS
+
+
 class Recording:
     """The record of one run: its folder, what must not get into it, and what is missing from it (`losses`)."""
 
-    def __init__(
-        self,
-        store: stores.Store,
-        *,
-        notebook: Path,
-        source: bytes,
-        parameters: Mapping[str, Any],
-        incident: str = "",
-        publish_to: str = "",
-        mode: Mode = HEADLESS,
-    ) -> None:
+    def __init__(self, store: stores.Store, request: Request) -> None:
         self.store = store
-        self.mode: Mode = mode
-        self.notebook = notebook.stem
-        self.source_sha256 = hashlib.sha256(source).hexdigest()
-        self.parameters = dict(parameters)
-        self.incident = stores.check_incident(incident)
-        self.publish_to = publish_to
+        self.mode: Mode = request.mode
+        self.notebook = request.notebook.stem
+        self.source_sha256 = hashlib.sha256(request.source).hexdigest()
+        self.parameters = dict(request.parameters)
+        self.incident = stores.check_incident(request.incident)
+        self.publish_to = request.publish_to
         self.run_id = stores.new_run_id()
         self.started = datetime.now(UTC)
         self.scrubber = Scrubber()
@@ -51,9 +57,9 @@ class Recording:
         self._losses: dict[str, str] = {}
         self._late: list[tuple[str, dict[str, Any]]] = []
         self.folder = store.open_record(
-            notebook=self.notebook, incident=incident, run_id=self.run_id, started=self.started
+            notebook=self.notebook, incident=self.incident, run_id=self.run_id, started=self.started
         )
-        self.git = provenance.GitState(notebook.absolute().parent)
+        self.git = provenance.GitState(request.notebook.absolute().parent)
 
     @property
     def path(self) -> Path:
@@ -66,7 +72,7 @@ class Recording:
         return tuple(f"{what}: {why}" for what, why in self._losses.items())
 
     def environment(self) -> dict[str, str]:
-        """Return what the kernel is told about its run."""
+        """Return the environment variables that name the run to its kernel."""
         return {
             events.RUN_ID_VARIABLE: self.run_id,
             events.INCIDENT_VARIABLE: self.incident,
@@ -100,7 +106,7 @@ class Recording:
         return True
 
     def write_at_last(self, name: str, content: bytes) -> None:
-        """Write a file that will not be written again: what its folder does not take is put where there is room."""
+        """Write a file that will not be written again: what its folder does not take is put where space is left."""
         if self.write(name, content):
             return
         try:

@@ -10,13 +10,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import InputRefused, RunbookError
 from runbook_lib.records.manifest import Manifest, read_manifest
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.store import MANIFEST, UNFILED, Store, default_store
 from runbook_lib.times import duration_text, iso, parse_timestamp
+
+if TYPE_CHECKING:
+    from runbook_lib.bringback.bring_back import Done, Proposed, Verified
+    from runbook_lib.runbook import Run
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +104,10 @@ def recovery_of_incident(
 
 def measure(parts: Sequence[Part], *, why_alone: str = "") -> Recovery:
     """Measure a recovery from its runs, oldest first. Pure."""
-    restore = next((one for one in reversed(parts) if one.notebook == RESTORE and one.finished), None)
-    back = next((one for one in reversed(parts) if one.notebook == BRING_BACK and one.finished), None)
-    damage = next((one.damage_began for one in parts if one.damage_began), None)
-    first = min((one.started for one in parts), default=None)
+    restore = next((part for part in reversed(parts) if part.notebook == RESTORE and part.finished), None)
+    back = next((part for part in reversed(parts) if part.notebook == BRING_BACK and part.finished), None)
+    damage = next((part.damage_began for part in parts if part.damage_began), None)
+    first = min((part.started for part in parts), default=None)
     no_restore = why_alone or "no finished restore is on record"
     last = back or restore
     steps = (
@@ -167,7 +171,7 @@ def _parts(incident: str, cluster: str, store: Store) -> list[Part]:
             continue
         if manifest.cluster == cluster and manifest.outcome in (Outcome.SUCCEEDED, Outcome.PLANNED):
             found.append(part_of(manifest))
-    return sorted(found, key=lambda one: one.started)
+    return sorted(found, key=lambda part: part.started)
 
 
 def part_of(manifest: Manifest) -> Part:
@@ -190,6 +194,34 @@ def moment_in(text: object) -> datetime | None:
         return parse_timestamp(str(text), now=_FAR).moment if text else None
     except InputRefused:
         return None
+
+
+def measured_recovery(
+    run: Run, proposed: Proposed, done: Done | None, verified: Verified | None
+) -> dict[str, Any] | None:
+    """Measure the recovery that a bring-back has just ended, for its result; None where nothing was brought back.
+
+    An undo ends no recovery: it is not measured.
+    """
+    if done is None or not done.done or verified is None or proposed.is_undo or done.began is None:
+        return None
+    from runbook_lib.clusters import TAG_PREFIX
+
+    phases: dict[str, float] = {}
+    for phase in getattr(done, "phases", ()):
+        phases[phase.name] = round(phases.get(phase.name, 0.0) + phase.seconds, 1)
+    restored = moment_in(proposed.pairing.copy.tags.get(f"{TAG_PREFIX}moment"))
+    this = Part(
+        notebook=BRING_BACK,
+        started=run.now,
+        began=done.began,
+        finished=verified.finished,
+        phases=phases,
+        restored=restored,
+    )
+    measured = recovery_of_incident(run.incident, cluster=proposed.pairing.name, this=this)
+    own = {"way": proposed.wanted.way, "began": iso(done.began), "finished": iso(verified.finished), "phases": phases}
+    return {**measured.as_json(), **own}
 
 
 def recovery_lines(said: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.errors import InputRefused, NotFound, RunbookError
-from runbook_lib.records import orphans, sealing
+from runbook_lib.events import read_events
+from runbook_lib.records import orphans
 from runbook_lib.records.manifest import Manifest, read_manifest
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.store import EVENTS, MANIFEST, NOTEBOOK, Store
@@ -110,7 +111,7 @@ def find(store: Store, name: str) -> Entry:
     if not matching:
         raise NotFound(
             f"There is no record {name} in {store.root}.",
-            hint="`runbook records list` shows what there is; --records names another store.",
+            hint="List the records with `runbook records list`, or name another store with --records.",
         )
     return matching[0]
 
@@ -125,11 +126,11 @@ def notebook_of(entry: Entry) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise NotFound(f"{path} cannot be read.", hint="`runbook records verify` tells what is left.") from error
+        raise NotFound(f"{path} cannot be read.", hint="Check the record with `runbook records verify`.") from error
     assert isinstance(content, dict)
     return content
 
 
 def events_of(entry: Entry) -> tuple[dict[str, Any], ...]:
     """Read the events of a record."""
-    return sealing.read_events(entry.folder / EVENTS)
+    return read_events(entry.folder / EVENTS)

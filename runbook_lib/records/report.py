@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import times
-from runbook_lib.records.imports import without_unused
+from runbook_lib.records import without_unused
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import HEADLESS, CellState, Outcome
 from runbook_lib.records.recovery import recovery_lines
@@ -90,7 +90,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return the recovery point and time that were reached, where there was a restore; its phases go elsewhere."""
+    """Return the recovery point and time that were reached by a restore; its phases are shown elsewhere."""
     said = manifest.recovery or {}
     if "steps" in said:  # measured over the whole incident
         return recovery_lines(said)
@@ -104,7 +104,7 @@ def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what stands on top of a report and in `records show`: name and value, empty ones left out."""
+    """Return what is on top of a report and in `records show`: name and value, empty ones left out."""
     who, source = manifest.operator, manifest.source
     commit = (
         f"{source.git_commit[:12]}{' with uncommitted changes' if source.git_dirty else ''}"

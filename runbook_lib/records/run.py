@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbook_lib.errors import InputRefused, NotFound, NotPublished
-from runbook_lib.records.imports import without_unused
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.records import without_unused
+from runbook_lib.records.outcomes import Limits, Progress
 from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
-from runbook_lib.records.progress import Limits, Progress
-from runbook_lib.records.recording import Recording
+from runbook_lib.records.recording import Recording, Request
 from runbook_lib.records.session import Run, RunRecord
 from runbook_lib.records.store import Store, default_store
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Progress", "RunRecord", "notebook_parameters", "run_notebook"]
 
 
-def run_notebook(
+def run_notebook(  # one keyword for each option of `runbook run`
     notebook: Path,
     *,
     parameters: Mapping[str, Any],
@@ -40,8 +39,8 @@ def run_notebook(
 
     `parameters` are Python values or `Written` texts. `environment` is set for the kernel on top of this process's.
     `cwd` is where the kernel runs, this process's folder unless given. A `destination` gets a copy of the record when
-    the work is done. `notify` names SNS topics and webhooks. However the run ends, its ending is in what this gives;
-    it raises only before a kernel has started.
+    the work is done. `notify` names SNS topics and webhooks. However the run ends, its ending is
+    in the returned record; it raises only before a kernel has started.
 
     Raises:
         InputRefused: the notebook or a parameter cannot be used, or no record can be kept. Nothing was run.
@@ -49,14 +48,14 @@ def run_notebook(
     path, source, content = _read(notebook)
     values = check_parameters(read_parameters(content, name=path.name), parameters, name=path.name)
     notes = _notes(notify, values)
-    recording = Recording(
-        store or default_store(),
+    request = Request(
         notebook=path,
         source=source,
         parameters=values,
         incident=incident,
         publish_to=destination.address if destination else "",
     )
+    recording = Recording(store or default_store(), request)
     run = Run(recording, limits=limits or Limits(), on_progress=on_progress)
     with run.guarded():
         kernel_name = content["metadata"].get("kernelspec", {}).get("name") or "python3"
@@ -66,20 +65,12 @@ def run_notebook(
         _through_papermill(path, values, run, kernel_name)
         record = run.finish()
     if destination is not None:
+        from runbook_lib.records.publishing import published
+
         record = published(record, recording.store, destination)
     if notes:
         _tell(notes, record)
     return record
-
-
-def published(record: RunRecord, store: Store, destination: Destination) -> RunRecord:
-    """Publish a finished record; what came of that is in the record this gives, and it never raises for it."""
-    from runbook_lib.records.publishing import publish
-
-    try:
-        return replace(record, published=publish(store, record.folder, to=destination))
-    except NotPublished as error:
-        return replace(record, unpublished=str(error), exit_code=record.exit_code or error.exit_code)
 
 
 def _notes(addresses: Sequence[str], values: Mapping[str, Any]) -> Notes | None:

@@ -1,28 +1,107 @@
-"""Put together what is known of a run when it has ended, and seal it."""
+"""The end of a record: what is known of the run is put together, its files are written, its manifest is sealed.
+
+Imported while the kernel works, because the run only waits then.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from runbook_lib.events import hash_of
-from runbook_lib.records import provenance
-from runbook_lib.records.manifest import Approval, Cell, Events, Manifest, Operator, Phase, Source, hash_of_value, utc
+from runbook_lib.events import read_events
+from runbook_lib.records import chain, provenance
+from runbook_lib.records import store as stores
+from runbook_lib.records.manifest import (
+    Approval,
+    Cell,
+    Events,
+    Manifest,
+    Operator,
+    Phase,
+    Source,
+    file_of,
+    hash_of_value,
+    seal_of_events,
+    utc,
+)
 from runbook_lib.records.recording import Recording
-from runbook_lib.records.store import EVENTS
+from runbook_lib.records.report import report_page
 
 _AWS_OPERATION = re.compile(r"(?:[A-Z][a-z0-9]+){1}(?:[A-Z]+[a-z0-9]*)+")
+
+
+class Kept(Protocol):
+    """Whoever holds the executed notebook."""
+
+    def written(self) -> bytes:
+        """Return the content of the record's notebook."""
+
+    def presentable(self) -> Any:
+        """Return the notebook as it may be stored."""
+
+
+def finish(
+    recording: Recording,
+    manager: Kept | None,
+    *,
+    seconds: float,
+    end_kernel: Callable[[], None],
+) -> Manifest:
+    """Write what is left of the record and seal it. The kernel ends while the report is made.
+
+    `manager` is None when the run ended before its notebook was ready. Never raises for a disk that does not take
+    what is written: the recording's losses tell of it.
+    """
+    ending = recording.ending
+    assert ending is not None, "only a run that ended is finished"
+    files = {}
+    if manager is not None:
+        files[stores.NOTEBOOK] = manager.written()
+        recording.write_at_last(stores.NOTEBOOK, files[stores.NOTEBOOK])
+    manifest = draft(recording, seconds=seconds)
+    if manager is not None:
+        announced = read_events(recording.path / stores.EVENTS)
+        files[stores.REPORT] = report_page(manager.presentable(), manifest, announced)
+        recording.write_at_last(stores.REPORT, files[stores.REPORT])
+    end_kernel()  # it may announce things until its very end
+    recording.event("run-ended", outcome=ending.outcome.value, exit_code=ending.exit_code)
+    return _sealed(recording, manifest, files)
+
+
+def _sealed(recording: Recording, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+    announced = recording.path / stores.EVENTS
+    if announced.exists():
+        files[stores.EVENTS] = announced.read_bytes()
+    if (proof := recording.path / stores.PROOF).exists():
+        files[stores.PROOF] = proof.read_bytes()
+    final = manifest.model_copy(
+        update={
+            "files": {name: file_of(content) for name, content in files.items()},
+            "events": seal_of_events(announced),
+            "losses": recording.losses,
+        }
+    )
+    try:
+        final = chain.append_record(recording.store, recording.folder, final)
+    except OSError as error:
+        recording.note_loss(stores.MANIFEST, error)
+        final = final.model_copy(update={"losses": recording.losses}).sealed()
+        recording.write_at_last(stores.MANIFEST, final.written())
+        gist = final.model_dump(mode="json", include={"outcome", "exit_code", "headline"})
+        where = {"folder": str(recording.path.relative_to(recording.store.root)), "rescue": str(recording.rescue or "")}
+        recording.folder.release(instead_of_manifest={**gist, **where})
+    else:
+        recording.folder.release()
+    return final
 
 
 def draft(recording: Recording, *, seconds: float) -> Manifest:
     """Return the manifest of a run that has ended, before its files are written and sealed."""
     ending, result = recording.ending, recording.result or {}
     assert ending is not None, "only a run that ended has a manifest"
-    announced = read_events(recording.path / EVENTS)
+    announced = read_events(recording.path / stores.EVENTS)
     who = provenance.operator()
     caller = _last_facts(announced, "aws-caller")
     scrub = recording.scrubber
@@ -62,33 +141,6 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
         events=Events(lines=0, last_sha256=""),
         files={},
     )
-
-
-def read_events(path: Path) -> tuple[dict[str, Any], ...]:
-    """Read a record's events; a line that is no JSON is left out (`verify` names it)."""
-    found = []
-    for line in event_lines(path):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            found.append(event)
-    return tuple(found)
-
-
-def event_lines(path: Path) -> list[bytes]:
-    """Return the lines of a record's events, without line ends; nothing when there is no such file."""
-    try:
-        return path.read_bytes().rstrip(b"\n").split(b"\n")
-    except FileNotFoundError:
-        return []
-
-
-def seal_of_events(path: Path) -> Events:
-    """Return what the manifest says of the events."""
-    lines = event_lines(path)
-    return Events(lines=len(lines), last_sha256=hash_of(lines[-1]) if lines else "")
 
 
 def requested(announced: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import errors
 from runbook_lib.records import provenance
 from runbook_lib.records.kernel import Kernel
-from runbook_lib.records.outcomes import Ending, Outcome
-from runbook_lib.records.progress import Limits, Progress
+from runbook_lib.records.outcomes import Ending, Limits, Outcome, Progress
 from runbook_lib.records.recording import Recording
 from runbook_lib.records.signals import Stop
 
 if TYPE_CHECKING:
-    from runbook_lib.records.keeping import TruthfulManager
+    from runbook_lib.records.executed import TruthfulManager
     from runbook_lib.records.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -109,8 +108,8 @@ class Run:
 
     def execute(self, nb: Any, **options: Any) -> TruthfulManager:
         """Run the cells of a prepared notebook. `options` are papermill's."""
-        from runbook_lib.records.execution import TruthfulClient
-        from runbook_lib.records.keeping import TruthfulManager
+        from runbook_lib.records.executed import TruthfulManager
+        from runbook_lib.records.execution import Pace, TruthfulClient
 
         assert self._kernel is not None, "start_kernel comes first"
         warming = threading.Thread(target=_warm, daemon=True)
@@ -125,9 +124,7 @@ class Run:
             kernel=self._kernel,
             recording=self.recording,
             stop=self.stop,
-            limits=self._limits,
-            on_progress=self._on_progress,
-            begun=self._begun,
+            pace=Pace(begun=self._begun, limits=self._limits, on_progress=self._on_progress),
             **options,
         )
         self.recording.ending = client.run()
@@ -138,11 +135,11 @@ class Run:
 
     def finish(self) -> RunRecord:
         """Write what is left of the record, seal it, and give what came of the run."""
-        from runbook_lib.records import finishing
+        from runbook_lib.records import sealing
 
         self._finished = True
         seconds = time.monotonic() - self._begun
-        manifest = finishing.finish(self.recording, self._manager, seconds=seconds, end_kernel=self._end_kernel)
+        manifest = sealing.finish(self.recording, self._manager, seconds=seconds, end_kernel=self._end_kernel)
         return self._record(manifest)
 
     def _end_kernel(self) -> None:
@@ -175,7 +172,7 @@ class Run:
 
 def _warm() -> None:
     """Import what finishing needs while the kernel works; this process would only wait."""
-    from runbook_lib.records import finishing, report
+    from runbook_lib.records import report, sealing
 
-    assert finishing
+    assert sealing
     report.exporter()

@@ -57,7 +57,7 @@ def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> Non
     `lasting` waits until it is on the disk; a run in progress leaves that to the system.
 
     Raises:
-        OSError: it cannot be written; the old one is still there.
+        OSError: it cannot be written; the old one is unchanged.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -180,7 +180,7 @@ class Store:
 
     @contextmanager
     def lock_of_killed(self, run_id: str, folder: Path) -> Iterator[RecordFolder | None]:
-        """Take over the lock of a run that was killed; gives None where it runs, or ended without a manifest.
+        """Take over the lock of a run that was killed; yields None where it runs, or ended without a manifest.
 
         Raises:
             OSError: the store cannot be written.

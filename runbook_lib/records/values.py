@@ -23,7 +23,7 @@ _REFERENCE = re.compile(r"\b([Nn]ame|[Ii]d|ARN)\b")
 
 
 def annotation_of(default: Any) -> str:
-    """Return the annotation a default stands for where the cell gives none."""
+    """Return the annotation a default means where the cell gives none."""
     return "str | None" if default is None else type(default).__name__
 
 
@@ -181,7 +181,7 @@ def refuse_secret(parameter: str, value: Any, *, comment: str = "") -> None:
     if kind:
         raise InputRefused(
             f"The parameter `{parameter}` looks like a secret ({kind}), and parameters are recorded.",
-            hint="Name the secret in Secrets Manager, or an environment variable, and let the notebook read it there.",
+            hint="Name the secret in Secrets Manager, or an environment variable, and let the notebook read its value.",
         )
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.events import hash_of
+from runbook_lib.events import event_lines, hash_of
 from runbook_lib.records.chain import CHAIN, read_chain
 from runbook_lib.records.manifest import Link, Manifest, read_manifest
-from runbook_lib.records.sealing import event_lines
 from runbook_lib.records.store import EVENTS, MANIFEST, Store
 
 

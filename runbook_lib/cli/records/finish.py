@@ -23,20 +23,20 @@ _PATIENCE_SECONDS = 60
 @records_option
 def command(*, run: str, store: Store) -> None:
     """Have the notebook's kernel save and record what was run. RUN is its id, where several notebooks are open."""
-    kernel = _kernel_of(_the_one(store, run))
+    kernel = _kernel_of(_stepped_through(store, run))
     click.echo(_ask(kernel))
 
 
-def _the_one(store: Store, run: str) -> Entry:
-    found = [one for one in entries(store) if one.outcome is Outcome.RUNNING and one.run_id.startswith(run)]
-    found = [one for one in found if _begun(one).get("mode") == INTERACTIVE]
+def _stepped_through(store: Store, run: str) -> Entry:
+    found = [entry for entry in entries(store) if entry.outcome is Outcome.RUNNING and entry.run_id.startswith(run)]
+    found = [entry for entry in found if _begun(entry).get("mode") == INTERACTIVE]
     if not found:
         raise NotFound(
             f"No notebook that is stepped through has an unfinished record in {store.root}.",
             hint="It begins with the first cell that runs in a JupyterLab opened by `runbook lab`.",
         )
     if len(found) > 1:
-        names = ", ".join(f"{one.run_id} ({one.notebook})" for one in found)
+        names = ", ".join(f"{entry.run_id} ({entry.notebook})" for entry in found)
         raise InputRefused(f"{len(found)} notebooks are being stepped through.", hint=f"Name one: {names}.")
     return found[0]
 

@@ -18,7 +18,7 @@ from runbook_lib.records.store import Store
 @publish_options
 @click.option("--region", default="", help="The bucket's region.")
 @click.option("--profile", default="", help="The AWS profile.")
-def command(
+def command(  # one for each option
     *,
     record: tuple[str, ...],
     store: Store,

@@ -9,11 +9,16 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runbook_lib import events
+from runbook_lib.display import Result
 from runbook_lib.display.interactive import front
+from runbook_lib.display.interactive.finish import finish_strip
+from runbook_lib.display.interactive.progress import Progress
+from runbook_lib.records.earlier import past_phases
 from runbook_lib.records.interactive.journal import Journal
 
 PROJECT_VARIABLE = "RUNBOOK_LAB_PROJECT"  # the folder that parameter files and records are found from
@@ -39,8 +44,6 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def _follow(shell: Any, journal: Journal) -> None:
-    from runbook_lib.records.interactive.page import Page
-
     page = Page(journal)
     events.listen(journal.heard)
     events.listen(page.heard)
@@ -60,3 +63,30 @@ def _follow(shell: Any, journal: Journal) -> None:
 def finish_from_outside() -> str:
     """Finish this kernel's run for `runbook records finish`, which asks it by this name; give what to print."""
     return _journals[0].finish() if _journals else "This kernel keeps no record."
+
+
+class Page:
+    """Adds to a cell's output what only somebody who sits before it needs. The record leaves it out."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._progress: Progress | None = None
+
+    def heard(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Show the phases of a change while it goes on."""
+        if event != "phase":
+            return
+        if self._progress is None:
+            self._progress = Progress(past_phases(self._journal.path.stem))
+        self._progress.phase(str(facts.get("name", "")), target=str(facts.get("target", "")))
+
+    def after(self, result: Any) -> None:
+        """Let the progress stand as it is when its cell has ended."""
+        if self._progress is not None:
+            self._progress.stop(well=bool(result.success))
+            self._progress = None
+
+    def offer_to_finish(self, result: Any) -> None:
+        """Show the finish button under a notebook's result."""
+        if isinstance(result.result, Result) and self._journal.is_open:
+            finish_strip(self._journal.finish)

@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,57 +15,14 @@ from typing import Any
 from runbook_lib import events, redaction
 from runbook_lib.display.interactive import front
 from runbook_lib.errors import CheckFailed, RunbookError
+from runbook_lib.records.interactive.steps import CellRun, Choice, Steps
 from runbook_lib.records.outcomes import INTERACTIVE, CellState
-from runbook_lib.records.recording import Recording
+from runbook_lib.records.recording import Recording, Request
 from runbook_lib.records.store import default_store
 
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0  # for JupyterLab to save what it was asked to
-
-
-@dataclass(kw_only=True)
-class CellRun:
-    """The last run of one cell. `order` counts runs and choices together; `error` is class, message and our lines.
-
-    `for_machines` holds the JSON of what it showed, by its text: the page gets only what is for people.
-    """
-
-    cell_id: str
-    order: int
-    source: str
-    began: datetime
-    clock: float
-    state: CellState = CellState.RUNNING
-    seconds: float = 0.0
-    execution_count: int | None = None
-    error: tuple[str, str, tuple[str, ...]] | None = None
-    times: int = 1
-    for_machines: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A parameter that was chosen with a widget. After one with `again`, what ran before it is about other values."""
-
-    order: int
-    parameter: str
-    value: Any
-    again: bool
-
-
-@dataclass(kw_only=True)
-class Told:
-    """Everything that is known of one run besides what the notebook's file holds."""
-
-    runs: dict[str, CellRun] = field(default_factory=dict)
-    choices: list[Choice] = field(default_factory=list)
-    count: int = 0
-
-    def next(self) -> int:
-        """Count on."""
-        self.count += 1
-        return self.count
 
 
 class Journal:
@@ -76,23 +32,23 @@ class Journal:
         self.path = path
         self._original = original if original.is_file() else path
         self._recording: Recording | None = None
-        self._told = Told()
+        self._steps = Steps()
         self._begun = 0.0
         self._numbers: dict[str, int] = {}
         self._given_up = False
         self._current: CellRun | None = None
 
-    # What the kernel tells.
+    # What the kernel says.
 
     def before(self, info: Any) -> None:
         """Write that a cell begins, before it does."""
         if not info.cell_id or not self._open():
             return
         assert self._recording is not None
-        earlier = self._told.runs.get(info.cell_id)
-        self._current = self._told.runs[info.cell_id] = CellRun(
+        earlier = self._steps.runs.get(info.cell_id)
+        self._current = self._steps.runs[info.cell_id] = CellRun(
             cell_id=info.cell_id,
-            order=self._told.next(),
+            order=self._steps.next(),
             source=info.raw_cell,
             began=datetime.now(UTC),
             clock=time.monotonic(),
@@ -102,7 +58,7 @@ class Journal:
 
     def after(self, result: Any) -> None:
         """Write how a cell ended."""
-        run = self._told.runs.get(result.info.cell_id or "")
+        run = self._steps.runs.get(result.info.cell_id or "")
         if self._recording is None or run is None:
             return
         error = result.error_before_exec or result.error_in_exec
@@ -128,9 +84,9 @@ class Journal:
     def heard(self, event: str, facts: Mapping[str, Any]) -> None:
         """Note what was chosen with a widget."""
         if event == front.CHOSEN:
-            self._told.choices.append(
+            self._steps.choices.append(
                 Choice(
-                    order=self._told.next(),
+                    order=self._steps.next(),
                     parameter=str(facts["parameter"]),
                     value=facts["value"],
                     again=bool(facts["again"]),
@@ -172,20 +128,15 @@ class Journal:
         cells = json.loads(source)["cells"]
         if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
             return False  # a page to read, not a runbook
+        incident = os.environ.get(events.INCIDENT_VARIABLE, "")
+        request = Request(notebook=self._original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
         try:
-            recording = Recording(
-                default_store(),
-                notebook=self._original,
-                source=source,
-                parameters={},
-                incident=os.environ.get(events.INCIDENT_VARIABLE, ""),
-                mode=INTERACTIVE,
-            )
+            recording = Recording(default_store(), request)
         except RunbookError as error:
             self._given_up = True
             log.warning("%s What is done here is not recorded.", error.message)
             return False
-        self._recording, self._told, self._begun = recording, Told(), time.monotonic()
+        self._recording, self._steps, self._begun = recording, Steps(), time.monotonic()
         self._numbers = {cell.get("id", ""): number for number, cell in enumerate(cells, start=1)}
         os.environ.update(recording.environment())
         self._announce(recording)
@@ -212,26 +163,26 @@ class Journal:
         )
 
     def _wait_for_the_file(self, patience_seconds: float) -> list[str]:
-        from runbook_lib.records.interactive.executed import unsaved_cells
+        from runbook_lib.records.interactive.stepped import unsaved_cells
 
         until = time.monotonic() + patience_seconds
-        while missing := unsaved_cells(self.path, self._told):
+        while missing := unsaved_cells(self.path, self._steps):
             if time.monotonic() > until:
                 break
             time.sleep(0.2)
         return missing
 
     def _finish(self, *, how: str) -> str:
-        from runbook_lib.records import finishing
-        from runbook_lib.records.interactive.executed import Executed
+        from runbook_lib.records import sealing
+        from runbook_lib.records.interactive.stepped import Executed
 
         recording = self._recording
         assert recording is not None
         for value, kind in redaction.known().items():
             recording.scrubber.learn(value, kind=kind)
-        kept = Executed(self.path, original=self._original, told=self._told, recording=recording, how=how)
+        kept = Executed(self.path, original=self._original, steps=self._steps, recording=recording, how=how)
         seconds = time.monotonic() - self._begun
-        manifest = finishing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
+        manifest = sealing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
         self._recording = None
         for variable in (events.RUN_ID_VARIABLE, events.EVENTS_VARIABLE):
             os.environ.pop(variable, None)

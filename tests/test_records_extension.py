@@ -17,9 +17,9 @@ def test_it_waits_for_output_while_it_works_and_no_longer_once_it_ends() -> None
         [
             sys.executable,
             "-c",
-            "import atexit; from ipykernel.iostream import OutStream; from runbook_lib.records import leaving\n"
+            "import atexit; from ipykernel.iostream import OutStream; from runbook_lib.records import extension\n"
             "atexit.register(lambda: print(OutStream.flush_timeout))\n"  # what is registered first runs last
-            "leaving.load_ipython_extension(None); print(OutStream.flush_timeout)",
+            "extension.load_ipython_extension(None); print(OutStream.flush_timeout)",
         ],
         check=True,
         capture_output=True,
@@ -31,7 +31,7 @@ def test_it_waits_for_output_while_it_works_and_no_longer_once_it_ends() -> None
 
 def test_the_kernel_of_a_headless_run_is_one_of_them(tmp_path: Path) -> None:
     notebook = write_notebook(
-        tmp_path / "situation.ipynb", "import sys\nprint('runbook_lib.records.leaving' in sys.modules)"
+        tmp_path / "situation.ipynb", "import sys\nprint('runbook_lib.records.extension' in sys.modules)"
     )
     record = run_notebook(notebook, parameters={}, store=Store(tmp_path / "store"))
     cells = json.loads((record.folder / "record.ipynb").read_bytes())["cells"]

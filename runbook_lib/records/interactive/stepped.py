@@ -1,7 +1,7 @@
 """Make of a stepped-through notebook what a headless run would have left: the same cells, states and parameters.
 
-What ran is told by the kernel, never by the file: a cell's source is what was executed, its state how it ended, and
-outputs count only when they belong to that execution. From the file come the outputs alone.
+What ran is known from the kernel, never from the file: a cell's source is what was executed, its state how it
+ended, and outputs count only when they belong to that execution. From the file come the outputs alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from papermill.translators import papermill_translators
 from runbook_lib import __version__
 from runbook_lib.errors import InputRefused
 from runbook_lib.records import outcomes
-from runbook_lib.records.interactive.ending import ending_of
-from runbook_lib.records.interactive.journal import CellRun, Told
-from runbook_lib.records.keeping import as_bytes, presentable
+from runbook_lib.records.executed import as_bytes, presentable
+from runbook_lib.records.interactive.steps import CellRun, Steps, ending_of
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import check_parameters, read_parameters
 from runbook_lib.records.recording import Recording
@@ -32,12 +31,12 @@ _INJECTED = "injected-parameters"
 assert papermill_translators  # registers what writes the injected cell
 
 
-def unsaved_cells(path: Path, told: Told) -> list[str]:
+def unsaved_cells(path: Path, steps: Steps) -> list[str]:
     """Name the cells whose last run the file does not hold yet."""
     counts = {cell.get("id", ""): cell.get("execution_count") for cell in _code(_read(path))}
     return [
         run.cell_id
-        for run in told.runs.values()
+        for run in steps.runs.values()
         if run.execution_count is not None and run.cell_id in counts and counts[run.cell_id] != run.execution_count
     ]
 
@@ -45,11 +44,11 @@ def unsaved_cells(path: Path, told: Told) -> list[str]:
 class Executed:
     """The executed notebook of a run by hand. Making it gives the recording its ending, cells, phases and result."""
 
-    def __init__(self, path: Path, *, original: Path, told: Told, recording: Recording, how: str) -> None:
+    def __init__(self, path: Path, *, original: Path, steps: Steps, recording: Recording, how: str) -> None:
         self._recording = recording
-        self._told = told
+        self._steps = steps
         self._notebook = _read(path)
-        lacking = set(unsaved_cells(path, told))
+        lacking = set(unsaved_cells(path, steps))
         begun = _read(original)
         self._leave_out_empty(begun)
         given = self._given(begun)
@@ -59,7 +58,7 @@ class Executed:
         recording.result = outcomes.result_of(self._notebook)
         cells = enumerate(self._notebook.cells, start=1)
         written = [(number, cell) for number, cell in cells if cell.cell_type == "code" and cell.source.strip()]
-        recording.ending = ending_of(written, told, recording.result, how=how)
+        recording.ending = ending_of(written, steps, recording.result, how=how)
         if lacking:
             recording.note_missing("record.ipynb", f"the outputs of {len(lacking)} cells were never saved")
 
@@ -81,10 +80,10 @@ class Executed:
         """Return the parameters in effect that are not the defaults: as typed into their cell, or chosen after that."""
         declared = read_parameters(original, name=self._recording.notebook)
         defaults = {parameter.name: parameter.default for parameter in declared}
-        run = next((self._told.runs.get(cell.id) for cell in _code(original) if _is_tagged(cell, "parameters")), None)
+        run = next((self._steps.runs.get(cell.id) for cell in _code(original) if _is_tagged(cell, "parameters")), None)
         values = dict(_literals(run.source)) if run else {}
         since = run.order if run else 0
-        values |= {choice.parameter: choice.value for choice in self._told.choices if choice.order > since}
+        values |= {choice.parameter: choice.value for choice in self._steps.choices if choice.order > since}
         given = {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
         try:
             return check_parameters(declared, given, name=self._recording.notebook)
@@ -122,12 +121,12 @@ class Executed:
                 cell.metadata["papermill"] = {"status": "completed"}
                 continue
             injected = _is_tagged(cell, _INJECTED)
-            run = run if injected else self._told.runs.get(cell.id)  # injected: as the parameters cell before it
-            self._one(cell, run, number, injected=injected, lacking=lacking)
+            run = run if injected else self._steps.runs.get(cell.id)  # injected: as the parameters cell before it
+            self._cell(cell, run, number, injected=injected, lacking=lacking)
             if run is not None and not injected:
                 self._add_phase(heading, run.seconds)
 
-    def _one(self, cell: NotebookNode, run: CellRun | None, number: int, *, injected: bool, lacking: set[str]) -> None:
+    def _cell(self, cell: NotebookNode, run: CellRun | None, number: int, *, injected: bool, lacking: set[str]) -> None:
         state = run.state if run else CellState.NEVER_RAN
         facts: dict[str, Any] = {"state": state.value}
         status: dict[str, Any] = {"status": "failed" if state is CellState.FAILED else state.value, "exception": None}

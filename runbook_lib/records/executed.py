@@ -64,7 +64,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
             self.pbar.update(1)
 
     def notebook_complete(self, **_: Any) -> None:
-        """Close the notebook's times. Nothing is made `completed` here: each cell said how it ended."""
+        """Close the notebook's times. Nothing is made `completed` by this: each cell said how it ended."""
         self.end_time = self.now()
         self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
         if self.start_time:
@@ -105,7 +105,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
 
 
 def presentable(notebook: NotebookNode, recording: Recording) -> NotebookNode:
-    """Return a notebook as it may be stored: its outputs are clean already, sources and metadata are cleaned here."""
+    """Return a notebook as it may be stored: its outputs are clean already, this cleans sources and metadata."""
     scrub = recording.scrubber
     cells = [
         NotebookNode({**cell, "source": scrub.text(cell.source)}) if scrub.text(cell.source) != cell.source else cell
