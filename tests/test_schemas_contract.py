@@ -12,7 +12,7 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.schemas.comparing import Measured, against_contract
 from runbook_lib.schemas.contract import Contract, read_contract
 from runbook_lib.schemas.facts import SchemaFacts, Survey, TableFacts
-from runbook_lib.schemas.last_audit import changes_since, own_reads_taken_off, past_from, remembered
+from runbook_lib.schemas.last_audit import changes_since, last_from, own_reads_taken_off, remembered
 from runbook_lib.schemas.manifest import read_manifest
 from runbook_lib.schemas.names import malformed, same_but_for_case, visible
 from runbook_lib.schemas.profile import shape
@@ -129,7 +129,7 @@ def test_invisible_characters_are_made_visible_and_case_twins_are_found() -> Non
 
 def test_the_past_is_kept_and_compared() -> None:
     before = survey(s=[table("gone"), table("emptied"), table("same"), table("shrunk", 100), table("grown", 100)])
-    kept = past_from(remembered(before, reads_now={}), run_id="r1")
+    kept = last_from(remembered(before, reads_now={}), run_id="r1")
     after = survey(s=[table("emptied", 0), table("same", 11), table("shrunk", 50), table("grown", 200), table("new")])
     assert {(c.table, c.what) for c in changes_since(kept, after)} == {
         ("gone", "gone"), ("emptied", "emptied"), ("shrunk", "shrunk"), ("grown", "grown"), ("new", "new"),
@@ -138,7 +138,7 @@ def test_the_past_is_kept_and_compared() -> None:
 
 def test_own_reads_are_taken_off_until_the_server_is_restarted() -> None:
     first = survey(s=[table("t", reads=0)])
-    kept = past_from(remembered(first, reads_now={("s", "t"): 2}), run_id="r1")
+    kept = last_from(remembered(first, reads_now={("s", "t"): 2}), run_id="r1")
     second = survey(s=[table("t", reads=5)])
     assert own_reads_taken_off(second, kept).schemas["s"].tables["t"].reads == 3
     made_anew = survey(s=[replace(table("t", reads=5), created=NOW)])
