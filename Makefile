@@ -6,7 +6,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test test-thorough test-browser lab lint format setup pictures constraints clean
+.PHONY: help rehearse test test-thorough test-browser lab lint format setup pictures lowest constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ setup: ## only the set-up
 
 pictures: ## the README's pictures, from a real rehearsal
 	@$(SETUP) --engine python scripts/pictures $(ARGS)
+
+lowest: ## the tests' core with the lowest versions that pyproject.toml allows
+	@scripts/lowest $(ARGS)
 
 constraints: ## pin every package anew in constraints.txt, at the newest versions that fit pyproject.toml
 	@scripts/pin

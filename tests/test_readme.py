@@ -1,4 +1,4 @@
-"""What README.md tells a person to type, set or expect exists in the code."""
+"""What README.md and the pages of docs/ tell a person to type, set or expect exists in the code."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ from runbook_lib.timeline.aws_facts import DESCRIBE_EVENTS, GET_JOB_RUNS, LIST_J
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CODE = "\n".join(re.findall(r"```(?:\w*)\n(.*?)```", README, re.DOTALL) + re.findall(r"`([^`\n]+)`", README))
+PAGES = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+TEXT = "\n".join(PAGES.values())
+CODE = "\n".join(re.findall(r"```(?:\w*)\n(.*?)```", TEXT, re.DOTALL) + re.findall(r"`([^`\n]+)`", TEXT))
 
 
 def section(title: str) -> str:
-    return re.split(r"\n#+ ", README.split(f"# {title}\n", 1)[1])[0]
+    return re.split(r"\n#+ ", TEXT.split(f"# {title}\n", 1)[1])[0]
+
+
+def test_the_first_command_on_a_real_account_stands_within_the_first_sixty_lines() -> None:
+    beginning = "\n".join(README.splitlines()[:60])
+    assert "runbook run notebooks/inspect_backups.ipynb -f parameters/production.yml" in beginning
+    assert len(README.splitlines()) <= 150, "what is longer belongs into docs/"
 
 
 def test_every_make_command_exists_and_is_explained_by_make_help() -> None:
@@ -37,7 +45,10 @@ def test_every_make_command_exists_and_is_explained_by_make_help() -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("line", sorted(set(re.findall(r"runbook ((?:run|rehearse|records)\b[^\n`]*)", CODE))))
+@pytest.mark.parametrize(
+    "line",
+    sorted(set(re.findall(r"runbook ((?:run|rehearse|records|parameters|lab|policy|proof|dump)\b[^\n`]*)", CODE))),
+)
 def test_every_runbook_command_has_the_options_shown(line: str) -> None:
     words = line.partition("#")[0].split()
     command: click.Command = cli
@@ -54,7 +65,13 @@ def test_every_file_named_exists() -> None:
     named = set(re.findall(r"\b((?:notebooks|parameters)/[\w./-]+|[\w-]+\.(?:txt|toml|yml))", CODE))
     assert "notebooks/inspect_backups.ipynb" in named
     missing = {name for name in named if not (ROOT / name).is_file()}
-    assert missing == {"parameters/production.yml", "parameters/bring_back.yml"}, "which the reader copies"
+    copied = {"parameters/production.yml", "parameters/bring_back.yml", "production.yml"}
+    assert missing == copied, "which the reader makes"
+
+
+def test_the_wheel_named_is_the_one_that_is_built() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl" in README
 
 
 def test_every_notebook_is_in_the_table_and_says_the_same_about_changing_things() -> None:
@@ -88,7 +105,7 @@ def _errors(root: type[errors.RunbookError]) -> Iterator[type[errors.RunbookErro
 
 
 def test_the_policy_shown_allows_what_inspect_backups_calls_and_nothing_that_changes() -> None:
-    (policy,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (policy,) = re.findall(r"```json\n(.*?)```", section("Read-only first"), re.DOTALL)
     allowed = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
     reads = (
         *(DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_AUTOMATED_BACKUPS, LIST_RECOVERY_POINTS),
@@ -99,7 +116,7 @@ def test_the_policy_shown_allows_what_inspect_backups_calls_and_nothing_that_cha
 
 
 def test_every_environment_variable_named_is_read_by_the_library() -> None:
-    named = set(re.findall(r"\bRUNBOOK_[A-Z_]+", README))
+    named = set(re.findall(r"\bRUNBOOK_[A-Z_]+", TEXT))
     sources = "\n".join(path.read_text() for path in (ROOT / "runbook_lib").rglob("*.py"))
     assert named
     assert {name for name in named if f'"{name}"' not in sources} == set()
@@ -116,12 +133,16 @@ def test_every_dependency_is_named_with_its_purpose() -> None:
 
 
 def test_every_picture_is_there_small_and_made_by_make_pictures() -> None:
-    pictures = re.findall(r"!\[[^\]]{20,}\]\((docs/[\w-]+\.png)\)", README)
-    assert len(pictures) == README.count("!["), "each has words for those who do not see it"
     maker = (ROOT / "scripts" / "pictures").read_text()
-    for picture in pictures:
-        assert 0 < (ROOT / picture).stat().st_size <= 200_000, picture
-        assert f'"{Path(picture).name}"' in maker, picture
+    shown = set()
+    for page, text in PAGES.items():
+        pictures = re.findall(r"!\[[^\]]{20,}\]\(([\w/-]+\.png)\)", text)
+        assert len(pictures) == text.count("!["), "each has words for those who do not see it"
+        for picture in pictures:
+            assert 0 < (page.parent / picture).stat().st_size <= 200_000, picture
+            assert f'"{Path(picture).name}"' in maker, picture
+            shown.add(Path(picture).name)
+    assert {path.name for path in (ROOT / "docs").glob("*.png")} - shown <= {"restore-window.png"}
 
 
 def test_every_message_explained_is_one_that_the_library_gives() -> None:
@@ -135,6 +156,6 @@ def test_every_message_explained_is_one_that_the_library_gives() -> None:
 
 
 def test_every_page_linked_is_there() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"(?<!!)\[[^\]]+\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
