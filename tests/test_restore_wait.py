@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from runbook_lib.errors import StepFailed, TimedOut, TryLater, Unreachable
-from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, wait_until
+from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, Clock, wait_until
 
 
 class FakeClock:
@@ -30,8 +30,7 @@ def wait(read: Callable[[], str], *, hours: float = 6) -> FakeClock:
         what="cluster copy",
         dead_ends=CLUSTER_DEAD_ENDS,
         deadline=timedelta(hours=hours),
-        sleep=clock.sleep,
-        clock=lambda: clock.now,
+        clock=Clock(now=lambda: clock.now, sleep=clock.sleep),
     )
     return clock
 

@@ -72,7 +72,7 @@ class Wanted:
     @property
     def choices(self) -> CopyChoices:
         """Return what a copy back is to do."""
-        return read_rules(self.rows, tables=tuple(part for one in self.tables.split(",") if (part := one.strip())))
+        return read_rules(self.rows, tables=tuple(part for piece in self.tables.split(",") if (part := piece.strip())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,11 +196,13 @@ def verify_bring_back(session: AwsSession, proposed: Proposed, done: Done | None
 
 def _lost(done: Done, names: CutOverVerification | None, proof: Proof, before: Proof) -> tuple[str, ...]:
     if isinstance(done, CutOver):
-        wrong = [f"{one.kind} {one.name} is {one.status}" for one in (names.names if names else ()) if not one.holds]
-        now = {one.pair.expected for one in proof.tables if one.expected_rows is not None}
-        gone = [one.pair.expected for one in before.tables if one.expected_rows is not None]
+        wrong = [
+            f"{seen.kind} {seen.name} is {seen.status}" for seen in (names.names if names else ()) if not seen.holds
+        ]
+        now = {verdict.pair.expected for verdict in proof.tables if verdict.expected_rows is not None}
+        gone = [verdict.pair.expected for verdict in before.tables if verdict.expected_rows is not None]
         return (*wrong, *(f"{name} is not in the copy any more" for name in gone if name not in now))
-    found = {one.pair.expected: one for one in proof.tables}
+    found = {verdict.pair.expected: verdict for verdict in proof.tables}
     if isinstance(done, CopyUndone):
         tables = done.plan.undoes.tables
         return tuple(

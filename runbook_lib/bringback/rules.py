@@ -26,7 +26,7 @@ def read_rules(text: str, *, tables: tuple[str, ...] = ()) -> CopyChoices:
     rules: dict[str, str] = {}
     newer_by: dict[str, str] = {}
     conflicts, definitions, through = "", "source", ""
-    for part in (one.strip() for one in text.split(";") if one.strip()):
+    for part in (piece.strip() for piece in text.split(";") if piece.strip()):
         if part.lower().startswith(_THROUGH):
             through = part[len(_THROUGH) :].strip()
             continue

@@ -24,14 +24,18 @@ def judge_schedule(triggers: Seen[dict[str, Any]], *, region: str) -> Check:
     subject = "scheduled jobs"
     if triggers.why_not:
         return unknown(subject, f"Which jobs will run again {triggers.why_not}")
-    active = [one for one in triggers if one.get("State") == "ACTIVATED" and one.get("Type") in _BY_ITSELF]
+    active = [
+        trigger for trigger in triggers if trigger.get("State") == "ACTIVATED" and trigger.get("Type") in _BY_ITSELF
+    ]
     if not active:
         note = "Schedulers outside Glue (Airflow, EventBridge, Step Functions) are not seen from here."
         return ok(subject, f"No Glue trigger of this region is active. {note}")
-    listed = ", ".join(f"{one['Name']} ({one.get('Schedule') or 'by event'}) starts {_jobs(one)}" for one in active)
-    commands = "; ".join(f"`aws glue stop-trigger --region {region} --name {one['Name']}`" for one in active)
+    listed = ", ".join(
+        f"{trigger['Name']} ({trigger.get('Schedule') or 'by event'}) starts {_jobs(trigger)}" for trigger in active
+    )
+    commands = "; ".join(f"`aws glue stop-trigger --region {region} --name {trigger['Name']}`" for trigger in active)
     return warn(subject, f"Active: {listed}.", f"Stop the one that did the damage: {commands}.")
 
 
 def _jobs(trigger: Mapping[str, Any]) -> str:
-    return ", ".join(str(one.get("JobName", "a crawler")) for one in trigger.get("Actions") or ()) or "nothing"
+    return ", ".join(str(action.get("JobName", "a crawler")) for action in trigger.get("Actions") or ()) or "nothing"

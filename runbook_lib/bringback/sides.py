@@ -49,12 +49,12 @@ def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", pe
         AccessDenied, Unreachable, TimedOut: see `prove`.
     """
     sides = sides_of(session, pairing, secret=secret)
-    hidden = tuple(part for one in personal.split(",") if (part := one.strip()))
+    hidden = tuple(part for piece in personal.split(",") if (part := piece.strip()))
     return prove(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard()))
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:
     """Return the tables whose rows on the right side are not those of an earlier proof: written since, or lost."""
-    earlier = {one.pair.expected: one.expected_digest for one in before.tables}
-    later = {one.pair.expected: one.expected_digest for one in after.tables}
+    earlier = {verdict.pair.expected: verdict.expected_digest for verdict in before.tables}
+    later = {verdict.pair.expected: verdict.expected_digest for verdict in after.tables}
     return tuple(sorted(name for name in {*earlier, *later} if earlier.get(name) != later.get(name)))

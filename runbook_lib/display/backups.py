@@ -244,7 +244,7 @@ def _second_text(proposal: Proposal | None) -> str:
     if proposal.second:
         return iso(proposal.second)
     if proposal.candidates:
-        return f"none chosen between {', '.join(iso(one.second) for one in proposal.candidates)}"
+        return f"none chosen between {', '.join(iso(candidate.second) for candidate in proposal.candidates)}"
     return "none: nothing points at one"
 
 

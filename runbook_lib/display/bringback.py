@@ -40,7 +40,7 @@ def pairing_table(pairing: Pairing, *, zone: ZoneInfo, now: datetime) -> Table:
         ("is called now", pairing.source.identifier, copy.identifier),
         ("holds", "the damage, and what was written since", held),
         ("status", pairing.source.status, copy.status),
-        ("instances", *(_members(one) for one in (pairing.source_instances, pairing.copy_instances))),
+        ("instances", *(_members(members) for members in (pairing.source_instances, pairing.copy_instances))),
         ("answers at", str(pairing.source.endpoint), str(copy.endpoint)),
         ("resource id", pairing.source.resource_id, copy.resource_id),
     )
@@ -50,15 +50,15 @@ def pairing_table(pairing: Pairing, *, zone: ZoneInfo, now: datetime) -> Table:
 
 
 def _members(members: Any) -> str:
-    return "\n".join(f"{one.identifier} ({one.instance_class})" for one in members)
+    return "\n".join(f"{member.identifier} ({member.instance_class})" for member in members)
 
 
 def ways_table(pairing: Pairing, proof: Proof, *, chosen: str) -> Table:
     """Show both ways side by side: what they take, what is lost, how they are undone."""
-    damaged = {one.pair.expected: one for one in proof.tables if one.pair.expected in proof.damaged}
-    rows = sum(one.expected_rows or 0 for one in damaged.values())
-    newer = sum(one.extra for one in proof.tables)
-    new_tables = sum(1 for one in proof.tables if one.extra)
+    damaged = {verdict.pair.expected: verdict for verdict in proof.tables if verdict.pair.expected in proof.damaged}
+    rows = sum(verdict.expected_rows or 0 for verdict in damaged.values())
+    newer = sum(verdict.extra for verdict in proof.tables)
+    new_tables = sum(1 for verdict in proof.tables if verdict.extra)
     since = f"{newer:,} rows in {new_tables} tables are only in the damaged cluster"
     restarts = len(pairing.source_instances) + len(pairing.copy_instances)
     found = (

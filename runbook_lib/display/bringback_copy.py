@@ -79,15 +79,24 @@ def copied_sheet(copied: CopiedBack) -> Stack:
     ]
     if copied.merged:
         rows = tuple(
-            (one.table, one.rule, one.kept, one.updated, one.dropped, one.conflicts, one.side, "\n".join(one.listed))
-            for one in copied.merged
+            (
+                merge.table,
+                merge.rule,
+                merge.kept,
+                merge.updated,
+                merge.dropped,
+                merge.conflicts,
+                merge.side,
+                "\n".join(merge.listed),
+            )
+            for merge in copied.merged
         )
         tables.append(
             Table(
                 title="What became of the source's rows",
                 columns=("table", "rule", "kept", "updated", "gave way", "conflicts", "decided for", "their keys"),
                 rows=rows,
-                marks={index: "warn" for index, one in enumerate(copied.merged) if one.conflicts},
+                marks={index: "warn" for index, merge in enumerate(copied.merged) if merge.conflicts},
             )
         )
     if copied.problems:
@@ -145,14 +154,14 @@ def _remaining(title: str, left: Sequence[Remaining]) -> list[Table]:
     """Show where rows stay, how many, and the statement that shows them."""
     if not left:
         return []
-    rows = tuple((one.table, one.kept_in, _counted(one), one.statement) for one in left)
+    rows = tuple((rename.table, rename.kept_in, _counted(rename), rename.statement) for rename in left)
     return [Table(title=title, columns=("table", "they are in", "rows", "shown by"), rows=rows)]
 
 
-def _counted(one: Remaining) -> str:
-    if one.rows is None:
-        return "not counted: too many" if one.exact else "not known: the copy was not there to tell"
-    return f"{one.rows:,}" if one.exact else f"about {one.rows:,}; more are shown"
+def _counted(rest: Remaining) -> str:
+    if rest.rows is None:
+        return "not counted: too many" if rest.exact else "not known: the copy was not there to tell"
+    return f"{rest.rows:,}" if rest.exact else f"about {rest.rows:,}; more are shown"
 
 
 def _guarantee(plan: CopyBackPlan) -> str:
@@ -202,9 +211,9 @@ def _meanings(plan: CopyBackPlan) -> Table:
 
 
 def _notes(plan: CopyBackPlan) -> Table:
-    made = tuple(("made again", one.title) for one in plan.objects)
+    made = tuple(("made again", found.title) for found in plan.objects)
     given = tuple(("given again", grant.statement) for grant in plan.grants)
-    shut = tuple(("kept out as before", one.statement) for one in plan.shut)
+    shut = tuple(("kept out as before", closed.statement) for closed in plan.shut)
     minded = tuple(("mind", note) for note in plan.notes)
     return Table(title="Around the tables", columns=("", ""), rows=(*made, *given, *shut, *minded))
 

@@ -63,7 +63,9 @@ def _facts(plan: CutOverPlan) -> Table:
 
 
 def _names_table(plan: CutOverPlan) -> Table:
-    rows = tuple((one.kind, one.resource_id or "to be made", one.was, one.becomes) for one in plan.renames)
+    rows = tuple(
+        (rename.kind, rename.resource_id or "to be made", rename.was, rename.becomes) for rename in plan.renames
+    )
     note = "Renaming an instance restarts it. The names of instances come first, those of the clusters last."
     return Table(title="Every name, in order", columns=("", "is", "now", "becomes"), rows=rows, note=note)
 
@@ -77,7 +79,7 @@ def _calls_table(plan: CutOverPlan) -> Table:
 
 def tell_table(plan: CutOverPlan) -> Table:
     """Show what does not follow the names by itself, with the commands."""
-    rows = tuple((one.whom, one.why, "\n".join(one.commands)) for one in to_tell(plan))
+    rows = tuple((duty.whom, duty.why, "\n".join(duty.commands)) for duty in to_tell(plan))
     return Table(title="What must be told afterwards", columns=("whom", "why", "commands"), rows=rows)
 
 
@@ -96,7 +98,7 @@ def cut_over_sheet(done: CutOver) -> Stack | Table:
 
 def cutover_verified_sheet(found: CutOverVerification) -> Stack:
     """Show who has which name now, and that the endpoint answers."""
-    rows = tuple((_word(one.holds), one.kind, one.name, one.found or "—", one.status) for one in found.names)
+    rows = tuple((_word(seen.holds), seen.kind, seen.name, seen.found or "—", seen.status) for seen in found.names)
     right = "every name is where it should be" if found.holds else "a name is NOT where it should be"
     held = found.inventory
     return Stack(
@@ -107,7 +109,7 @@ def cutover_verified_sheet(found: CutOverVerification) -> Stack:
                 title="Who has which name, re-read from AWS",
                 columns=("", "", "name", "is now", "status"),
                 rows=rows,
-                marks={index: "good" if one.holds else "bad" for index, one in enumerate(found.names)},
+                marks={index: "good" if seen.holds else "bad" for index, seen in enumerate(found.names)},
                 note=f"Endpoint: {found.serving.endpoint}",
             ),
         ),

@@ -77,7 +77,7 @@ def _aim(proposed: Proposed) -> str:
 
 def _facts(proof: Proof) -> dict[str, str]:
     counts = {word: len(proof.of(word)) for word in VERDICTS}
-    newer = sum(one.extra for one in proof.tables)
+    newer = sum(verdict.extra for verdict in proof.tables)
     return {
         "tables": ", ".join(f"{count} {word}" for word, count in counts.items() if count),
         "rows that only the damaged side has": f"{newer:,}",
@@ -104,7 +104,7 @@ def _next(proposed: Proposed, done: Done) -> tuple[str, ...]:
     name, way = proposed.pairing.name, proposed.wanted.way
     steps = ["Let somebody who knows the application look at it now."]
     if isinstance(done, CutOver):
-        steps += [f"Tell {one.whom}: {one.why}." for one in to_tell(done.plan)]
+        steps += [f"Tell {duty.whom}: {duty.why}." for duty in to_tell(done.plan)]
         if done.plan.direction == "cut over":
             steps.append(
                 f"Keep {done.plan.damaged} until nobody needs what was written to it; it costs money each hour."

@@ -21,14 +21,16 @@ _COLUMNS = ("cluster", "", "made, UTC", "expires, UTC", "instances", "cost, USD"
 def alive(plan: CleanUpPlan) -> tuple[Alive, ...]:
     """Return the plan's clusters as what has a cost."""
     return tuple(
-        Alive(cluster=one.cluster, instances=tuple((part.instance_class, part.created) for part in one.members))
-        for one in plan.found
+        Alive(
+            cluster=leftover.cluster, instances=tuple((part.instance_class, part.created) for part in leftover.members)
+        )
+        for leftover in plan.found
     )
 
 
 def found_table(plan: CleanUpPlan, spent: Mapping[str, Spent]) -> Table:
     """Show every cluster with the runbooks' tags: its age, cost so far, expiry, and whether it would go."""
-    rows = tuple(_found_row(one, spent.get(one.name), now=plan.now) for one in plan.found)
+    rows = tuple(_found_row(leftover, spent.get(leftover.name), now=plan.now) for leftover in plan.found)
     others = len(plan.world.clusters) - len(plan.world.tagged)
     elsewhere = len(plan.world.tagged) - len(plan.found)
     note = f"{others} other clusters of {plan.region} carry no recovery: tag and are never considered."
@@ -37,18 +39,18 @@ def found_table(plan: CleanUpPlan, spent: Mapping[str, Spent]) -> Table:
         title=f"Clusters with the runbooks' tags: {len(rows)}",
         columns=_COLUMNS,
         rows=rows,
-        marks={index: "warn" for index, one in enumerate(plan.found) if not one.stays},
+        marks={index: "warn" for index, leftover in enumerate(plan.found) if not leftover.stays},
         note=f"{note}{_unknown(spent)} Cost is without requests, at the volume's size of today.",
     )
 
 
-def _found_row(one: Leftover, cost: Spent | None, *, now: datetime) -> tuple[object, ...]:
-    instances = "\n".join(f"{part.identifier} ({part.instance_class}, {part.status})" for part in one.members)
+def _found_row(leftover: Leftover, cost: Spent | None, *, now: datetime) -> tuple[object, ...]:
+    instances = "\n".join(f"{part.identifier} ({part.instance_class}, {part.status})" for part in leftover.members)
     return (
-        f"{one.name}\ncopy of {one.source or 'nothing it names'}",
-        f"stays: {one.stays}" if one.stays else "WOULD GO",
-        f"{utc_text(one.cluster.created)}\n{_age(one.age(now))} ago",
-        utc_text(one.expires) if one.expires else "never",
+        f"{leftover.name}\ncopy of {leftover.source or 'nothing it names'}",
+        f"stays: {leftover.stays}" if leftover.stays else "WOULD GO",
+        f"{utc_text(leftover.cluster.created)}\n{_age(leftover.age(now))} ago",
+        utc_text(leftover.expires) if leftover.expires else "never",
         instances or "none",
         _cost_text(cost) if cost else "not known",
     )
@@ -77,10 +79,10 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -
     left = Table(
         title=f"What stays: {len(plan.left)}",
         columns=("cluster", "why"),
-        rows=tuple((one.name, one.stays) for one in plan.left),
+        rows=tuple((leftover.name, leftover.stays) for leftover in plan.left),
     )
     count = len(plan.delete)
-    days = [cost.usd_a_day for one in plan.delete if (cost := spent.get(one.name))]
+    days = [cost.usd_a_day for leftover in plan.delete if (cost := spent.get(leftover.name))]
     saved = sum(day for day in days if day is not None)
     at_least = "at least " if None in days or len(days) < count else ""
     saves = f", which saves {at_least}{usd_text(saved)} a day" if saved else ""
@@ -96,7 +98,7 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -
 def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
     if not plan.delete:
         return "There is nothing to approve."
-    begun = [one.name for one in plan.delete if approve and one.mark == approve]
+    begun = [leftover.name for leftover in plan.delete if approve and leftover.mark == approve]
     if begun and approve != plan.id:
         return f"The clean-up {approve} was begun and stopped. The next cell goes on with what it had marked: " + (
             f"{', '.join(begun)}."
@@ -119,7 +121,7 @@ def cleaned_sheet(cleaned: CleanedUp) -> Stack:
     spared = Table(
         title="Left after all",
         columns=("cluster", "what has come up"),
-        rows=tuple((one.name, one.stays) for one in cleaned.spared),
+        rows=tuple((leftover.name, leftover.stays) for leftover in cleaned.spared),
     )
     return Stack(
         headline=f"Deleted: {_names(cleaned.deleted) or 'nothing'}",
@@ -153,7 +155,7 @@ def clean_up_result(
 ) -> Result:
     """Sum the run up from what was done and seen afterwards."""
     plan = cleaned.plan
-    left = tuple(f"{one.name} stays: {one.stays}." for one in (*cleaned.spared, *plan.left))
+    left = tuple(f"{leftover.name} stays: {leftover.stays}." for leftover in (*cleaned.spared, *plan.left))
     if not cleaned.done or check is None:
         count = len(plan.delete)
         approve = f'Approve it: run again with the same parameters and approve="{plan.id}".'
@@ -178,7 +180,9 @@ def clean_up_result(
         changed=cleaned.changed,
         facts={
             "deleted": _names(cleaned.deleted),
-            "had cost": "; ".join(f"{one.name}: {_cost_text(spent.get(one.name))}" for one in cleaned.deleted),
+            "had cost": "; ".join(
+                f"{leftover.name}: {_cost_text(spent.get(leftover.name))}" for leftover in cleaned.deleted
+            ),
             "stays": _names((*cleaned.spared, *plan.left)),
         },
         next=(*lost, *(f"{name} is still there: look at its events." for name in check.still_there), *left),
@@ -195,4 +199,4 @@ def _cost_text(cost: Spent | None) -> str:
 
 
 def _names(found: Sequence[Leftover]) -> str:
-    return ", ".join(one.name for one in found)
+    return ", ".join(leftover.name for leftover in found)

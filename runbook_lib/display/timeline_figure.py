@@ -67,12 +67,14 @@ class _Lanes:
             ("snapshots", "snapshots"),
         ]
         self._names = [name if read.get(source, True) else f"{name}\n(not read)" for name, source in lanes]
-        self._names += [f"{one.title},\n{one.unit}" for one in timeline.series]
+        self._names += [f"{series.title},\n{series.unit}" for series in timeline.series]
         self.count = len(self._names)
         self._runs(axes, timeline, self._middle(0))
-        self._marks(axes, [one.at for one in timeline.destructions], self._middle(1), marker="x", colour=RED)
-        self._marks(axes, [one.at for one in timeline.births], self._middle(2), marker="|", colour=GREY)
-        self._marks(axes, [one.at for one in timeline.happenings], self._middle(3), marker="v", colour=BLUE)
+        self._marks(
+            axes, [destruction.at for destruction in timeline.destructions], self._middle(1), marker="x", colour=RED
+        )
+        self._marks(axes, [birth.at for birth in timeline.births], self._middle(2), marker="|", colour=GREY)
+        self._marks(axes, [happening.at for happening in timeline.happenings], self._middle(3), marker="v", colour=BLUE)
         self._marks(axes, [at for at, _ in timeline.snapshots], self._middle(4), marker="D", colour=GREEN)
         for index, series in enumerate(timeline.series):
             self._series(axes, series, self._middle(5 + index))

@@ -63,13 +63,13 @@ def verify(
     account = secret or (source.secret_arn if source else "")
     of_copy = credentials_for(session, cluster, secret="" if cluster.secret_arn else account)
     version = first_answer(cluster, of_copy)
-    here = Side(name=cluster.identifier, connect=lambda: open_database(cluster, of_copy))
+    restored = Side(name=cluster.identifier, connect=lambda: open_database(cluster, of_copy))
     patterns = [name for part in personal.split(",") if (name := part.strip())]
-    proof, trouble = _prove(session, here, source, secret, patterns, guard or Guard())
+    proof, trouble = _prove(session, restored, source, secret, patterns, guard or Guard())
     return Verification(
         cluster=cluster,
         server_version=version,
-        copy=_held(proof, here) if proof else take_inventory(here.connect),
+        copy=_held(proof, restored) if proof else take_inventory(restored.connect),
         proof=proof,
         source_trouble=trouble,
         finished=utc_now(),
@@ -83,9 +83,9 @@ def _prove(
         return None, "the source cluster is gone"
     try:
         of_source = credentials_for(session, source, secret=secret)
-        there = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
-        proof = prove(copy, there, options=ProofOptions(personal=personal, guard=guard))
-    except RunbookError as error:  # the source may be in any state, that is why we are here; the copy still counts
+        damaged = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
+        proof = prove(copy, damaged, options=ProofOptions(personal=personal, guard=guard))
+    except RunbookError as error:  # the source may be in any state, that is why it is restored; the copy still counts
         log.warning("the source could not be proved: %s", error.message)
         return None, error.message
     record_proof(proof)

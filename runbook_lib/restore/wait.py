@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
@@ -44,6 +45,14 @@ _SHORTEST_S, _LONGEST_S = 0.2, 30.0
 _HEARTBEAT_S = 15.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Where the seconds come from, and how one is waited for."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
 def wait_until(
     read_status: Callable[[], str],
     *,
@@ -51,8 +60,7 @@ def wait_until(
     dead_ends: dict[str, str],
     deadline: timedelta,
     ready: str = "available",
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Clock | None = None,
 ) -> None:
     """Ask for the status until it is `ready`, ever more rarely, with a log line at each change and heartbeat.
 
@@ -62,9 +70,10 @@ def wait_until(
         StepFailed: a status that never becomes ready.
         TimedOut: the deadline has passed; what was begun goes on at AWS and is adopted by the next run.
     """
-    began, shown_at, shown = clock(), float("-inf"), ""
+    clock = clock or Clock()
+    began, shown_at, shown = clock.now(), float("-inf"), ""
     while True:
-        elapsed = clock() - began
+        elapsed = clock.now() - began
         try:
             status = read_status()
         except (TryLater, Unreachable) as trouble:
@@ -84,7 +93,7 @@ def wait_until(
                 status=status,
             )
         pause = min(max(elapsed / 10, _SHORTEST_S), _LONGEST_S)
-        sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
+        clock.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
 
 
 log = logging.getLogger(__name__)
@@ -104,14 +113,12 @@ class Patience:
         session: AwsSession,
         *,
         deadline: timedelta,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         self._session = session
         self._deadline = deadline
-        self._sleep = sleep
-        self._clock = clock
-        self._began = clock()
+        self._clock = clock or Clock()
+        self._began = self._clock.now()
 
     def do(self, step: Callable[[], T], *, what: str) -> T:
         """Do a step until it succeeds or meets trouble that waiting does not mend.
@@ -141,27 +148,26 @@ class Patience:
             what=what,
             dead_ends=dead_ends,
             deadline=self._left(),
-            sleep=self._sleep,
             clock=self._clock,
         )
 
     def _left(self) -> timedelta:
-        return max(timedelta(seconds=1), self._deadline - timedelta(seconds=self._clock() - self._began))
+        return max(timedelta(seconds=1), self._deadline - timedelta(seconds=self._clock.now() - self._began))
 
     def _sign_in_again(self, error: CredentialsRefused, what: str) -> None:
         if not self._session.renew():
             raise StepFailed(
-                f"{error.message} They come from this process's environment, so they cannot be renewed here.",
+                f"{error.message} They come from this process's environment, so this run cannot renew them.",
                 hint="AWS goes on. Sign in, and run again with the same parameters and approval: what was made is "
                 "found and taken up.",
             ) from error
         self._pause(what, "the AWS sign-in has expired; sign in again in another terminal, this run waits for it")
 
     def _pause(self, what: str, why: str) -> None:
-        if self._clock() - self._began > self._deadline.total_seconds():
+        if self._clock.now() - self._began > self._deadline.total_seconds():
             raise TimedOut(
                 f"{what}: still no success after {duration_text(self._deadline)}: {why}",
                 hint="Run again with the same parameters and approval to go on.",
             )
         log.warning("%s: %s; trying again", what, why)
-        self._sleep(_PAUSE_S)
+        self._clock.sleep(_PAUSE_S)

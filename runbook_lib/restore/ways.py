@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Literal
@@ -62,7 +62,7 @@ class Outlook:
         durations = list(self.past.get(name, ()))
         if not durations:
             return f"{otherwise}; no past run of ours to go by"
-        middle = timedelta(seconds=median(one.total_seconds() for one in durations))
+        middle = timedelta(seconds=median(taken.total_seconds() for taken in durations))
         runs = (
             "one past run"
             if len(durations) == 1
@@ -159,11 +159,14 @@ def _point_in_time(cluster: Cluster, question: Question) -> Way:
     """Reach any second of the cluster's own window."""
     return _of_window(
         cluster.window,
-        name=POINT_IN_TIME,
-        source=cluster.identifier,
-        question=question,
-        note=f"{_NEW}, under another name and endpoint",
-        missing=f"AWS gives no restorable times while the cluster is {cluster.status}",
+        Way(
+            reaches=None,
+            name=POINT_IN_TIME,
+            source=cluster.identifier,
+            note=f"{_NEW}, under another name and endpoint",
+            why_not=f"AWS gives no restorable times while the cluster is {cluster.status}",
+        ),
+        question,
     )
 
 
@@ -171,11 +174,14 @@ def _retained(backup: RetainedBackup, question: Question) -> Way:
     """Reach any second of the window that a deleted cluster has left."""
     return _of_window(
         backup.window,
-        name=RETAINED,
-        source=backup.resource_id,
-        question=question,
-        note="a new cluster; parameter groups are not kept with the backup",
-        missing="AWS names no restorable window for it",
+        Way(
+            reaches=None,
+            name=RETAINED,
+            source=backup.resource_id,
+            note="a new cluster; parameter groups are not kept with the backup",
+            why_not="AWS names no restorable window for it",
+        ),
+        question,
     )
 
 
@@ -190,65 +196,60 @@ def _continuous(point: RecoveryPoint, cluster: Cluster, question: Question) -> W
         window = None
     return _of_window(
         window,
-        name=CONTINUOUS,
-        source=point.vault,
-        question=question,
-        note="a new cluster, by AWS Backup (StartRestoreJob); the same log as the point-in-time restore",
-        missing=f"its status is {point.status}",
+        Way(
+            reaches=None,
+            name=CONTINUOUS,
+            source=point.vault,
+            note="a new cluster, by AWS Backup (StartRestoreJob); the same log as the point-in-time restore",
+            why_not=f"its status is {point.status}",
+        ),
+        question,
     )
 
 
-def _of_window(
-    window: TimeWindow | None,
-    *,
-    name: str,
-    source: str,
-    question: Question,
-    note: str,
-    missing: str,
-) -> Way:
+def _of_window(window: TimeWindow | None, way: Way, question: Question) -> Way:
+    """Fill in how far a way by a window of seconds reaches; `way` says why it reaches nothing where there is none."""
     if window is None:
-        return Way(name=name, source=source, reaches=None, why_not=missing)
+        return way
     try:
         reached = window.resolve(question.asked, now=question.now)
     except InputRefused as refusal:
-        return Way(name=name, source=source, reaches=None, why_not=str(refusal))
+        return replace(way, why_not=str(refusal))
     # "latest" asks for the end of the log; for a deleted cluster that lies before now, and what came after is lost.
-    lost = (
-        max(timedelta(), question.now - reached) if question.asked.moment is None and name == RETAINED else timedelta()
-    )
-    return Way(
-        name=name,
-        source=source,
+    of_the_end = question.asked.moment is None and way.name == RETAINED
+    return replace(
+        way,
+        why_not="",
         reaches=reached,
-        lost=lost,
-        note=note,
-        takes=question.outlook.takes(name, otherwise=_FROM_STORAGE),
+        lost=max(timedelta(), question.now - reached) if of_the_end else timedelta(),
+        takes=question.outlook.takes(way.name, otherwise=_FROM_STORAGE),
         usd_a_day=question.outlook.copy_usd_a_day,
     )
 
 
 def _snapshots(found: Sequence[ClusterSnapshot], cluster: Cluster, question: Question) -> list[Way]:
     """Reach the moment of the newest snapshot of each kind from before the asked one: any older one loses more."""
-    before = [one for one in found if one.created <= question.moment]
-    newest = {one.kind: one for one in before if one.is_usable}
+    before = [point for point in found if point.created <= question.moment]
+    newest = {point.kind: point for point in before if point.is_usable}
     if not newest:
         oldest = f"; the oldest is of {utc_text(found[0].created)}" if found else ""
         why_not = f"there is no usable snapshot from before that moment{oldest}"
         return [Way(name="snapshot", source=cluster.identifier, reaches=None, why_not=why_not)]
-    return [_of_moment(f"{one.kind} snapshot", one.identifier, one.created, question) for one in newest.values()]
+    return [
+        _of_moment(f"{point.kind} snapshot", point.identifier, point.created, question) for point in newest.values()
+    ]
 
 
 def _recovery_points(found: Sequence[RecoveryPoint], cluster: Cluster, question: Question) -> list[Way]:
     """Reach what AWS Backup keeps: a continuous backup, and the newest recovery point from before the moment."""
-    ways = [_continuous(one, cluster, question) for one in found if one.is_continuous]
-    single = [one for one in found if not one.is_continuous]
-    before = [one for one in single if one.is_usable and one.created <= question.moment]
+    ways = [_continuous(point, cluster, question) for point in found if point.is_continuous]
+    single = [point for point in found if not point.is_continuous]
+    before = [point for point in single if point.is_usable and point.created <= question.moment]
     if before:
-        newest = max(before, key=lambda one: one.created)
+        newest = max(before, key=lambda point: point.created)
         ways.append(_of_moment(RECOVERY_POINT, newest.name, newest.created, question))
     elif single:
-        oldest = min(one.created for one in single)
+        oldest = min(point.created for point in single)
         why_not = f"none is usable from before that moment; the oldest is of {utc_text(oldest)}"
         ways.append(Way(name=RECOVERY_POINT, source=single[0].vault, reaches=None, why_not=why_not))
     elif not ways:

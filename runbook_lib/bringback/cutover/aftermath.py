@@ -47,7 +47,7 @@ def to_tell(plan: CutOverPlan) -> tuple[ToTell, ...]:
 
 
 def _terraform(plan: CutOverPlan) -> tuple[str, ...]:
-    members = [one.becomes for one in plan.into if one.kind == "instance"]
+    members = [rename.becomes for rename in plan.into if rename.kind == "instance"]
     again = [("ADDRESS_OF_THE_CLUSTER", plan.name)]
     again += [(f"'ADDRESS_OF_THE_INSTANCES[{number}]'", name) for number, name in enumerate(members)]
     return (

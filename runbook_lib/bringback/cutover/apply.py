@@ -90,8 +90,8 @@ class _Exchange:
 
     def run(self) -> CutOver:
         plan, began = self._plan, utc_now()
-        members = [[one for one in side if one.kind == "instance"] for side in (plan.aside, plan.into)]
-        clusters = [[one for one in side if one.kind == "cluster"] for side in (plan.aside, plan.into)]
+        members = [[rename for rename in side if rename.kind == "instance"] for side in (plan.aside, plan.into)]
+        clusters = [[rename for rename in side if rename.kind == "cluster"] for side in (plan.aside, plan.into)]
         if plan.marks:
             with self._phases.step("mark what is renamed"):
                 self._each(plan.marks)
@@ -115,21 +115,21 @@ class _Exchange:
             plan=plan,
             approved_id=plan.id,
             phases=tuple(self._phases.done),
-            changed=tuple(one.becomes for one in reversed(plan.renames)),
+            changed=tuple(rename.becomes for rename in reversed(plan.renames)),
             began=began,
         )
 
     def _rename(self, name: str, renames: list[Rename]) -> None:
-        left = [one for one in renames if not self._is_done(one)]
+        left = [rename for rename in renames if not self._is_done(rename)]
         if not left:
             return
         with self._phases.step(name):
-            for one in left:
-                self._wait(one, self._readiness, f"{one.kind} {one.was}")
-                what = f"rename {one.kind} {one.was} to {one.becomes}"
-                self._patience.do(partial(self._ask_for, one), what=what)
-            for one in left:
-                self._wait(one, self._status, f"{one.kind} {one.becomes}")
+            for rename in left:
+                self._wait(rename, self._readiness, f"{rename.kind} {rename.was}")
+                what = f"rename {rename.kind} {rename.was} to {rename.becomes}"
+                self._patience.do(partial(self._ask_for, rename), what=what)
+            for rename in left:
+                self._wait(rename, self._status, f"{rename.kind} {rename.becomes}")
 
     def _wait(self, rename: Rename, status: Callable[[Rename], str], what: str) -> None:
         dead_ends = CLUSTER_DEAD_ENDS if rename.kind == "cluster" else INSTANCE_DEAD_ENDS

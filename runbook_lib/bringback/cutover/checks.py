@@ -62,9 +62,9 @@ def check_cut_over(
 def needs_of_cut_over(plan: CutOverPlan) -> tuple[Need, ...]:
     """Return every permission that the calls ahead need, each on what it is asked for under its name at that time."""
     pairing, mark = plan.pairing, {CUTOVER: plan.pairing.approved or plan.id}
-    held = {one.arn: {**one.tags, **mark} for one in (pairing.source, pairing.copy)}
+    held = {cluster.arn: {**cluster.tags, **mark} for cluster in (pairing.source, pairing.copy)}
     members = (*pairing.source_instances, *pairing.copy_instances)
-    held |= {str(one.raw["DBInstanceArn"]): {**tags_of(one.raw), **mark} for one in members}
+    held |= {str(member.raw["DBInstanceArn"]): {**tags_of(member.raw), **mark} for member in members}
     for call in plan.made:
         arn = place_of(pairing.source.arn, tags={}).arn("rds", f"db:{call.request['DBInstanceIdentifier']}")
         held[arn] = {tag["Key"]: tag["Value"] for tag in call.request["Tags"]}
@@ -99,13 +99,19 @@ def check_states(plan: CutOverPlan) -> Check:
     members: tuple[Instance, ...] = (*pairing.source_instances, *pairing.copy_instances)
     if plan.begun:
         return ok(subject, "It has begun: whatever is being changed is waited for.")
-    busy = [f"{one.identifier} is {one.status}" for one in (pairing.source, pairing.copy) if one.status != "available"]
-    busy += [f"{one.identifier} is {one.status}" for one in members if one.status != "available"]
+    busy = [
+        f"{cluster.identifier} is {cluster.status}"
+        for cluster in (pairing.source, pairing.copy)
+        if cluster.status != "available"
+    ]
+    busy += [f"{member.identifier} is {member.status}" for member in members if member.status != "available"]
     if not pairing.copy_instances:
         busy.append(f"{pairing.copy.identifier} has no instance")
     if busy:
         return bad(subject, f"Not ready: {', '.join(busy)}.", "Wait until all are available, or mend what is not.")
-    raws = {one.identifier: one.raw for one in (pairing.source, pairing.copy)} | {m.identifier: m.raw for m in members}
+    raws = {cluster.identifier: cluster.raw for cluster in (pairing.source, pairing.copy)} | {
+        m.identifier: m.raw for m in members
+    }
     waiting = [name for name, raw in raws.items() if raw.get("PendingModifiedValues")]
     if waiting:
         return warn(
@@ -130,8 +136,8 @@ def check_lineage(plan: CutOverPlan) -> Check:
 
 
 def _names_in_use(session: AwsSession) -> Iterator[tuple[str, str]]:
-    yield from (("cluster", str(one["DBClusterIdentifier"])) for one in DESCRIBE_CLUSTERS.pages(session))
-    yield from (("instance", str(one["DBInstanceIdentifier"])) for one in DESCRIBE_INSTANCES.pages(session))
+    yield from (("cluster", str(described["DBClusterIdentifier"])) for described in DESCRIBE_CLUSTERS.pages(session))
+    yield from (("instance", str(described["DBInstanceIdentifier"])) for described in DESCRIBE_INSTANCES.pages(session))
 
 
 def judge_names(plan: CutOverPlan, taken: Seen[tuple[str, str]]) -> Check:
@@ -139,11 +145,17 @@ def judge_names(plan: CutOverPlan, taken: Seen[tuple[str, str]]) -> Check:
     subject = "new names"
     if taken.why_not:
         return unknown(subject, f"Whether the names are free {taken.why_not}")
-    own = {(one.kind, name) for one in plan.renames for name in (one.was, one.becomes if plan.begun else one.was)}
-    foreign = [one.becomes for one in plan.renames if (one.kind, one.becomes) in {*taken} - own]
+    own = {
+        (rename.kind, name)
+        for rename in plan.renames
+        for name in (rename.was, rename.becomes if plan.begun else rename.was)
+    }
+    foreign = [rename.becomes for rename in plan.renames if (rename.kind, rename.becomes) in {*taken} - own]
     if foreign:
         return bad(subject, f"{', '.join(foreign)} exists already.", "Rename or delete that one, if nobody needs it.")
-    if long := [one.becomes for one in plan.renames if len(one.becomes) > LONGEST or one.becomes.endswith("-")]:
+    if long := [
+        rename.becomes for rename in plan.renames if len(rename.becomes) > LONGEST or rename.becomes.endswith("-")
+    ]:
         return bad(subject, f"AWS takes no name such as {long[0]}.", "Shorten the cluster's name first.")
     return ok(subject, f"{plan.damaged} and its instances' names are free.")
 
@@ -160,12 +172,18 @@ def check_settings(plan: CutOverPlan) -> tuple[Check, ...]:
         if name not in ("DBClusterIdentifier", "ApplyImmediately")
     ]
     will = f"The plan sets {', '.join(sent)}. " if sent else ""
-    port = [one for one in left if one.member in ("Port", "DBSubnetGroup")]
+    port = [difference for difference in left if difference.member in ("Port", "DBSubnetGroup")]
     if port:
-        said = "; ".join(f"{one.member} is {one.copy} instead of {one.source}: {one.why}" for one in port)
+        said = "; ".join(
+            f"{difference.member} is {difference.copy} instead of {difference.source}: {difference.why}"
+            for difference in port
+        )
         settings = bad("settings", f"{said}.", "Restore anew with purpose cutover, which sends the source's.")
     elif left:
-        said = "; ".join(f"{one.member} is {one.copy} instead of {one.source} ({one.why})" for one in left)
+        said = "; ".join(
+            f"{difference.member} is {difference.copy} instead of {difference.source} ({difference.why})"
+            for difference in left
+        )
         settings = warn(
             "settings", f"{will}What stays otherwise: {said}.", "Set it on the copy before, where it can be."
         )
@@ -177,8 +195,8 @@ def check_settings(plan: CutOverPlan) -> tuple[Check, ...]:
 def _check_instances(plan: CutOverPlan) -> Check:
     subject, pairing = "instances", plan.pairing
     others = [
-        f"{there.identifier} is {there.instance_class}, {here.identifier} is {here.instance_class}"
-        for here, there in other_classes(pairing)
+        f"{copied.identifier} is {copied.instance_class}, {member.identifier} is {member.instance_class}"
+        for member, copied in other_classes(pairing)
     ]
     have, want = len(pairing.copy_instances), len(pairing.source_instances)
     will = f"The plan makes {len(plan.made)} more. " if plan.made else ""
@@ -213,8 +231,10 @@ def check_proof(proof: Proof | None) -> Check:
     subject = "what would be lost"
     if proof is None:
         return unknown(subject, "The copy was not compared with the source")
-    newer = sorted(((one.extra, str(one.pair.found)) for one in proof.tables if one.extra), reverse=True)
-    changed = sum(one.changed for one in proof.tables)
+    newer = sorted(
+        ((verdict.extra, str(verdict.pair.found)) for verdict in proof.tables if verdict.extra), reverse=True
+    )
+    changed = sum(verdict.changed for verdict in proof.tables)
     if not newer and not changed:
         return ok(subject, "The source has no row that the copy has not.")
     listed = ", ".join(f"{name} ({rows:,})" for rows, name in newer[:5]) + (" …" if len(newer) > 5 else "")

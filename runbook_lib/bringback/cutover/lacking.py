@@ -67,12 +67,10 @@ def differences(source: Mapping[str, Any], copy: Mapping[str, Any]) -> tuple[Dif
     for name, (member, read) in SENT.items():
         if name in CHANGED or member not in _WEIGHTS:
             continue
-        here, there = read(source), read(copy)
+        wanted, held = read(source), read(copy)
         local = member == "Port" and source.get("Endpoint") == copy.get("Endpoint")  # two servers of one machine
-        if (here or None) != (there or None) and not local:
-            found.append(
-                Difference(member=member, source=_said(here), copy=_said(there), why=_WEIGHTS[member]),
-            )
+        if (wanted or None) != (held or None) and not local:
+            found.append(Difference(member=member, source=_said(wanted), copy=_said(held), why=_WEIGHTS[member]))
     if source.get("EngineVersion") != copy.get("EngineVersion"):
         versions = (_said(source.get("EngineVersion")), _said(copy.get("EngineVersion")))
         found.append(Difference(member="EngineVersion", source=versions[0], copy=versions[1], why="another version"))
@@ -87,7 +85,7 @@ def missing_instances(pairing: Pairing) -> tuple[PlannedCall, ...]:
     """Return the calls that make the instances the copy has too few of, as those of the source are."""
     have = len(pairing.copy_instances)
     name = pairing.copy.identifier
-    taken = {one.identifier for one in (*pairing.copy_instances, *pairing.source_instances)}
+    taken = {member.identifier for member in (*pairing.copy_instances, *pairing.source_instances)}
     free = [candidate for number in range(1, 40) if (candidate := numbered(name, number)) not in taken]
     return tuple(
         PlannedCall(
@@ -106,4 +104,4 @@ def missing_instances(pairing: Pairing) -> tuple[PlannedCall, ...]:
 def other_classes(pairing: Pairing) -> tuple[tuple[Instance, Instance], ...]:
     """Return the source's and the copy's instances whose class differs, in the order they would take their names."""
     pairs = zip(pairing.source_instances, pairing.copy_instances, strict=False)
-    return tuple((here, there) for here, there in pairs if here.instance_class != there.instance_class)
+    return tuple((source, copy) for source, copy in pairs if source.instance_class != copy.instance_class)

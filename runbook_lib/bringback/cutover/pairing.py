@@ -59,7 +59,7 @@ class Pairing:
     @property
     def serving(self) -> Cluster | None:
         """The one that has the name now; None in the minutes when neither has it."""
-        return next((one for one in (self.copy, self.source) if one.identifier == self.name), None)
+        return next((cluster for cluster in (self.copy, self.source) if cluster.identifier == self.name), None)
 
     def origin(self, identifier: str, tags: Mapping[str, str]) -> str:
         """Return what something was called before the cut-over that has begun."""
@@ -73,8 +73,10 @@ class Pairing:
         return bool(self.approved) and tags.get(CUTOVER) == self.approved
 
     def _all(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        yield from ((one.identifier, one.tags) for one in (self.source, self.copy))
-        yield from ((one.identifier, tags_of(one.raw)) for one in (*self.source_instances, *self.copy_instances))
+        yield from ((cluster.identifier, cluster.tags) for cluster in (self.source, self.copy))
+        yield from (
+            (member.identifier, tags_of(member.raw)) for member in (*self.source_instances, *self.copy_instances)
+        )
 
 
 def find_pairing(session: AwsSession, *, cluster: str = "", copy: str = "") -> Pairing:
@@ -91,7 +93,7 @@ def find_pairing(session: AwsSession, *, cluster: str = "", copy: str = "") -> P
     found = _begun(clusters, cluster.lower(), copy.lower())
     if found is None:
         named = find_cluster(session, cluster)
-        source = next((one for one in clusters if one.resource_id == named.resource_id), named)
+        source = next((found for found in clusters if found.resource_id == named.resource_id), named)
         found = source, _copy_of(source, clusters, copy.lower(), session.region)
     source, restored = found
     pairing = Pairing(
@@ -108,8 +110,10 @@ def _read_steadily(session: AwsSession) -> tuple[tuple[Cluster, ...], Mapping[st
     """Read clusters and their instances as of one moment: a name may change between two questions."""
     for _ in range(_TRIES):
         clusters = list_clusters(session)
-        members = {one.identifier: instances_of(session, one) for one in clusters}
-        if all([*one.writer_first] == [part.identifier for part in members[one.identifier]] for one in clusters):
+        members = {cluster.identifier: instances_of(session, cluster) for cluster in clusters}
+        if all(
+            [*cluster.writer_first] == [part.identifier for part in members[cluster.identifier]] for cluster in clusters
+        ):
             return clusters, members
         time.sleep(_PAUSE_S)
     raise TryLater("Names are being changed at this moment.", hint="Run again with the same parameters.")
@@ -145,14 +149,15 @@ def _begun(clusters: Sequence[Cluster], name: str, copy: str) -> tuple[Cluster, 
 
 def _copy_of(source: Cluster, clusters: Sequence[Cluster], name: str, region: str) -> Cluster:
     copies = [
-        one
-        for one in clusters
-        if one.tags.get(f"{TAG_PREFIX}source") == source.identifier != one.identifier
-        and one.tags.get(WAS, one.identifier) == one.identifier  # what an earlier cut-over set aside is none
+        cluster
+        for cluster in clusters
+        if cluster.tags.get(f"{TAG_PREFIX}source") == source.identifier != cluster.identifier
+        and cluster.tags.get(WAS, cluster.identifier)
+        == cluster.identifier  # what an earlier cut-over set aside is none
     ]
-    listed = ", ".join(f'"{one.identifier}"' for one in copies)
+    listed = ", ".join(f'"{cluster.identifier}"' for cluster in copies)
     if name:
-        named = next((one for one in clusters if one.identifier == name), None)
+        named = next((cluster for cluster in clusters if cluster.identifier == name), None)
         if named is None:
             hint = f"Set `copy` to one of: {listed}." if copies else "Make one with restore_to_timestamp."
             raise NotFound(f'There is no Aurora MySQL cluster "{name}" in {region}.', hint=hint)
@@ -164,4 +169,4 @@ def _copy_of(source: Cluster, clusters: Sequence[Cluster], name: str, region: st
             f"No restored copy of {source.identifier} is in {region}.",
             hint="Make one first: restore_to_timestamp, to the last good second.",
         )
-    return max(copies, key=lambda one: one.created)
+    return max(copies, key=lambda cluster: cluster.created)

@@ -62,24 +62,26 @@ class CutOverPlan:
     @property
     def damaged(self) -> str:
         """The name under which the damaged cluster is kept, or was until the undo."""
-        kept = next(one for one in (*self.aside, *self.into) if one.kind == "cluster" and one.origin == self.name)
+        kept = next(
+            rename for rename in (*self.aside, *self.into) if rename.kind == "cluster" and rename.origin == self.name
+        )
         return kept.becomes if self.direction == "cut over" else kept.was
 
     @property
     def renames(self) -> tuple[Rename, ...]:
         """Every change of name in its order: the instances of both, then the clusters, the serving one first."""
         steps = (*self.aside, *self.into)
-        members = [one for one in steps if one.kind == "instance"]
-        return (*members, *(one for one in steps if one.kind == "cluster"))
+        members = [call for call in steps if call.kind == "instance"]
+        return (*members, *(call for call in steps if call.kind == "cluster"))
 
     @property
     def calls(self) -> tuple[PlannedCall, ...]:
         """Every changing call that is left, in order."""
         pairing = self.pairing
         members = (*pairing.source_instances, *pairing.copy_instances)
-        named = {str(one.raw.get("DbiResourceId", "")): one.identifier for one in members}
-        named |= {one.resource_id: one.identifier for one in (pairing.source, pairing.copy)}
-        left = [one for one in self.renames if named.get(one.resource_id) != one.becomes]
+        named = {str(member.raw.get("DbiResourceId", "")): member.identifier for member in members}
+        named |= {cluster.resource_id: cluster.identifier for cluster in (pairing.source, pairing.copy)}
+        left = [rename for rename in self.renames if named.get(rename.resource_id) != rename.becomes]
         return (*self.marks, *self.settings, *self.made, *map(rename_call, left), *self.unmarks)
 
 
@@ -117,7 +119,7 @@ def plan_cut_over(pairing: Pairing, *, now: datetime) -> CutOverPlan:
     made = () if serves else missing_instances(pairing)
     settings = {} if serves else lacking_settings(source.raw, copy.raw)
     aside = (*_members_aside(pairing, damaged), _of_cluster(pairing, source, damaged))
-    names = [one.was for one in aside if one.kind == "instance"]
+    names = [rename.was for rename in aside if rename.kind == "instance"]
     into = (*_members_into(pairing, names, made), _of_cluster(pairing, copy, pairing.name))
     plan = CutOverPlan(
         direction="cut over",
@@ -128,7 +130,7 @@ def plan_cut_over(pairing: Pairing, *, now: datetime) -> CutOverPlan:
         settings=_settings_call(copy, settings),
         begun=pairing.approved,
         content={
-            "cut over": [[one.kind, one.resource_id, one.was, one.becomes] for one in (*aside, *into)],
+            "cut over": [[rename.kind, rename.resource_id, rename.was, rename.becomes] for rename in (*aside, *into)],
             "settings": settings,
             "made": [dict(call.request) for call in made],
         },
@@ -148,27 +150,27 @@ def _of_cluster(pairing: Pairing, cluster: Cluster, becomes: str) -> Rename:
     return Rename(kind="cluster", resource_id=cluster.resource_id, was=was, becomes=becomes, origin=was)
 
 
-def _of_instance(pairing: Pairing, one: Instance, becomes: str) -> Rename:
-    was = pairing.origin(one.identifier, tags_of(one.raw))
-    found = str(one.raw.get("DbiResourceId", ""))
+def _of_instance(pairing: Pairing, member: Instance, becomes: str) -> Rename:
+    was = pairing.origin(member.identifier, tags_of(member.raw))
+    found = str(member.raw.get("DbiResourceId", ""))
     return Rename(kind="instance", resource_id=found, was=was, becomes=becomes, origin=was)
 
 
 def _members_aside(pairing: Pairing, damaged: str) -> tuple[Rename, ...]:
     return tuple(
-        _of_instance(pairing, one, pairing.destined(tags_of(one.raw)) or numbered(damaged, number))
-        for number, one in enumerate(pairing.source_instances, start=1)
+        _of_instance(pairing, member, pairing.destined(tags_of(member.raw)) or numbered(damaged, number))
+        for number, member in enumerate(pairing.source_instances, start=1)
     )
 
 
 def _members_into(pairing: Pairing, names: Sequence[str], made: Sequence[PlannedCall]) -> tuple[Rename, ...]:
     """Return the copy's instances the source's names in their order; one too many keeps its own."""
-    destined = {one.identifier: pairing.destined(tags_of(one.raw)) for one in pairing.copy_instances}
+    destined = {member.identifier: pairing.destined(tags_of(member.raw)) for member in pairing.copy_instances}
     free = list(unused(names, [*destined.values()]))
     renames = []
-    for one in pairing.copy_instances:
-        if becomes := destined[one.identifier] or (free.pop(0) if free else ""):
-            renames.append(_of_instance(pairing, one, becomes))
+    for member in pairing.copy_instances:
+        if becomes := destined[member.identifier] or (free.pop(0) if free else ""):
+            renames.append(_of_instance(pairing, member, becomes))
     for call in made:
         was = call.request["DBInstanceIdentifier"]
         renames.append(Rename(kind="instance", resource_id="", was=was, becomes=free.pop(0), origin=was))
@@ -177,7 +179,7 @@ def _members_into(pairing: Pairing, names: Sequence[str], made: Sequence[Planned
 
 def _marked(plan: CutOverPlan) -> CutOverPlan:
     """Add the marks, which carry the plan's id. The source's is the last: with it the cut-over has begun."""
-    by_origin = {(one.kind, one.origin): one for one in plan.renames}
+    by_origin = {(rename.kind, rename.origin): rename for rename in plan.renames}
     made = tuple(
         replace(call, request={**call.request, "Tags": _tags_of_made(plan, by_origin[("instance", _name_of(call))])})
         for call in plan.made
@@ -185,9 +187,9 @@ def _marked(plan: CutOverPlan) -> CutOverPlan:
     if plan.begun:
         return replace(plan, made=made)
     pairing = plan.pairing
-    members = [(str(one.raw["DBInstanceArn"]), "instance", one.identifier) for one in pairing.source_instances]
-    members += [(str(one.raw["DBInstanceArn"]), "instance", one.identifier) for one in pairing.copy_instances]
-    clusters = [(one.arn, "cluster", one.identifier) for one in (pairing.copy, pairing.source)]
+    members = [(str(member.raw["DBInstanceArn"]), "instance", member.identifier) for member in pairing.source_instances]
+    members += [(str(member.raw["DBInstanceArn"]), "instance", member.identifier) for member in pairing.copy_instances]
+    clusters = [(cluster.arn, "cluster", cluster.identifier) for cluster in (pairing.copy, pairing.source)]
     marks = tuple(
         PlannedCall(
             operation="AddTagsToResource",

@@ -36,16 +36,16 @@ class Surroundings:
 def look_around(session: AwsSession, pairing: Pairing) -> Surroundings:
     """Look at everything that may name the cluster. Raises only when the caller is not known any more."""
     source = pairing.source
-    names = {source.identifier, *(one.identifier for one in pairing.source_instances)}
+    names = {source.identifier, *(member.identifier for member in pairing.source_instances)}
     return Surroundings(
         proxies=look(lambda: _proxies(session, names)),
         alarms=look(lambda: _alarms(session, names)),
         subscriptions=look(lambda: _subscriptions(session, names)),
         endpoints=look(
             lambda: (
-                one
-                for one in DESCRIBE_ENDPOINTS.pages(session, DBClusterIdentifier=source.identifier)
-                if one.get("EndpointType") == "CUSTOM"
+                endpoint
+                for endpoint in DESCRIBE_ENDPOINTS.pages(session, DBClusterIdentifier=source.identifier)
+                if endpoint.get("EndpointType") == "CUSTOM"
             )
         ),
         global_databases=look(lambda: _global_databases(session, source.arn)),
@@ -55,7 +55,7 @@ def look_around(session: AwsSession, pairing: Pairing) -> Surroundings:
 def _proxies(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
     for proxy in DESCRIBE_PROXIES.pages(session):
         targets = DESCRIBE_PROXY_TARGETS.pages(session, DBProxyName=proxy["DBProxyName"])
-        if any({one.get("RdsResourceId"), one.get("TrackedClusterId")} & {*names} for one in targets):
+        if any({found.get("RdsResourceId"), found.get("TrackedClusterId")} & {*names} for found in targets):
             yield str(proxy["DBProxyName"])
 
 
@@ -64,21 +64,24 @@ def _alarms(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
         dimensions = [*(alarm.get("Dimensions") or ())]
         for metric in alarm.get("Metrics") or ():
             dimensions += (metric.get("MetricStat") or {}).get("Metric", {}).get("Dimensions") or ()
-        if any(one.get("Value") in names and str(one.get("Name", "")).startswith("DB") for one in dimensions):
+        if any(
+            dimension.get("Value") in names and str(dimension.get("Name", "")).startswith("DB")
+            for dimension in dimensions
+        ):
             yield str(alarm["AlarmName"])
 
 
 def _subscriptions(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
-    for one in DESCRIBE_SUBSCRIPTIONS.pages(session):
-        if {*(one.get("SourceIdsList") or ())} & {*names}:
-            yield str(one.get("CustSubscriptionId"))
+    for subscription in DESCRIBE_SUBSCRIPTIONS.pages(session):
+        if {*(subscription.get("SourceIdsList") or ())} & {*names}:
+            yield str(subscription.get("CustSubscriptionId"))
 
 
 def _global_databases(session: AwsSession, arn: str) -> Iterator[str]:
-    for one in DESCRIBE_GLOBAL_CLUSTERS.pages(session):
-        members = one.get("GlobalClusterMembers") or ()
+    for database in DESCRIBE_GLOBAL_CLUSTERS.pages(session):
+        members = database.get("GlobalClusterMembers") or ()
         if any(arn in (member.get("DBClusterArn"), *(member.get("Readers") or ())) for member in members):
-            yield str(one.get("GlobalClusterIdentifier"))
+            yield str(database.get("GlobalClusterIdentifier"))
 
 
 def judge_surroundings(around: Surroundings, pairing: Pairing, *, region: str) -> Iterator[Check]:
@@ -107,7 +110,7 @@ def _judge_membership(found: Seen[str], pairing: Pairing) -> Check:
 
 def _judge_replication(pairing: Pairing) -> Check:
     subject, raw = "replication", pairing.source.raw
-    replicas = [str(one) for one in raw.get("ReadReplicaIdentifiers") or ()]
+    replicas = [str(replica) for replica in raw.get("ReadReplicaIdentifiers") or ()]
     if upstream := raw.get("ReplicationSourceIdentifier"):
         return bad(subject, f"It replicates from {upstream}; the copy does not.", "Copy the tables back instead.")
     if replicas:
@@ -121,14 +124,14 @@ def _judge_replication(pairing: Pairing) -> Check:
 
 def _judge_roles(pairing: Pairing, region: str) -> Check:
     subject = "IAM roles"
-    held = {one.get("RoleArn") for one in pairing.copy.raw.get("AssociatedRoles") or ()}
-    lacking = [one for one in pairing.source.raw.get("AssociatedRoles") or () if one.get("RoleArn") not in held]
+    held = {role.get("RoleArn") for role in pairing.copy.raw.get("AssociatedRoles") or ()}
+    lacking = [role for role in pairing.source.raw.get("AssociatedRoles") or () if role.get("RoleArn") not in held]
     if not lacking:
         return ok(subject, "The copy has every role of the source.")
     commands = "; ".join(
         f"`aws rds add-role-to-db-cluster --region {region} --db-cluster-identifier {pairing.copy.identifier} "
-        f"--role-arn {one['RoleArn']}{_feature(one.get('FeatureName'))}`"
-        for one in lacking
+        f"--role-arn {role['RoleArn']}{_feature(role.get('FeatureName'))}`"
+        for role in lacking
     )
     return warn(subject, f"The copy lacks {len(lacking)} of the source's roles.", f"Before you approve: {commands}.")
 
@@ -143,12 +146,12 @@ def _judge_endpoints(around: Surroundings, pairing: Pairing, region: str) -> Che
         return unknown(subject, f"Whether there are custom endpoints {around.endpoints.why_not}")
     if not around.endpoints:
         return ok(subject, "There are none.")
-    names = [str(one.get("DBClusterEndpointIdentifier")) for one in around.endpoints]
+    names = [str(endpoint.get("DBClusterEndpointIdentifier")) for endpoint in around.endpoints]
     commands = "; ".join(
         f"`aws rds delete-db-cluster-endpoint --region {region} --db-cluster-endpoint-identifier {name}` and "
         f"`aws rds create-db-cluster-endpoint --region {region} --db-cluster-identifier {pairing.name} "
-        f"--db-cluster-endpoint-identifier {name} --endpoint-type {one.get('CustomEndpointType') or 'ANY'}`"
-        for name, one in zip(names, around.endpoints, strict=True)
+        f"--db-cluster-endpoint-identifier {name} --endpoint-type {endpoint.get('CustomEndpointType') or 'ANY'}`"
+        for name, endpoint in zip(names, around.endpoints, strict=True)
     )
     said = f"{', '.join(names)} stay with the damaged cluster: a custom endpoint does not follow the name."
     return warn(subject, said, f"After the cut-over: {commands}.")

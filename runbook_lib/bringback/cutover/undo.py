@@ -43,7 +43,7 @@ def plan_undo_cut_over(pairing: Pairing) -> CutOverPlan:
         begun=pairing.undo,
         content={
             "undo": pairing.approved,
-            "back": [[one.kind, one.resource_id, one.origin] for one in (*aside, *into)],
+            "back": [[rename.kind, rename.resource_id, rename.origin] for rename in (*aside, *into)],
         },
     )
     mark = PlannedCall(
@@ -59,7 +59,7 @@ def plan_undo_cut_over(pairing: Pairing) -> CutOverPlan:
 
 
 def _back(pairing: Pairing, cluster: Cluster, members: Sequence[Instance]) -> tuple[Rename, ...]:
-    tagged = [("instance", str(one.raw.get("DbiResourceId", "")), tags_of(one.raw)) for one in members]
+    tagged = [("instance", str(member.raw.get("DbiResourceId", "")), tags_of(member.raw)) for member in members]
     tagged.append(("cluster", cluster.resource_id, dict(cluster.tags)))
     return tuple(
         Rename(
@@ -77,10 +77,10 @@ def _back(pairing: Pairing, cluster: Cluster, members: Sequence[Instance]) -> tu
 def _unmarks(pairing: Pairing) -> tuple[PlannedCall, ...]:
     """Take the marks off, the source's last: until then a second run can find what is left to do."""
     members = [
-        (str(one.raw["DBInstanceArn"]), tags_of(one.raw))
-        for one in (*pairing.copy_instances, *pairing.source_instances)
+        (str(member.raw["DBInstanceArn"]), tags_of(member.raw))
+        for member in (*pairing.copy_instances, *pairing.source_instances)
     ]
-    clusters = [(one.arn, dict(one.tags)) for one in (pairing.copy, pairing.source)]
+    clusters = [(cluster.arn, dict(cluster.tags)) for cluster in (pairing.copy, pairing.source)]
     return tuple(
         PlannedCall(
             operation="RemoveTagsFromResource",

@@ -47,7 +47,7 @@ class CutOverVerification:
     @property
     def holds(self) -> bool:
         """Tell whether every name is with the one that was to have it."""
-        return all(one.holds for one in self.names)
+        return all(seen.holds for seen in self.names)
 
 
 def verify_cut_over(session: AwsSession, done: CutOver, *, secret: str = "") -> CutOverVerification | None:
@@ -75,18 +75,18 @@ def verify_cut_over(session: AwsSession, done: CutOver, *, secret: str = "") -> 
 
 
 def _names(session: AwsSession, renames: tuple[Rename, ...]) -> tuple[Named, ...]:
-    clusters = {one["DBClusterIdentifier"]: one for one in DESCRIBE_CLUSTERS.pages(session)}
-    instances = {one["DBInstanceIdentifier"]: one for one in DESCRIBE_INSTANCES.pages(session)}
+    clusters = {described["DBClusterIdentifier"]: described for described in DESCRIBE_CLUSTERS.pages(session)}
+    instances = {described["DBInstanceIdentifier"]: described for described in DESCRIBE_INSTANCES.pages(session)}
     found = []
-    for one in reversed(renames):
-        entry = (clusters if one.kind == "cluster" else instances).get(one.becomes, {})
+    for rename in reversed(renames):
+        entry = (clusters if rename.kind == "cluster" else instances).get(rename.becomes, {})
         found.append(
             Named(
-                kind=one.kind,
-                name=one.becomes,
-                expected=one.resource_id,
-                found=str(entry.get("DbClusterResourceId" if one.kind == "cluster" else "DbiResourceId", "")),
-                status=str(entry.get("Status" if one.kind == "cluster" else "DBInstanceStatus", "not there")),
+                kind=rename.kind,
+                name=rename.becomes,
+                expected=rename.resource_id,
+                found=str(entry.get("DbClusterResourceId" if rename.kind == "cluster" else "DbiResourceId", "")),
+                status=str(entry.get("Status" if rename.kind == "cluster" else "DBInstanceStatus", "not there")),
             )
         )
     return tuple(found)

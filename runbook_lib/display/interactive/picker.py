@@ -80,9 +80,9 @@ class _Picker:
             button = w.Button(description=name, button_style="info", layout=small, tooltip=iso(moment))
             button.on_click(lambda _, to=moment: self._go(to))
             buttons.append(button)
-        here = w.Button(description="Look at it from this second", layout=small)
-        here.tooltip = "Writes it into the parameters of this notebook and runs it anew: do the ways back reach it?"
-        here.on_click(lambda _: self._choose())
+        again = w.Button(description="Look at it from this second", layout=small)
+        again.tooltip = "Writes it into the parameters of this notebook and runs it anew: do the ways back reach it?"
+        again.on_click(lambda _: self._choose())
         onward = w.Button(description=f"Take it into {_ONWARD}", button_style="primary", layout=small)
         onward.on_click(lambda _: self._hand_on())
         row = w.Layout(flex_flow="row wrap")
@@ -92,7 +92,7 @@ class _Picker:
                 self._slider,
                 w.HBox([*buttons, self._text], layout=row),
                 self._said,
-                w.HBox([here, onward], layout=row),
+                w.HBox([again, onward], layout=row),
                 front.outlet(),
             ]
         )

@@ -19,13 +19,15 @@ def table_chooser(value: Any, proof: Proof, *, chosen: str = "") -> Any:
     then another one.
     """
     lost = {str(name) for name in proof.damaged}
-    lines = {str(one.pair.expected): one for one in proof.tables}
-    found = {name: _line(one) for name, one in lines.items() if name in lost}
+    lines = {str(verdict.pair.expected): verdict for verdict in proof.tables}
+    found = {name: _line(verdict) for name, verdict in lines.items() if name in lost}
     return _chooser(value, found, chosen=chosen)
 
 
-def _line(one: TableVerdict) -> str:
-    return f"{one.verdict}: {one.missing:,} rows missing, {one.changed:,} changed, {one.extra:,} new since"
+def _line(verdict: TableVerdict) -> str:
+    return (
+        f"{verdict.verdict}: {verdict.missing:,} rows missing, {verdict.changed:,} changed, {verdict.extra:,} new since"
+    )
 
 
 def _chooser(value: Any, found: Mapping[str, str], *, chosen: str) -> Any:

@@ -50,7 +50,11 @@ class CleanedUp:
     @property
     def changed(self) -> tuple[str, ...]:
         """Everything that was deleted, by its identifier."""
-        return tuple(name for one in self.deleted for name in (one.name, *(part.identifier for part in one.members)))
+        return tuple(
+            name
+            for leftover in self.deleted
+            for name in (leftover.name, *(part.identifier for part in leftover.members))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,7 @@ def clean_up(session: AwsSession, plan: CleanUpPlan, *, approve: str, deadline: 
     given = approve.strip()
     if not given or not plan.delete:
         return CleanedUp(plan=plan)
-    doomed = plan.delete if given == plan.id else tuple(one for one in plan.delete if one.mark == given)
+    doomed = plan.delete if given == plan.id else tuple(leftover for leftover in plan.delete if leftover.mark == given)
     if not doomed:
         raise refusal(plan, given, why="What there is to delete has changed since it was approved")
     return _CleanUp(session, plan, doomed, given, deadline).run()
@@ -98,22 +102,22 @@ class _CleanUp:
     def run(self) -> CleanedUp:
         with self.phases.step("mark what is approved"):
             self._judge_again()
-            for one in self.doomed:
-                if one.mark != self.approved and one.cluster.status != "deleting":
-                    self._call(*marking(one, self.approved))
+            for leftover in self.doomed:
+                if leftover.mark != self.approved and leftover.cluster.status != "deleting":
+                    self._call(*marking(leftover, self.approved))
         with self.phases.step("delete the instances"):
-            for one in self._judge_again():
-                self._call(*emptying(one, self.approved))
+            for leftover in self._judge_again():
+                self._call(*emptying(leftover, self.approved))
         with self.phases.step("wait until the instances are gone"):
-            for one in self.doomed:
-                for member in one.members:
+            for leftover in self.doomed:
+                for member in leftover.members:
                     self._wait(f"instance {member.identifier}", self._instance_status, member.identifier)
         with self.phases.step("delete the clusters"):
-            for one in self._judge_again():
-                self._call(*ending(one, self.approved))
+            for leftover in self._judge_again():
+                self._call(*ending(leftover, self.approved))
         with self.phases.step("wait until the clusters are gone"):
-            for one in self.doomed:
-                self._wait(f"cluster {one.name}", self._cluster_status, one.name)
+            for leftover in self.doomed:
+                self._wait(f"cluster {leftover.name}", self._cluster_status, leftover.name)
         return CleanedUp(
             plan=self.plan,
             approved_id=self.approved,
@@ -130,18 +134,18 @@ class _CleanUp:
         world = read_region(self.session)
         plan = self.plan
         again = leftovers(world, now=plan.now, source=plan.source, also_unexpired=plan.also_unexpired, only=plan.only)
-        now = {one.cluster.resource_id: one for one in again}
-        there = {cluster.resource_id for cluster in world.clusters}
-        for one in list(self.doomed):
-            found = now.get(one.cluster.resource_id)
-            if found is None and one.cluster.resource_id not in there:
+        now = {leftover.cluster.resource_id: leftover for leftover in again}
+        present = {cluster.resource_id for cluster in world.clusters}
+        for leftover in list(self.doomed):
+            found = now.get(leftover.cluster.resource_id)
+            if found is None and leftover.cluster.resource_id not in present:
                 continue  # gone already: an earlier run or somebody else was quicker
             stays = found.stays if found else "it has lost its tags"
             if stays:
-                log.warning("%s is left: %s", one.name, stays)
-                self.doomed.remove(one)
-                self.spared.append(replace(one, stays=stays))
-        return tuple(found for one in self.doomed if (found := now.get(one.cluster.resource_id)))
+                log.warning("%s is left: %s", leftover.name, stays)
+                self.doomed.remove(leftover)
+                self.spared.append(replace(leftover, stays=stays))
+        return tuple(found for leftover in self.doomed if (found := now.get(leftover.cluster.resource_id)))
 
     def _call(self, *calls: PlannedCall) -> None:
         operations = {call.operation: call for call in (ADD_TAGS, DELETE_INSTANCE, DELETE_CLUSTER)}
@@ -181,19 +185,21 @@ def verify_clean_up(session: AwsSession, cleaned: CleanedUp) -> CleanUpCheck | N
     if not cleaned.done:
         return None
     world, backups, before = read_region(session), read_backups(session), cleaned.plan
-    gone = {one.cluster.resource_id for one in cleaned.deleted}
-    there = {cluster.resource_id for cluster in world.clusters}
+    gone = {leftover.cluster.resource_id for leftover in cleaned.deleted}
+    present = {cluster.resource_id for cluster in world.clusters}
     names = {member.identifier for members in world.members.values() for member in members}
-    kept = [one for one in before.world.clusters if one.resource_id not in gone and one.status != "deleting"]
-    missing = [f"cluster {one.identifier}" for one in kept if one.resource_id not in there]
-    for one in kept:
-        members = before.world.members.get(one.identifier, ())
+    kept = [
+        cluster for cluster in before.world.clusters if cluster.resource_id not in gone and cluster.status != "deleting"
+    ]
+    missing = [f"cluster {cluster.identifier}" for cluster in kept if cluster.resource_id not in present]
+    for cluster in kept:
+        members = before.world.members.get(cluster.identifier, ())
         lost = [part for part in members if part.identifier not in names and part.status != "deleting"]
         missing += [f"instance {part.identifier}" for part in lost]
     missing += [f"snapshot {arn}" for arn in sorted(before.backups.snapshots - backups.snapshots)]
     missing += [f"retained backup {resource}" for resource in sorted(before.backups.retained - backups.retained)]
     return CleanUpCheck(
-        still_there=tuple(one.name for one in cleaned.deleted if one.cluster.resource_id in there),
+        still_there=tuple(leftover.name for leftover in cleaned.deleted if leftover.cluster.resource_id in present),
         missing=tuple(missing),
         kept=len(kept),
     )

@@ -133,7 +133,7 @@ def leftovers(
         for cluster in region.tagged
         if not source or cluster.tags.get(f"{TAG_PREFIX}source") == source
     ]
-    return tuple(sorted(found, key=lambda one: (one.cluster.created, one.name)))
+    return tuple(sorted(found, key=lambda leftover: (leftover.cluster.created, leftover.name)))
 
 
 def _leftover(
@@ -147,7 +147,7 @@ def _leftover(
         or _protected(cluster, members)
         or _source_of(cluster, region)
         or _in_use(cluster, region)
-        or _not_yet(cluster, expires, purpose, now=now, also_unexpired=also_unexpired, named=named)
+        or (_not_named(cluster, named) if named else _not_yet(purpose, expires, now=now, also_unexpired=also_unexpired))
     )
     return Leftover(
         cluster=cluster,
@@ -186,12 +186,12 @@ def _name_by_tags(cluster: Cluster, source: str, moment: datetime) -> str:
 
 def _foreign_member(cluster: Cluster, members: Sequence[Member]) -> str:
     plan = cluster.tags[f"{TAG_PREFIX}plan"]
-    others = [one.identifier for one in members if one.tags.get(f"{TAG_PREFIX}plan") != plan]
+    others = [member.identifier for member in members if member.tags.get(f"{TAG_PREFIX}plan") != plan]
     return f"somebody added {', '.join(others)} to it, so it is in use" if others else ""
 
 
 def _protected(cluster: Cluster, members: Sequence[Member]) -> str:
-    if cluster.raw.get("DeletionProtection") or any(one.protected for one in members):
+    if cluster.raw.get("DeletionProtection") or any(member.protected for member in members):
         return "deletion protection is on"
     return ""
 
@@ -202,21 +202,21 @@ def _source_of(cluster: Cluster, region: Region) -> str:
     A point-in-time restore inherits the clone group too (API reference, DBCluster), so a member of the group that is
     younger may be a clone of this cluster, unless its own tags prove that it is a copy of something else.
     """
-    replicas = [str(one) for one in cluster.raw.get("ReadReplicaIdentifiers") or ()]
+    replicas = [str(replica) for replica in cluster.raw.get("ReadReplicaIdentifiers") or ()]
     replicas += [
-        one.identifier for one in region.clusters if _replicates_from(one) in (cluster.arn, cluster.identifier)
+        other.identifier for other in region.clusters if _replicates_from(other) in (cluster.arn, cluster.identifier)
     ]
     if replicas:
         return f"it is the source of the replica {', '.join(dict.fromkeys(replicas))}"
-    others = [one for one in region.clusters if one.identifier != cluster.identifier]
-    copies = [one.identifier for one in others if one.tags.get(f"{TAG_PREFIX}source") == cluster.identifier]
+    others = [other for other in region.clusters if other.identifier != cluster.identifier]
+    copies = [other.identifier for other in others if other.tags.get(f"{TAG_PREFIX}source") == cluster.identifier]
     if copies:
         return f"{', '.join(copies)} was restored from it"
     group = cluster.raw.get("CloneGroupId")
     clones = [
-        one.identifier
-        for one in others
-        if group and one.raw.get("CloneGroupId") == group and one.created >= cluster.created and not_ours(one)
+        other.identifier
+        for other in others
+        if group and other.raw.get("CloneGroupId") == group and other.created >= cluster.created and not_ours(other)
     ]
     return f"{', '.join(clones)} is of its clone group and younger: it may be a clone of it" if clones else ""
 
@@ -237,22 +237,16 @@ def _in_use(cluster: Cluster, region: Region) -> str:
     return ""
 
 
-def _not_yet(
-    cluster: Cluster,
-    expires: datetime | None,
-    purpose: str,
-    *,
-    now: datetime,
-    also_unexpired: bool,
-    named: frozenset[str],
-) -> str:
-    if named:
-        return "" if cluster.identifier in named else "it is not named in `only`"
+def _not_yet(purpose: str, expires: datetime | None, *, now: datetime, also_unexpired: bool) -> str:
     if purpose == "cutover":
         return "it was made to take its source's place: it goes only when named in `only`"
     if expires is None:
         return "it has no expiry: it goes only when named in `only`"
     return "" if also_unexpired or expires <= now else f"it expires at {iso(expires)}"
+
+
+def _not_named(cluster: Cluster, named: frozenset[str]) -> str:
+    return "" if cluster.identifier in named else "it is not named in `only`"
 
 
 def _moment_in(cluster: Cluster, tag: str) -> datetime | None:

@@ -43,23 +43,23 @@ class CleanUpPlan:
     @property
     def delete(self) -> tuple[Leftover, ...]:
         """The clusters that would go."""
-        return tuple(one for one in self.found if not one.stays)
+        return tuple(leftover for leftover in self.found if not leftover.stays)
 
     @property
     def left(self) -> tuple[Leftover, ...]:
         """The clusters with our tags that stay, each with its reason."""
-        return tuple(one for one in self.found if one.stays)
+        return tuple(leftover for leftover in self.found if leftover.stays)
 
     @property
     def calls(self) -> tuple[PlannedCall, ...]:
         """Every changing call, in order."""
         steps = (marking, emptying, ending)
-        return tuple(call for step in steps for one in self.delete for call in step(one, self.id))
+        return tuple(call for step in steps for leftover in self.delete for call in step(leftover, self.id))
 
     @property
     def id(self) -> str:
         """Return the plan's id: a hash of the clusters it would delete, each by its resource id, not of the clock."""
-        doomed = sorted([one.cluster.arn, one.cluster.resource_id] for one in self.delete)
+        doomed = sorted([leftover.cluster.arn, leftover.cluster.resource_id] for leftover in self.delete)
         return hashlib.sha256(json.dumps(["clean up", self.region, doomed]).encode()).hexdigest()[:12]
 
 
@@ -93,34 +93,34 @@ def propose_clean_up(
 
 def read_backups(session: AwsSession) -> Backups:
     """Read what must outlive a clean-up. AWS's own daily snapshots come and go, so they are not counted."""
-    by_hand = [one.arn for one in list_snapshots(session) if one.kind != "automated"]
-    retained = [one.resource_id for one in list_retained_backups(session)]
+    by_hand = [snapshot.arn for snapshot in list_snapshots(session) if snapshot.kind != "automated"]
+    retained = [backup.resource_id for backup in list_retained_backups(session)]
     return Backups(snapshots=frozenset(by_hand), retained=frozenset(retained))
 
 
-def marking(one: Leftover, plan_id: str) -> tuple[PlannedCall, ...]:
+def marking(leftover: Leftover, plan_id: str) -> tuple[PlannedCall, ...]:
     """Return the call that marks a cluster as approved to go, so that a second run can go on."""
     tags = [{"Key": MARK, "Value": plan_id}]
-    request = {"ResourceName": one.cluster.arn, "Tags": tags}
-    return (PlannedCall(operation="AddTagsToResource", request=request, why=f"say that {one.name} is to go"),)
+    request = {"ResourceName": leftover.cluster.arn, "Tags": tags}
+    return (PlannedCall(operation="AddTagsToResource", request=request, why=f"say that {leftover.name} is to go"),)
 
 
-def emptying(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
+def emptying(leftover: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
     """Return the calls that delete a cluster's instances; those being deleted already are left out."""
     return tuple(
         PlannedCall(
             operation="DeleteDBInstance",
             request={"DBInstanceIdentifier": member.identifier, "SkipFinalSnapshot": True},
-            why=f"an instance of {one.name}: a cluster goes only without any",
+            why=f"an instance of {leftover.name}: a cluster goes only without any",
         )
-        for member in one.members
+        for member in leftover.members
         if member.status != "deleting"
     )
 
 
-def ending(one: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
+def ending(leftover: Leftover, _: str = "") -> tuple[PlannedCall, ...]:
     """Return the call that deletes a cluster and its automated backups, without a last snapshot."""
-    if one.cluster.status == "deleting":
+    if leftover.cluster.status == "deleting":
         return ()
-    request = {"DBClusterIdentifier": one.name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True}
+    request = {"DBClusterIdentifier": leftover.name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True}
     return (PlannedCall(operation="DeleteDBCluster", request=request, why="with its own automated backups"),)
