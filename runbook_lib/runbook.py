@@ -63,7 +63,7 @@ class Run:
         return self.table()._repr_mimebundle_(**options)
 
 
-def start(
+def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its own name
     notebook: str,
     *,
     timestamp: str,

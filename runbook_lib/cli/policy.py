@@ -46,7 +46,7 @@ def import_declarations() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read this policy and say what is missing and what is too wide.",
 )
-def command(
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
     notebooks: tuple[str, ...],
     form: str,
     sources: tuple[str, ...],

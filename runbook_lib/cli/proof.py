@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="End statements on the server at FOUND that run longer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the proof as one JSON object.")
-def command(
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
     found: str, against: str, record: Path | None, schemas: tuple[str, ...], personal: str, keep: Path | None,
     workers: int, longest: float | None, as_json: bool,
 ) -> int:  # fmt: skip  # click hands over each option by its name

@@ -45,7 +45,7 @@ class RunbookEngine:
     """What papermill calls to run a prepared notebook. One call, one record."""
 
     @classmethod
-    def execute_notebook(  # the signature that papermill calls
+    def execute_notebook(  # noqa: PLR0913 # the signature that papermill calls
         cls,
         nb: Any,
         kernel_name: str,

@@ -99,12 +99,12 @@ def choose_engine(name: str = "") -> Engine:
 
 
 @lru_cache(maxsize=16)
-def _find(named: tuple[str, ...], path: str, conda: str, here: str) -> tuple[Engine, ...]:
+def _find(named: tuple[str, ...], path: str, conda: str, cwd: str) -> tuple[Engine, ...]:
     found: dict[str, Engine] = {}
     for name in named:
         for engine in _named(name):
             found.setdefault(engine.family, engine)
-    for server in _servers(path, conda, here):
+    for server in _servers(path, conda, cwd):
         if len(found) == len(FAMILIES):
             break
         if (engine_or_why := _engine(server)) and isinstance(engine_or_why, Engine):
@@ -130,10 +130,10 @@ def _named(name: str) -> list[Engine]:
     return engines
 
 
-def _servers(path: str, conda: str, here: str) -> Iterator[Path]:
+def _servers(path: str, conda: str, cwd: str) -> Iterator[Path]:
     project = Path(__file__).parents[2]
     folders = []
-    for own in dict.fromkeys((Path(here) / ".engine", project / ".engine")):
+    for own in dict.fromkeys((Path(cwd) / ".engine", project / ".engine")):
         folders += [own, *sorted(child for child in own.glob("*") if child.is_dir())]
     folders += [Path(conda)] if conda else []
     folders += [Path(part) for part in path.split(os.pathsep) if part]

@@ -40,7 +40,7 @@ def product(
 def products_of(region: str) -> list[dict[str, Any]]:
     """Write a region's products from the dated prices, a decoy of another product beside each kind."""
     shipped = json.loads(files("runbook_lib.costs").joinpath("data", "aurora_prices.json").read_text(encoding="utf-8"))
-    here, prefix = shipped["regions"].get(region, {}), _PREFIX.get(region, f"{region}-")
+    prices, prefix = shipped["regions"].get(region, {}), _PREFIX.get(region, f"{region}-")
     published = shipped["publication_date"][:10]
 
     def entry(usage: str, usd: float, unit: str, family: str, engine: str, **more: str) -> dict[str, Any]:
@@ -49,15 +49,15 @@ def products_of(region: str) -> list[dict[str, Any]]:
         return product(sku, attributes, usd=usd, unit=unit, family=family, published=published)
 
     found = []
-    if here:
+    if prices:
         for engine in ("Aurora MySQL", "Aurora PostgreSQL"):
-            found.append(entry("Aurora:BackupUsage", here["backup"], "GB-Mo", "Storage Snapshot", engine))
+            found.append(entry("Aurora:BackupUsage", prices["backup"], "GB-Mo", "Storage Snapshot", engine))
         for engine in ("MySQL", "PostgreSQL"):
-            found.append(entry("RDS:ChargedBackupUsage", here["rds_backup"], "GB-Mo", "Storage Snapshot", engine))
+            found.append(entry("RDS:ChargedBackupUsage", prices["rds_backup"], "GB-Mo", "Storage Snapshot", engine))
     for kind, usage in (("standard", "Aurora:StorageUsage"), ("io_optimized", "Aurora:IO-OptimizedStorageUsage")):
-        if usd := here.get("storage_gb_month", {}).get(kind):
+        if usd := prices.get("storage_gb_month", {}).get(kind):
             found.append(entry(usage, usd, "GB-Mo", "Database Storage", "Any"))
-    for name, usd in here.get("aurora_mysql_instance_hour", {}).items():
+    for name, usd in prices.get("aurora_mysql_instance_hour", {}).items():
         family = "Database Instance"
         found.append(entry(f"InstanceUsage:{name}", usd, "Hrs", family, "Aurora MySQL", instanceType=name))
     return found

@@ -106,7 +106,7 @@ def read_contract(path: Path) -> Contract:
         InputRefused: it cannot be read, is not YAML, or says something that no contract can say; with the place.
     """
     try:
-        text = _here_or_above(path).read_text(encoding="utf-8")
+        text = _found(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputRefused(
             f'The contract "{path}" cannot be read: {error.strerror}.', hint="Check `contract`."
@@ -126,7 +126,7 @@ def read_contract(path: Path) -> Contract:
         ) from error
 
 
-def _here_or_above(path: Path) -> Path:
+def _found(path: Path) -> Path:
     """Find a relative path from the folder above too: JupyterLab runs a notebook in its folder, papermill does not.
 
     Without a checkout `parameters/…` is the file that comes with the library.

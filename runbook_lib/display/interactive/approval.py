@@ -38,48 +38,37 @@ def approval(
     plan_id = plan.id if plan and anything else ""
     moment = getattr(plan, "moment", None)
     also = {"timestamp": iso(moment)} if moment else {}  # "latest" would be another moment, and plan, in a minute
-    return beside(
-        value,
-        plan_id,
-        lambda given: sheet(*parts, approve=given, **facts),
-        approve=approve,
-        touches=touches,
-        also=also,
+    if not plan_id or not front.reader_is_there():
+        return value
+    values = {**also, "approve": plan_id}
+    return _with_button(
+        value, lambda: sheet(*parts, approve=plan_id, **facts), values=values, given=approve.strip(), touches=touches
     )
 
 
-def beside(
-    value: Any,
-    plan_id: str,
-    anew: Callable[[str], Any],
-    *,
-    approve: str,
-    touches: str = "",
-    also: Mapping[str, Any] | None = None,
-    parameter: str = "approve",
-) -> Any:
-    """Put the approve button under a plan that is shown already; `anew` shows it as approved.
+def _with_button(
+    value: Any, approved: Callable[[], Any], *, values: Mapping[str, Any], given: str, touches: str
+) -> Shown:
+    """Put the approve button under a plan that is shown already; `approved` shows it as approved.
 
-    `also` are parameters that the approval fixes with the plan's id.
+    `values` are the parameters that the approval writes; `given` is what is approved so far.
     """
-    if not plan_id or not front.reader_is_there():
-        return value
     import ipywidgets as w
     from IPython.display import update_display
 
-    values = {**(also or {}), parameter: plan_id}
+    plan_id = values["approve"]
     handle = f"runbook-{secrets.token_hex(6)}"
-    given = approve.strip() == plan_id
+    is_given = given == plan_id
     button = w.Button(
-        description="Approved" if given else f"Approve plan {plan_id}",
-        icon="check" if given else "",
-        button_style="success" if given else "primary",
-        disabled=given or bool(touches),
+        description="Approved" if is_given else f"Approve plan {plan_id}",
+        icon="check" if is_given else "",
+        button_style="success" if is_given else "primary",
+        disabled=is_given or bool(touches),
         layout=w.Layout(width="auto", min_width="16em"),
         tooltip="Writes the plan's id into the parameter; the cells below act on it",
     )
     typed = w.Text(placeholder=touches, description="cluster:", continuous_update=True)
-    said = w.HTML(in_sight(front.assignments(values)) if given else words(_question(touches)))
+    said = w.HTML(in_sight(front.assignments(values)) if is_given else words(_question(touches)))
 
     def on_typed(_change: Any) -> None:
         button.disabled = typed.value.strip() != touches
@@ -87,7 +76,7 @@ def beside(
     def on_click(_button: Any) -> None:
         front.choose(values, again=False)
         untyped: Any = update_display
-        untyped(anew(plan_id), display_id=handle)
+        untyped(approved(), display_id=handle)
         button.description, button.button_style, button.icon, button.disabled = "Approved", "success", "check", True
         said.value = words("Written into the parameters. Go on with the next cell (Shift+Enter).") + in_sight(
             front.assignments(values)
@@ -95,7 +84,7 @@ def beside(
 
     typed.observe(on_typed, names="value")
     button.on_click(on_click)
-    asks = [typed] if touches and not given else []
+    asks = [typed] if touches and not is_given else []
     box = w.VBox([w.HBox([*asks, button], layout=w.Layout(flex_flow="row wrap")), said, front.outlet()])
     box.add_class("runbook-approve")
     return Shown(value=value, widgets=(box,), handle=handle)

@@ -31,8 +31,7 @@ def picker(
     start, end = span_of(timeline, proposal)
     start = start.replace(microsecond=0)
     last = int((end - start).total_seconds())
-    first = proposal.second or (proposal.candidates[0].second if proposal.candidates else start)
-    return _Picker(value, proposal, window=window, zone=zone, now=now, start=start, last=last, first=first).shown()
+    return _Picker(value, proposal, window=window, zone=zone, now=now, span=(start, last)).shown()
 
 
 class _Picker:
@@ -46,18 +45,18 @@ class _Picker:
         window: TimeWindow | None,
         zone: ZoneInfo,
         now: datetime,
-        start: datetime,
-        last: int,
-        first: datetime,
+        span: tuple[datetime, int],
     ) -> None:
+        """Begin at the proposed second. `span` is where the axis begins, and how many seconds it is long."""
         import ipywidgets as w
 
         self._value, self._proposal, self._window = value, proposal, window
-        self._zone, self._now, self._start, self._last = zone, now, start, last
+        self._zone, self._now, (self._start, self._last) = zone, now, span
+        first = proposal.second or (proposal.candidates[0].second if proposal.candidates else self._start)
         self._slider = w.IntSlider(
             value=self._seconds(first),
             min=0,
-            max=last,
+            max=self._last,
             step=1,
             readout=False,
             layout=w.Layout(width="auto", margin=_margins(value)),
