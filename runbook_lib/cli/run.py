@@ -60,7 +60,7 @@ _CODES = (
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON line about the run to stdout at the end.")
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this, and the parameters of NOTEBOOK if given.")
 @click.pass_context
-def command(  # noqa: PLR0913 # click hands over each option as a parameter  # one for each option
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
     ctx: click.Context,
     *,
     notebook: Path | None,

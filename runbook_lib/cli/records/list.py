@@ -28,7 +28,7 @@ _COLOURS = {Outcome.SUCCEEDED: "green", Outcome.PLANNED: "cyan", Outcome.RUNNING
 @click.option("--outcome", type=click.Choice([outcome.value for outcome in Outcome]), help="Only runs that ended so.")
 @click.option("--since", default="", metavar="TIME", help='Only runs since then: "2 days ago", 2026-02-04T10:00:00Z.')
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON line for each.")
-def command(  # one for each option
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
     *, store: Store, cluster: str, incident: str, notebook: str, outcome: str | None, since: str, as_json: bool
 ) -> None:
     """List the runs of a store, oldest first. Runs that were killed are shown as orphaned."""

@@ -18,7 +18,7 @@ from runbook_lib.records.store import Store
 @publish_options
 @click.option("--region", default="", help="The bucket's region.")
 @click.option("--profile", default="", help="The AWS profile.")
-def command(  # noqa: PLR0913 # click hands over each option as a parameter  # one for each option
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
     *,
     record: tuple[str, ...],
     store: Store,
