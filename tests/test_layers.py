@@ -1,7 +1,7 @@
 """No module needs itself: an import circle is a module that nobody can read, test or move alone.
 
-Layers are held by the import contracts of pyproject.toml (`make lint`); within a layer these tests hold the order. Imports
-inside functions count too, since they are most often a circle that was put off; those for types only do not.
+Layers are held by the import contracts of pyproject.toml (`make lint`); within a layer these tests hold the order.
+Imports inside functions count too, since they are most often a circle that was put off; those for types only do not.
 """
 
 from __future__ import annotations
