@@ -13,7 +13,7 @@ import click
 from runbook_lib.errors import CheckFailed, InputRefused
 
 if TYPE_CHECKING:
-    from runbook_lib.proof import Proof, Side
+    from runbook_lib.proof import Proof
 
 
 @click.command(short_help="Prove that one server holds what another one, or an earlier record, holds.")
@@ -43,34 +43,19 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     It waits while the server at FOUND is busy or its replicas lag. A table without a unique key is read whole by one
     statement, within which no waiting is possible: --longest bounds it.
     """
+    from runbook_lib.cli._servers import side_of
     from runbook_lib.display.proof import proof_sheet
     from runbook_lib.proof import Guard, ProofOptions, hold, prove, read_proof
 
     if bool(against) == bool(record):
         raise InputRefused("A proof needs one thing that is right.", hint="Give either --against or --record.")
-    side, options = _side(found, "RUNBOOK_MYSQL"), ProofOptions(workers=workers, guard=Guard(statement_s=longest))
+    side, options = side_of(found, "RUNBOOK_MYSQL"), ProofOptions(workers=workers, guard=Guard(statement_s=longest))
     proof: Proof
     if record:
         proof = hold(side, read_proof(record), schemas=schemas, options=options)
     else:
-        other = _side(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
+        other = side_of(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
         patterns = [name for part in personal.split(",") if (name := part.strip())]
         proof = prove(other, side, schemas=schemas, options=replace(options, personal=patterns, keep=keep))
     click.echo(json.dumps(proof.to_json(), ensure_ascii=False) if as_json else str(proof_sheet(proof)))
     return 0 if proof.verdict == "same" else CheckFailed.exit_code
-
-
-def _side(place: str, prefix: str) -> Side:
-    from runbook_lib.mysql import Credentials, Endpoint, connect
-    from runbook_lib.proof import Side
-    from runbook_lib.redaction import remember
-
-    host, _, port = place.rpartition(":")
-    if not host or not port.isdigit():
-        raise InputRefused(f'"{place}" is not the address of a server.', hint="Write it as HOST:PORT.")
-    user = os.environ.get(f"{prefix}_USER", "")
-    if not user:
-        raise InputRefused(f"There is no account for {place}.", hint=f"Set {prefix}_USER and {prefix}_PASSWORD.")
-    password = remember(os.environ.get(f"{prefix}_PASSWORD", ""), kind="database password")
-    account = Credentials(user=user, password=password)
-    return Side(name=place, connect=lambda: connect(Endpoint(host=host, port=int(port)), account))
