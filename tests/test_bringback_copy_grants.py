@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from runbook_lib.bringback.copy import CopyChoices, apply_copy_back, apply_undo, propose_copy_back, propose_undo
-from runbook_lib.bringback.copy.facts import Grant
-from runbook_lib.bringback.copy.names import is_ours
-from runbook_lib.bringback.copy.reach import Shut, shut_out
+from runbook_lib.bringback.copy.apply import Watch
 from runbook_lib.errors import AccessDenied, RunbookError
 from runbook_lib.inventory import SYSTEM_SCHEMAS
 from runbook_lib.mysql import Credentials, connect, quoted
+from runbook_lib.swap.facts import Grant
+from runbook_lib.swap.names import is_ours
+from runbook_lib.swap.reach import Shut, shut_out
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 from tests.test_bringback_copy_plan import server
@@ -93,7 +94,7 @@ def test_every_account_may_do_what_it_might_and_nothing_in_the_dated_schemas(
     def look(_phase: str) -> None:
         reached.extend(of_ours(may(estate, "narrow")))
 
-    done = apply_copy_back(estate.copy, estate.source, plan, approve=plan.id, step=look)
+    done = apply_copy_back(estate.copy, estate.source, plan, approve=plan.id, watch=Watch(step=look))
     assert done.problems == ()
     after = {account: may(estate, account) for account in accounts}
     assert {account: found - of_ours(found) for account, found in after.items()} == before

@@ -13,9 +13,9 @@ from runbook_lib.bringback.copy import (
     propose_undo,
     verify_undone,
 )
-from runbook_lib.bringback.copy.stand_ins import still_tied
 from runbook_lib.errors import StepFailed
 from runbook_lib.proof import prove
+from runbook_lib.swap.foreign_keys import still_tied
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 from tests.test_bringback_copy_killed import TABLES, run_apart

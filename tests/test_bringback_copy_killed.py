@@ -10,6 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from runbook_lib.bringback.copy import CopyChoices, apply_copy_back, propose_copy_back
+from runbook_lib.bringback.copy.apply import Watch
 from runbook_lib.errors import ApprovalRefused, CheckFailed
 from runbook_lib.proof import prove
 from tests.copying import NOW, ROOMS, Estate
@@ -134,5 +135,5 @@ def test_a_copy_that_somebody_changes_meanwhile_is_not_swapped_in(estate: Estate
                 source.execute(f"UPDATE {plan.tables[0].staging.sql} SET rent = rent + 1 LIMIT 1")
 
     with pytest.raises(CheckFailed, match=r"house\.hold\.rooms is not what the copy holds"):
-        apply_copy_back(estate.copy, estate.source, plan, approve=plan.id, step=spoil)
+        apply_copy_back(estate.copy, estate.source, plan, approve=plan.id, watch=Watch(step=spoil))
     assert state_of(estate) == "old"

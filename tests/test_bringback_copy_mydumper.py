@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.bringback.copy import CopyBackPlan, CopyChoices, apply_copy_back, propose_copy_back
-from runbook_lib.bringback.copy.dumper import TRIED, Dumper, find_dumper
-from runbook_lib.bringback.copy.ways import choose_way
+from runbook_lib.bringback.copy.transport.dumper import TRIED, Dumper, find_dumper
+from runbook_lib.bringback.copy.transport.ways import choose_way
 from runbook_lib.errors import InputRefused, StepFailed
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials, Endpoint, write_option_file
@@ -56,21 +56,20 @@ def way(
     )
     found, why = choose_way(
         table,
-        copy=server("copy"),
-        source=server("source", local_infile=local_infile),
-        bucket="",
-        from_source=False,
-        through=through,
+        restored=server("copy"),
+        damaged=server("source", local_infile=local_infile),
+        choices=CopyChoices(through=through),
+        already_there=False,
         dumper=dumper,
     )
     return f"{found}: {why}"
 
 
 def test_the_rule_takes_mydumper_where_it_helps_and_is_exact_and_else_says_why_not() -> None:
-    assert way(HERE).startswith("mydumper: local_infile is off at the source, no bucket")
-    assert way(HERE, local_infile="ON") == "load: local_infile is on at the source"
+    assert way(HERE).startswith("mydumper: local_infile is off on the damaged server, no bucket")
+    assert way(HERE, local_infile="ON") == "load: local_infile is on at the damaged server"
     assert "not installed" in way(Dumper())
-    assert "0.16.7 here, and only 0.10.x" in way(replace(HERE, version="0.16.7"))
+    assert "0.16.7 on this machine, and only 0.10.x" in way(replace(HERE, version="0.16.7"))
     assert "FLOAT rounded (c)" in way(HERE, kind="float")
     assert "no JSON" in way(HERE, kind="json")
     assert "type of c" in way(HERE, kind="inet6")

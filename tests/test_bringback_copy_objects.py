@@ -20,11 +20,11 @@ from runbook_lib.bringback.copy import (
     propose_with_checks,
     verify_copied,
 )
-from runbook_lib.bringback.copy.objects import read_objects
 from runbook_lib.bringback.copy.undo import undo_statements
 from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.mysql import Credentials, connect
 from runbook_lib.proof import Side, prove
+from runbook_lib.swap.objects import read_objects
 from tests.copying import NOW, ROOMS, Estate
 from tests.test_bringback_copy_killed import run_apart
 
@@ -75,7 +75,7 @@ def clerk(estate: Estate) -> Side:
 
 def undo(estate: Estate) -> None:
     plan = propose_undo(estate.source)
-    undone = apply_undo(estate.source, plan, approve=plan.id, copy=estate.copy)
+    undone = apply_undo(estate.source, plan, approve=plan.id, restored=estate.copy)
     assert undone.problems == ()
 
 
@@ -98,7 +98,7 @@ def test_what_was_changed_is_left_and_named_unless_the_copys_is_chosen(estate: E
     had = made(estate.source)
     notes = "\n".join(planned(estate).notes)
     for title in ("view letting.high", "function letting.twice", "event letting.nightly"):
-        assert f"{title} is another one at the source and is left so" in notes
+        assert f"{title} was changed since and is left so" in notes
     plan = planned(estate, definitions="copy")
     assert any("RETURN n * 3" in text for text in undo_statements(plan)), "the present one is in the record before"
     done = bring_back(estate, definitions="copy")
@@ -142,7 +142,7 @@ def test_a_view_of_a_schema_that_is_gone_stops_nobody(estate: Estate) -> None:
         assert [one.becomes.title for one in done.plan.replaced] == ["view letting.high"]
         assert again.replaced == ()
     else:
-        assert any("view letting.high is another one" in note and "plan again" in note for note in done.plan.notes)
+        assert any("view letting.high was changed since" in note and "plan again" in note for note in done.plan.notes)
         assert [one.becomes.title for one in again.replaced] == ["view letting.high"]
 
 
@@ -161,8 +161,8 @@ def test_tables_bring_the_views_that_read_them_and_what_those_need_and_no_other(
     plan = planned(estate, tables=("letting.contracts",))
     assert {one.name for one in plan.objects} == {"doubled", "high", "rents", "twice"}
     notes = "\n".join(plan.notes)
-    assert "procedure letting.raise_rents is lost too and stays so" in notes
-    assert "view letting.other is lost too and stays so" in notes
+    assert "procedure letting.raise_rents is lost too and is not brought back" in notes
+    assert "view letting.other is lost too and is not brought back" in notes
     bring_back(estate, tables=("letting.contracts",))
     with estate.source.connect() as source:
         assert source.value("SELECT MAX(twice_as_much) FROM letting.doubled") == 240
@@ -177,7 +177,7 @@ def test_a_definer_who_has_no_account_any_more_is_said_and_kept(estate: Estate) 
     said = next(check for check in checks if check.subject == "definers")
     assert said.state == "warn"
     assert "view letting.of_clerk ('clerk'@'%')" in said.sentence
-    assert any("'clerk'@'%' is no account at the source any more" in note for note in plan.notes)
+    assert any("the account 'clerk'@'%' does not exist any more" in note for note in plan.notes)
     assert plan.grants == (), "and no account is made by a GRANT"
     apply_copy_back(estate.copy, estate.source, plan, approve=plan.id)
     assert "clerk" in made(estate.source)["view letting.of_clerk"]
@@ -186,7 +186,7 @@ def test_a_definer_who_has_no_account_any_more_is_said_and_kept(estate: Estate) 
 def test_a_right_that_was_taken_away_is_not_given_again(estate: Estate) -> None:
     run(estate.source, "REVOKE INSERT ON letting.contracts FROM clerk", "DELETE FROM letting.contracts")
     plan = bring_back(estate).plan
-    assert any("taken away at the source since" in note and "GRANT INSERT" in note for note in plan.notes)
+    assert any("was taken away since" in note and "GRANT INSERT" in note for note in plan.notes)
     with clerk(estate).connect() as source, pytest.raises(RunbookError, match="INSERT command denied"):
         source.execute("INSERT INTO letting.contracts (room_id) VALUES (1)")
 
@@ -207,7 +207,7 @@ def test_a_right_that_lacks_is_one_sentence_before_anything_is_changed(estate: E
     try:
         login = Credentials(user="limited", password="w")
         limited = Side(name="source", connect=partial(connect, estate.plane.endpoint("found"), login))
-        plan = replace(planned(estate), source="source")
+        plan = replace(planned(estate), damaged="source")
         with pytest.raises(CheckFailed, match="The account may not CREATE VIEW, CREATE ROUTINE"):
             apply_copy_back(estate.copy, limited, plan, approve=plan.id)
         with estate.source.connect() as source:

@@ -8,14 +8,14 @@ import pytest
 
 from runbook_lib.bringback.copy.checks import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices
-from runbook_lib.bringback.copy.closure import closure
-from runbook_lib.bringback.copy.definition import take_apart
-from runbook_lib.bringback.copy.facts import Column, ForeignKey, ServerFacts, TableFacts
-from runbook_lib.bringback.copy.names import damaged_schema, is_ours, staging_schema, undone_schema
 from runbook_lib.bringback.copy.planning import Verdicts, plan_copy_back
-from runbook_lib.bringback.copy.ways import s3_statements
+from runbook_lib.bringback.copy.transport.ways import s3_statements
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
+from runbook_lib.swap.definition import take_apart
+from runbook_lib.swap.facts import Column, ForeignKey, ServerFacts, TableFacts
+from runbook_lib.swap.foreign_keys import closure
+from runbook_lib.swap.names import dated_schema, is_ours, staging_schema, undone_schema
 from tests.copying import NOW
 
 RENT = TableName(schema="letting", name="rent. `日本")
@@ -82,10 +82,10 @@ def test_a_definition_is_loaded_bare_and_gets_its_indexes_and_foreign_keys_after
 def test_the_way_of_the_rows_follows_settings_roles_and_size() -> None:
     role = {"aws_default_s3_role": "arn:aws:iam::1:role/s3"}
     bucket = "s3-ap-northeast-1://recovery/tables"
-    assert planned(server("copy"), server("source")) == ("load", "local_infile is on at the source")
+    assert planned(server("copy"), server("source")) == ("load", "local_infile is on at the damaged server")
     way, why = planned(server("copy"), server("source", local_infile="OFF"))
     assert way == "insert"
-    assert why.startswith("local_infile is off at the source, no bucket is named for the way through S3, and ")
+    assert why.startswith("local_infile is off on the damaged server, no bucket is named for the way through S3, and ")
     way, why = planned(server("copy", **role), server("source", local_infile="OFF"), bucket=bucket)
     assert way == "insert"
     assert "source has no role for S3" in why
@@ -140,9 +140,9 @@ def test_checks_stop_what_cannot_work_and_name_what_to_mind() -> None:
     source = replace(server("source", read_only="ON", local_infile="OFF"), rights=frozenset({"SELECT"}))
     plan = plan_copy_back(copy, source, verdicts=None, choices=CopyChoices(tables=("letting",)), now=NOW)
     states = {check.subject: check.state for check in copy_checks(plan, copy, source)}
-    assert states["rights at the source"] == states["writable"] == "bad"
+    assert states["rights on the damaged server"] == states["writable"] == "bad"
     assert states["way of the rows"] == "warn"
-    same = replace(plan, source_identity=plan.copy_identity)
+    same = replace(plan, damaged_identity=plan.restored_identity)
     assert copy_checks(same, copy, source)[0].state == "bad"
 
 
@@ -162,7 +162,7 @@ def test_wrong_choices_are_refused_before_anything_is_read_again() -> None:
 
 
 def test_schemas_of_a_copy_back_are_told_by_their_names_however_long() -> None:
-    for made in (staging_schema("x" * 64, "0a1b2c3d"), damaged_schema("x" * 64, NOW), undone_schema("d", NOW)):
+    for made in (staging_schema("x" * 64, "0a1b2c3d"), dated_schema("x" * 64, NOW), undone_schema("d", NOW)):
         assert len(made) <= 64
         assert is_ours(made)
     assert not is_ours("my_damaged_things")

@@ -31,7 +31,7 @@ def bring_back(estate: Estate, **choices: Any) -> CopiedBack:
 
 def undo(estate: Estate, *, with_copy: bool = True) -> CopyUndone:
     plan = propose_undo(estate.source)
-    return apply_undo(estate.source, plan, approve=plan.id, copy=estate.copy if with_copy else None)
+    return apply_undo(estate.source, plan, approve=plan.id, restored=estate.copy if with_copy else None)
 
 
 def shown(estate: Estate, left: tuple[Remaining, ...]) -> dict[str, tuple[int | None, bool, list[Any]]]:

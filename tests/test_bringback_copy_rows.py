@@ -66,7 +66,9 @@ def brought(estate: Estate, **choices: Any) -> CopiedBack:
 
 @pytest.mark.parametrize("way", ["load", "insert"])
 def test_every_type_arrives_exactly(kinds: Estate, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runbook_lib.bringback.copy.pieces.ROWS", 1500)  # the table with two key columns in pieces
+    monkeypatch.setattr(
+        "runbook_lib.bringback.copy.transport.pieces.ROWS", 1500
+    )  # the table with two key columns in pieces
     if way == "insert":
         with kinds.plane.admin("found") as admin:
             admin.execute("SET GLOBAL local_infile = 0")
@@ -196,8 +198,8 @@ def test_tables_that_are_only_tied_to_a_damaged_one_keep_every_row_of_the_source
         source.execute(f"INSERT INTO {ROOMS} VALUES (60, 'S', 3, NULL, NULL)")
     done = brought(estate, tables=("letting.contracts",))
     assert {str(t.name): t.rows_from for t in done.plan.tables} == {
-        "house.hold.rooms": "source",
-        "letting.contracts": "copy",
+        "house.hold.rooms": "damaged",
+        "letting.contracts": "restored",
     }
     assert rooms(estate) == [(1, 90), (2, 110), (3, 1), (60, 3)]
     proof = prove(estate.copy, estate.source, schemas=("letting",))

@@ -17,11 +17,11 @@ from runbook_lib.bringback.copy import (
     verify_copied,
     verify_undone,
 )
-from runbook_lib.bringback.copy.names import is_ours
 from runbook_lib.display.bringback_copy import copied_sheet, copy_plan_sheet, copy_undo_sheet, copy_verified_sheet
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Side, prove
 from runbook_lib.rehearsal.story.proof import EstateProof, differences, take_proof
+from runbook_lib.swap.names import is_ours
 from tests.copying import NOW
 from tests.storytelling import ToldStory
 

@@ -1,4 +1,8 @@
-"""An application that goes on writing while tables are swapped under it: it waits, and nothing it was told is lost."""
+"""An application that goes on writing while tables are swapped under it: it waits, and nothing it wrote is lost.
+
+MariaDB renames no table under its locks, so statements that wait for them may come in between, on the old table and
+without its trigger: these are listed.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,7 @@ from runbook_lib.bringback.copy import (
     propose_copy_back,
     propose_undo,
 )
-from runbook_lib.bringback.copy.facts import StoredObject
-from runbook_lib.bringback.copy.renaming import _Gate
-from runbook_lib.errors import RunbookError, StepFailed
-from runbook_lib.inventory import TableName
+from runbook_lib.errors import RunbookError
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 
@@ -92,6 +93,12 @@ def bring_back(estate: Estate, writers: Writers, **choices: Any) -> CopiedBack:
     return done
 
 
+def listed(estate: Estate, done: CopiedBack, table: str) -> list[int]:
+    """Return the numbers of those rows that only the dated schema holds, as the statement of the result shows them."""
+    shown = [left.statement for left in done.left if left.table == table]
+    return numbers(estate, f"SELECT id FROM ({shown[0]}) AS listed WHERE id > {FIRST}") if shown else []
+
+
 def numbers(estate: Estate, sql: str) -> list[int]:
     with estate.source.connect() as source:
         return [int(number) for (number,) in source.rows(sql)]
@@ -108,14 +115,17 @@ NEWER = {
 @pytest.mark.parametrize("again", [0, *(thorough(number) for number in range(1, 8))])
 def test_no_write_is_lost_or_refused_and_triggers_fire_once_for_each(estate: Estate, again: int) -> None:
     with Writers(estate) as writers:
-        bring_back(estate, writers, **NEWER)
+        done = bring_back(estate, writers, **NEWER)
     assert writers.failed == []
     kept = numbers(estate, f"SELECT id FROM letting.contracts WHERE id > {FIRST}")
-    assert set(kept) == writers.contracts, "every insert that was acknowledged, and none else"
+    late = listed(estate, done, "letting.contracts")
+    assert {*kept, *late} == writers.contracts, "every insert that was acknowledged, and none else"
+    assert not late or estate.plane.engine.is_mariadb
     fired = Counter(
         numbers(estate, f"SELECT SUBSTRING(said, 4) + 0 FROM letting.log WHERE SUBSTRING(said, 4) > {FIRST}")
     )
-    assert fired == Counter(kept), "the trigger fired once for each"
+    assert not fired - Counter(kept), "the trigger fired at most once for each"
+    assert fired == Counter(kept) or estate.plane.engine.is_mariadb, "the trigger fired once for each"
     assert numbers(estate, f"SELECT rent FROM {ROOMS} WHERE id = 1") == [writers.told["rent"][-1]]
 
 
@@ -124,16 +134,15 @@ def test_what_is_replaced_is_listed_to_the_last_write_that_was_acknowledged(esta
     with Writers(estate) as writers:
         done = bring_back(estate, writers)
     assert writers.failed == []
-    listed = {one.table: one for one in done.left}
-    contracts = listed["letting.contracts"]
-    dated = set(numbers(estate, f"SELECT id FROM ({contracts.statement}) AS listed WHERE id > {FIRST}"))
+    left = {table.table: table for table in done.left}
+    dated = set(listed(estate, done, "letting.contracts"))
     kept = set(numbers(estate, f"SELECT id FROM letting.contracts WHERE id > {FIRST}"))
     assert dated | kept == writers.contracts
     assert dated.isdisjoint(kept)
-    assert contracts.rows == len(dated)
+    assert left["letting.contracts"].rows == len(dated)
     assert dated
     assert kept
-    assert listed["house.hold.rooms"].rows == 1
+    assert left["house.hold.rooms"].rows == 1
 
 
 @pytest.mark.parametrize("again", [0, *(thorough(number) for number in range(1, 4))])
@@ -142,7 +151,7 @@ def test_an_undo_loses_no_write_either(estate: Estate, again: int) -> None:
     with Writers(estate) as writers:
         bring_back(estate, writers, **NEWER)
         undo = propose_undo(estate.source)
-        undone = apply_undo(estate.source, undo, approve=undo.id, copy=estate.copy)
+        undone = apply_undo(estate.source, undo, approve=undo.id, restored=estate.copy)
         writers.wait_for(20)
     assert writers.failed == []
     contracts = {one.table: one for one in undone.left}["letting.contracts"]
@@ -154,28 +163,4 @@ def test_an_undo_loses_no_write_either(estate: Estate, again: int) -> None:
     )
     silent = Counter(now) - fired
     assert not fired - Counter(now)
-    # on MariaDB a statement that stands waiting may slip in before the RENAME where the server stops for a moment, when
-    # the old table has no triggers any more: the copy back takes such rows over, the old table has them without
-    assert len(silent) <= (2 if estate.plane.engine.is_mariadb else 0), "the trigger fired once for each other row"
-
-
-class LostConnection:
-    """A connection to a server that has gone away, after it said who it is."""
-
-    def value(self, _sql: str) -> int:
-        return 7
-
-    def execute(self, sql: str) -> None:
-        raise StepFailed(f"The connection was lost at {sql}.", hint="Look at the server.")
-
-
-def test_a_gate_that_loses_its_connection_keeps_nobody_waiting() -> None:
-    trigger = StoredObject(kind="TRIGGER", schema="s", name="t", table="x", statement="")
-    gate = _Gate(LostConnection(), TableName(schema="s", name="x"), (trigger,), holds=True)  # type: ignore[arg-type]
-    over = threading.Event()
-    over.set()
-    gate.start(lambda _: False, over)
-    assert gate.has_it.wait(30)
-    assert gate.is_open.wait(30)
-    gate.join()
-    assert not gate.holds
+    assert not silent or estate.plane.engine.is_mariadb, "the trigger fired once for each other row"

@@ -174,7 +174,7 @@ def apply_bring_back(session: AwsSession, proposed: Proposed, *, approve: str, r
         return apply_cut_over(session, plan, approve=approve)
     sides = sides_of(session, proposed.pairing, secret=proposed.wanted.secret)
     if isinstance(plan, CopyUndoPlan):
-        return apply_undo(sides.source, plan, approve=approve, copy=sides.copy)
+        return apply_undo(sides.source, plan, approve=approve, restored=sides.copy)
     return apply_copy_back(sides.copy, sides.source, plan, approve=approve, run_id=run_id)
 
 
@@ -208,12 +208,12 @@ def _lost(done: Done, names: CutOverVerification | None, proof: Proof, before: P
         return tuple(
             f"{table.name} is {'there' if found[table.name].found_rows is not None else 'not there'}"
             for table in tables
-            if table.name in found and (found[table.name].found_rows is None) != (table.damaged is None)
+            if table.name in found and (found[table.name].found_rows is None) != (table.dated is None)
         )
     lost = []
     for table in done.plan.tables:
         one = found.get(table.name)
-        if one is None or table.rows_from != "copy":
+        if one is None or table.rows_from != "restored":
             continue
         may_change = table.rule == "newer wins" or done.plan.conflicts == "source"
         if one.missing or (one.changed and not may_change) or (one.extra and table.rule == "replace"):

@@ -17,8 +17,8 @@ from runbook_lib.bringback.copy import (
 )
 from runbook_lib.bringback.copy.plan import TablePlan
 from runbook_lib.bringback.copy.remaining import Remaining
+from runbook_lib.bringback.copy.transport.ways import WAYS
 from runbook_lib.bringback.copy.undo import undo_statements
-from runbook_lib.bringback.copy.ways import WAYS
 from runbook_lib.checks import Check
 from runbook_lib.display.approval import how_to_go_on
 from runbook_lib.display.checks import checks_table
@@ -34,13 +34,13 @@ def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check]
     """Show everything the plan would do to the source, and how to approve exactly that."""
     travelling = sum(table.rows for table in plan.tables)
     facts: list[tuple[str, str]] = [
-        ("from", plan.copy),
-        ("to", plan.source),
+        ("from", plan.restored),
+        ("to", plan.damaged),
         ("tables swapped together", f"{len(plan.tables):,}, with about {travelling:,} rows"),
         ("will take", f"about {duration_text(timedelta(seconds=plan.seconds))} of copying, at 6 MB a second"),
         ("the application waits", "for the swap only: seconds, or as long as merging rows takes"),
         ("room needed at the source", f"{_size(plan.bytes)} beside what is there, until the dated schemas are dropped"),
-        ("the damaged tables stay in", ", ".join(plan.damaged_schemas.values()) or "— (the source has lost them all)"),
+        ("the damaged tables stay in", ", ".join(plan.dated_schemas.values()) or "— (the source has lost them all)"),
         ("conflicting rows", CONFLICTS[plan.conflicts]),
         ("what comes along", plan.along or "nothing but the tables"),
         ("views, routines, events that changed", DEFINITIONS[plan.definitions]),
@@ -109,8 +109,8 @@ def copied_sheet(copied: CopiedBack) -> Stack:
     return Stack(
         headline=f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement",
         tables=tuple(tables),
-        closing=f"The damaged tables stay in {', '.join(copied.plan.damaged_schemas.values())} until you drop them."
-        if copied.plan.damaged_schemas
+        closing=f"The damaged tables stay in {', '.join(copied.plan.dated_schemas.values())} until you drop them."
+        if copied.plan.dated_schemas
         else "",
     )
 
@@ -168,8 +168,8 @@ def _guarantee(plan: CopyBackPlan) -> str:
     if plan.locked_rename:
         return "wait under LOCK TABLES from the last look at the rows until the triggers stand; none is lost"
     return (
-        "wait until the triggers stand on the new tables; should one slip in as the locks change hands, an insert is "
-        "taken over where rows are kept, and what else it changed stays in the dated schema and is listed"
+        "wait for the locks; MariaDB lets these go right before the RENAME, so statements that have waited may come in "
+        "between, on the old tables and without their triggers: what they wrote stays in the dated schema and is listed"
     )
 
 
@@ -196,9 +196,9 @@ def _tables(plan: CopyBackPlan) -> Table:
 
 
 def _rule(table: TablePlan) -> str:
-    if table.rows_from == "source":
+    if table.rows_from == "damaged":
         return "all stay"
-    if table.damaged is None:
+    if table.dated is None:
         return "— (the table is lost)"
     return f"{table.rule} by {table.newer_by}" if table.newer_by else table.rule
 

@@ -2,114 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from runbook_lib.bringback.copy.facts import ServerFacts
-from runbook_lib.bringback.copy.lines import is_known
-from runbook_lib.bringback.copy.objects import definer_of
 from runbook_lib.bringback.copy.plan import CopyBackPlan
-from runbook_lib.bringback.copy.reading import read_server
+from runbook_lib.bringback.copy.transport.lines import is_known
 from runbook_lib.checks import Check, bad, ok, unknown, warn
-from runbook_lib.errors import CheckFailed
 from runbook_lib.mysql import Database
+from runbook_lib.swap.facts import ServerFacts
+from runbook_lib.swap.objects import definer_of
+from runbook_lib.swap.reading import read_server
 
 NEEDED = ("CREATE", "DROP", "ALTER", "INSERT", "SELECT", "UPDATE", "DELETE", "INDEX", "REFERENCES", "LOCK TABLES")
 _DEFINERS = {"SET_USER_ID", "SET_ANY_DEFINER", "SET USER", "SUPER", "ALL"}
 
 
-def source_checks(copy: Database, source: Database, plan: CopyBackPlan) -> tuple[Check, ...]:
+def checks_now(restored: Database, damaged: Database, plan: CopyBackPlan) -> tuple[Check, ...]:
     """Read both servers again and check them for a plan."""
     schemas = {table.name.schema for table in plan.tables}
-    return copy_checks(
-        plan, read_server(copy, name=plan.copy, schemas=schemas), read_server(source, name=plan.source, schemas=schemas)
-    )
+    right = read_server(restored, name=plan.restored, schemas=schemas)
+    return copy_checks(plan, right, read_server(damaged, name=plan.damaged, schemas=schemas))
 
 
-def copy_checks(plan: CopyBackPlan, copy: ServerFacts, source: ServerFacts) -> tuple[Check, ...]:
+def copy_checks(plan: CopyBackPlan, restored: ServerFacts, damaged: ServerFacts) -> tuple[Check, ...]:
     """Check a plan against what both servers hold. Pure."""
     return (
         _same_server(plan),
-        _rights(plan, source),
-        _definers(plan, source),
-        _read_only(source),
-        _room(plan, source),
+        _rights(plan, damaged),
+        _definers(plan, damaged),
+        _read_only(damaged),
+        _room(plan, damaged),
         _ways(plan),
-        _scheduler(copy),
-        _names(copy, source),
-        _clients(plan, source),
+        _scheduler(restored),
+        _names(restored, damaged),
+        _clients(plan, damaged),
         *_tables(plan),
     )
 
 
-def require(checks: Iterable[Check], plan: CopyBackPlan) -> None:
-    """Stop a plan that a check speaks against.
-
-    Raises:
-        CheckFailed: a check is bad.
-    """
-    if found := [check for check in checks if check.state == "bad"]:
-        raise CheckFailed(
-            "; ".join(f"{check.subject}: {check.sentence.rstrip('.')}" for check in found) + ". Nothing was changed.",
-            hint=" ".join(check.hint for check in found),
-            plan_id=plan.id,
-        )
-
-
 def _same_server(plan: CopyBackPlan) -> Check:
-    if plan.copy_identity == plan.source_identity:
-        return bad("two servers", "The copy and the source are one server.", "Name the restored cluster as the copy.")
-    return ok("two servers", "The copy and the source are two servers.")
+    if plan.restored_identity == plan.damaged_identity:
+        return bad(
+            "two servers",
+            "The restored and the damaged server are one and the same.",
+            "Name the restored cluster as the copy.",
+        )
+    return ok("two servers", "The restored and the damaged one are two servers.")
 
 
-def _rights(plan: CopyBackPlan, source: ServerFacts) -> Check:
+def _rights(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
     needed = [*NEEDED, *(["TRIGGER"] if plan.triggers_on or plan.triggers_off else [])]
-    kinds = {one.kind for one in (*plan.objects, *(one.now for one in plan.replaced))}
+    kinds = {item.kind for item in (*plan.objects, *(changed.now for changed in plan.replaced))}
     needed += ["CREATE VIEW"] if "VIEW" in kinds else []
     needed += ["CREATE ROUTINE", "ALTER ROUTINE"] if kinds & {"PROCEDURE", "FUNCTION"} else []
-    needed += ["GRANT OPTION"] if plan.grants or plan.shut or any(one.grants for one in plan.replaced) else []
+    needed += ["GRANT OPTION"] if plan.grants or plan.shut or any(changed.grants for changed in plan.replaced) else []
     needed += ["EVENT"] if "EVENT" in kinds else []
-    if "ALL" in source.rights:
-        return ok("rights at the source", "The account may do everything.")
-    if lacking := [right for right in needed if right not in source.rights]:
+    if "ALL" in damaged.rights:
+        return ok("rights on the damaged server", "The account may do everything.")
+    if lacking := [right for right in needed if right not in damaged.rights]:
         return bad(
-            "rights at the source",
+            "rights on the damaged server",
             f"The account may not {', '.join(lacking)} on all schemas.",
             "Use the cluster's master user, or grant these on *.*: the staging and dated schemas do not exist yet.",
         )
-    return ok("rights at the source", f"The account holds the {len(needed)} rights that are needed.")
+    return ok("rights on the damaged server", f"The account holds the {len(needed)} rights that are needed.")
 
 
-def _definers(plan: CopyBackPlan, source: ServerFacts) -> Check:
+def _definers(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
     made = plan.made
-    if source.accounts is not None and (gone := [one for one in made if _is_gone(definer_of(one), source)]):
-        said = "; ".join(f"{one.title} ({definer_of(one)})" for one in gone)
+    if damaged.accounts is not None and (gone := [item for item in made if _is_gone(definer_of(item), damaged)]):
+        said = "; ".join(f"{item.title} ({definer_of(item)})" for item in gone)
         return warn(
             "definers",
-            f"Made in the name of accounts that the source does not have: {said}. They keep that name.",
-            "Make these accounts (CREATE USER) before anybody uses what works in their name: it fails until then.",
+            f"They work in the name of accounts that do not exist on the damaged server: {said}. They keep that name.",
+            "Make these accounts (CREATE USER) before anybody uses them: they fail until then.",
         )
-    if not made or source.rights & _DEFINERS:
+    if not made or damaged.rights & _DEFINERS:
         return ok("definers", f"{len(made)} triggers and other objects keep their definers.")
     return warn(
         "definers",
-        f"{len(made)} triggers and other objects are made again, and not in another definer's name.",
+        f"{len(made)} triggers and other objects are made again, and this account may not do so for another definer.",
         "Grant SET_USER_ID (8.0; SET_ANY_DEFINER from 8.2, SET USER in MariaDB), or be their definer.",
     )
 
 
-def _is_gone(account: str, source: ServerFacts) -> bool:
-    return bool(account) and source.accounts is not None and account not in source.accounts
+def _is_gone(account: str, damaged: ServerFacts) -> bool:
+    return bool(account) and damaged.accounts is not None and account not in damaged.accounts
 
 
-def _read_only(source: ServerFacts) -> Check:
-    if source.settings.get("read_only", "OFF") == "ON":
-        return bad("writable", "The source is read-only.", "Connect to the writer's endpoint of the cluster.")
-    return ok("writable", "The source takes writes.")
+def _read_only(damaged: ServerFacts) -> Check:
+    if damaged.settings.get("read_only", "OFF") == "ON":
+        return bad("writable", "The damaged server is read-only.", "Connect to the writer's endpoint of the cluster.")
+    return ok("writable", "The damaged server takes writes.")
 
 
-def _room(plan: CopyBackPlan, source: ServerFacts) -> Check:
+def _room(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
     size = f"{plan.bytes / (1 << 30):,.2f} GiB"
-    if source.settings.get("aurora_version"):
+    if damaged.settings.get("aurora_version"):
         return ok("room", f"{size} are written; an Aurora volume grows by itself, and the dated schema is billed too.")
     return unknown("room", f"{size} are written beside what is there, and no SQL tells a server's free disk")
 
@@ -122,9 +108,9 @@ def _ways(plan: CopyBackPlan) -> Check:
     return ok("way of the rows", said or "No rows travel.")
 
 
-def _scheduler(copy: ServerFacts) -> Check:
-    events = [one for one in copy.objects if one.kind == "EVENT"]
-    if copy.settings.get("event_scheduler", "OFF") == "ON" and events:
+def _scheduler(restored: ServerFacts) -> Check:
+    events = [item for item in restored.objects if item.kind == "EVENT"]
+    if restored.settings.get("event_scheduler", "OFF") == "ON" and events:
         return warn(
             "event scheduler of the copy",
             f"It is on, and {len(events)} events may change the copy while it is read.",
@@ -133,33 +119,37 @@ def _scheduler(copy: ServerFacts) -> Check:
     return ok("event scheduler of the copy", "No event changes the copy while it is read.")
 
 
-def _names(copy: ServerFacts, source: ServerFacts) -> Check:
-    ours, theirs = (one.settings.get("lower_case_table_names", "0") for one in (copy, source))
-    if ours != theirs:
+def _names(restored: ServerFacts, damaged: ServerFacts) -> Check:
+    right, wrong = (server.settings.get("lower_case_table_names", "0") for server in (restored, damaged))
+    if right != wrong:
         return bad(
-            "letters of names",
-            f"lower_case_table_names is {ours} at the copy and {theirs} at the source.",
+            "capital letters in names",
+            f"lower_case_table_names is {right} on the restored server and {wrong} on the damaged one.",
             "Restore the copy with the source's cluster parameter group.",
         )
-    return ok("letters of names", "Both servers treat capitals in names alike.")
+    return ok("capital letters in names", "Both servers treat capital letters in names alike.")
 
 
-def _clients(plan: CopyBackPlan, source: ServerFacts) -> Check:
+def _clients(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
     schemas = {table.name.schema for table in plan.tables}
-    busy = {schema: count for schema, count in source.clients.items() if schema in schemas}
+    busy = {schema: count for schema, count in damaged.clients.items() if schema in schemas}
     merged = any(table.merged for table in plan.tables)
     if busy:
         said = ", ".join(f"{count} in {schema}" for schema, count in sorted(busy.items()))
         kept = (
-            "their rows are looked at under a lock" if merged else "with the rule replace their rows are not taken over"
+            "their rows are looked at under a lock"
+            if merged
+            else "with the rule replace the rows they write are not kept"
         )
-        return warn("connections at the source", f"{said}; {kept}.", "Stop the application if it can be stopped.")
-    return ok("connections at the source", "No other connection stands in the schemas concerned.")
+        return warn(
+            "connections to the damaged server", f"{said}; {kept}.", "Stop the application if it can be stopped."
+        )
+    return ok("connections to the damaged server", "No other connection uses the schemas concerned.")
 
 
 def _tables(plan: CopyBackPlan) -> tuple[Check, ...]:
     found: list[Check] = []
-    keyless = [str(table.name) for table in plan.tables if not table.key and table.rows_from == "copy"]
+    keyless = [str(table.name) for table in plan.tables if not table.key and table.rows_from == "restored"]
     if keyless:
         found.append(
             warn("tables without a key", ", ".join(keyless), "Each is copied in one transaction, and not in parallel.")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from runbook_lib.bringback.copy.choices import RowRule
-from runbook_lib.bringback.copy.facts import Column, ForeignKey, Grant, StoredObject
-from runbook_lib.bringback.copy.names import state_schema
-from runbook_lib.bringback.copy.objects import drop_statement, replace_statements, statements_of
-from runbook_lib.bringback.copy.reach import Shut
-from runbook_lib.bringback.copy.stand_ins import StandIn
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import quoted
+from runbook_lib.swap.facts import Column, ForeignKey, Grant, StoredObject
+from runbook_lib.swap.foreign_keys import StandIn
+from runbook_lib.swap.names import state_schema
+from runbook_lib.swap.objects import replace_statements, statements_of
+from runbook_lib.swap.reach import Shut
+from runbook_lib.swap.rename import Renames, Swap, create_schema
 
 # Seen on two cores with both servers beside the client, secondary indexes included: see benchmarks.
 BYTES_A_SECOND = 6_000_000
@@ -26,16 +25,16 @@ BYTES_A_SECOND = 6_000_000
 class TablePlan:
     """One table of the swap.
 
-    `rows_from` is "copy", or "source" for a table that is not damaged and only goes along because foreign keys tie
-    it to one that is. `verdict` is the proof's word. `staging` is where it is made; `damaged` where the source's own
-    stays afterwards, None for a table the source has lost. `compared` are the columns both sides have, `key` tells
-    their rows apart (empty for a table without a key). `counted` is the AUTO_INCREMENT column and `counter` its next
-    value at the copy. `way` is how the rows travel, `why` the reason.
+    `rows_from` is "restored", or "damaged" for a table that is not damaged itself and only goes along because foreign
+    keys tie it to one that is. `verdict` is the proof's word. `staging` is where it is made; `dated` where the damaged
+    server's own stays afterwards, None for a table that it has lost. `compared` are the columns both sides have, `key`
+    tells their rows apart (empty for a table without a key). `counted` is the AUTO_INCREMENT column and `counter` its
+    next value on the restored server. `way` is how the rows travel, `why` the reason.
     """
 
     name: TableName
     staging: TableName
-    damaged: TableName | None
+    dated: TableName | None
     verdict: str
     rows_from: str
     rule: RowRule
@@ -57,20 +56,20 @@ class TablePlan:
 
     @property
     def merged(self) -> bool:
-        """Tell whether rows of the source are put beside the copy's at the end."""
-        return self.damaged is not None and (self.rule != "replace" or self.rows_from == "source")
+        """Tell whether rows of the damaged server are put beside the restored ones at the end."""
+        return self.dated is not None and (self.rule != "replace" or self.rows_from == "damaged")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """A view, routine or event that becomes the copy's again. `grants` give a routine its rights again, either way."""
+    """A view, routine or event that becomes as it was. `grants` give a routine its rights again, either way."""
 
     now: StoredObject
     becomes: StoredObject
     grants: tuple[str, ...] = ()
 
     def statements(self, *, mariadb: bool, back: bool = False) -> tuple[str, ...]:
-        """Write what puts the copy's in its place, or what was there `back`."""
+        """Write what puts the restored one in its place, or the present one `back`."""
         return *replace_statements(self.now if back else self.becomes, mariadb=mariadb), *self.grants
 
 
@@ -81,20 +80,20 @@ class CopyBackPlan:
     `renames` is the swap, in its order. `objects` are what the damage has taken away, `replaced` what it has changed
     and `definitions` puts back, `shut` keeps accounts out of the schemas that are made. `triggers_off` and
     `triggers_on` are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep
-    damaged tables' foreign keys off parents that come back. `resumes` says that an unfinished run of this plan stands
-    at the source. `along` says in words what comes with the tables.
+    damaged tables' foreign keys off parents that come back. `resumes` says that a run of this plan has begun and is not
+    finished. `along` says in words what comes with the tables.
     """
 
-    copy: str
-    source: str
-    copy_identity: str
-    source_identity: str
+    restored: str
+    damaged: str
+    restored_identity: str
+    damaged_identity: str
     key: str
     planned_at: datetime
     tables: tuple[TablePlan, ...]
     schemas: Mapping[str, tuple[str, str]]
     new_schemas: Mapping[str, tuple[str, str]]
-    damaged_schemas: Mapping[str, str]
+    dated_schemas: Mapping[str, str]
     foreign_keys: tuple[ForeignKey, ...]
     triggers_off: tuple[StoredObject, ...]
     triggers_on: tuple[StoredObject, ...]
@@ -120,7 +119,7 @@ class CopyBackPlan:
             "statements": [self._timeless(text) for text in self.statements],
             "rules": [[str(t.name), t.rule, t.newer_by, t.way, t.rows_from] for t in self.tables],
             "conflicts": self.conflicts,
-            "servers": [self.copy_identity, self.source_identity, self.fingerprint],
+            "servers": [self.restored_identity, self.damaged_identity, self.fingerprint],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -130,22 +129,22 @@ class CopyBackPlan:
 
     @property
     def state(self) -> str:
-        """Return the schema at the source that keeps how far this copy back has come."""
+        """Return the schema on the damaged server that keeps how far this copy back has come."""
         return state_schema(self.key)
 
     @property
     def made(self) -> tuple[StoredObject, ...]:
-        """Return every trigger, view, routine and event that stands as planned afterwards."""
-        return *self.triggers_on, *self.objects, *(one.becomes for one in self.replaced)
+        """Return every trigger, view, routine and event that the damaged server has as planned afterwards."""
+        return *self.triggers_on, *self.objects, *(changed.becomes for changed in self.replaced)
 
     @property
     def mariadb(self) -> bool:
-        """Tell the source's engine family."""
+        """Tell whether the damaged server is MariaDB."""
         return not self.locked_rename
 
     @property
     def bytes(self) -> int:
-        """Return the size of everything that travels, as the copy estimates it, indexes included."""
+        """Return the size of everything that travels, as the restored server estimates it, indexes included."""
         return sum(table.bytes for table in self.tables)
 
     @property
@@ -154,57 +153,32 @@ class CopyBackPlan:
         return self.bytes / BYTES_A_SECOND + 0.05 * len(self.tables)
 
     @property
-    def renames(self) -> tuple[tuple[TableName, TableName], ...]:
-        """Return the swap: stand-ins for lost parents, all of the source's tables away, then all new ones in."""
-        stand_ins = tuple(pair for one in self.stand_ins for pair in one.renames)
-        away = tuple((table.name, table.damaged) for table in self.tables if table.damaged)
+    def renames(self) -> Renames:
+        """Return the renames: stand-ins for lost parents, all present tables away, then all new ones in."""
+        stand_ins = tuple(pair for stand_in in self.stand_ins for pair in stand_in.renames)
+        away = tuple((table.name, table.dated) for table in self.tables if table.dated)
         return stand_ins + away + tuple((table.staging, table.name) for table in self.tables)
 
     @property
-    def swap(self) -> tuple[str, ...]:
-        """Return the statements of the swap in their order, without the locks around them."""
-        return swap_statements(self.triggers_off, self.renames, self.triggers_on)
+    def swap(self) -> Swap:
+        """Return what changes places with what."""
+        return Swap(renames=self.renames, off=self.triggers_off, on=self.triggers_on)
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """Return every statement that changes the source, in order; rows travel where the tables are made."""
+        """Return every statement that changes the damaged server, in order; rows travel where the tables are made."""
         return (
             *(create_schema(name, *how) for name, how in self.schemas.items()),
-            *(one.statement for one in self.shut if one.schema in self.schemas),
+            *(kept_out.statement for kept_out in self.shut if kept_out.schema in self.schemas),
             *(
                 statement
                 for table in self.tables
                 for statement in (table.create, table.add_keys, table.add_foreign_keys)
                 if statement
             ),
-            *(one.make for one in self.stand_ins),
-            *self.swap,
-            *(statement for one in self.objects for statement in statements_of(one)),
-            *(statement for one in self.replaced for statement in one.statements(mariadb=self.mariadb)),
+            *(stand_in.make for stand_in in self.stand_ins),
+            *self.swap.statements,
+            *(statement for lost in self.objects for statement in statements_of(lost)),
+            *(statement for changed in self.replaced for statement in changed.statements(mariadb=self.mariadb)),
             *(grant.statement for grant in self.grants),
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the plan as what `json.dumps(default=str)` takes."""
-        return asdict(self)
-
-
-def swap_statements(
-    off: tuple[StoredObject, ...], renames: tuple[tuple[TableName, TableName], ...], on: tuple[StoredObject, ...]
-) -> tuple[str, ...]:
-    """Write a swap: triggers away, because a table that has one cannot change its schema; one RENAME; triggers back."""
-    return (
-        *(drop_statement(one) for one in off),
-        *((rename_statement(renames),) if renames else ()),
-        *(statement for one in on for statement in statements_of(one)),
-    )
-
-
-def rename_statement(renames: tuple[tuple[TableName, TableName], ...]) -> str:
-    """Write the one statement that renames them all, or none."""
-    return "RENAME TABLE " + ",\n  ".join(f"{old.sql} TO {new.sql}" for old, new in renames)
-
-
-def create_schema(name: str, charset: str, collation: str) -> str:
-    """Write the statement that makes a schema."""
-    return f"CREATE DATABASE IF NOT EXISTS {quoted(name)} CHARACTER SET {charset} COLLATE {collation}"

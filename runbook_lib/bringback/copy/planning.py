@@ -5,23 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runbook_lib.bringback.copy.around import Scope, around_tables, grants_again, triggers_afterwards
-from runbook_lib.bringback.copy.choices import CopyChoices, chosen
-from runbook_lib.bringback.copy.closure import closure
-from runbook_lib.bringback.copy.definition import without_counter
-from runbook_lib.bringback.copy.dumper import Dumper
-from runbook_lib.bringback.copy.facts import ServerFacts, StoredObject, TableFacts
-from runbook_lib.bringback.copy.names import damaged_schema, staging_schema, state_schema, undone_schema
-from runbook_lib.bringback.copy.plan import CopyBackPlan
-from runbook_lib.bringback.copy.planning_table import plan_table
-from runbook_lib.bringback.copy.reach import shut_out
-from runbook_lib.bringback.copy.stand_ins import lost_parents, stand_ins
-from runbook_lib.bringback.copy.ways import NO_DUMPER
+from runbook_lib.bringback.copy.checks import copy_checks
+from runbook_lib.bringback.copy.choices import CopyChoices, RowRule, chosen
+from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
+from runbook_lib.bringback.copy.transport.dumper import Dumper, find_dumper
+from runbook_lib.bringback.copy.transport.ways import NO_DUMPER, choose_way
+from runbook_lib.checks import Check
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database
+from runbook_lib.proof import Proof, Side
+from runbook_lib.swap.definition import take_apart, without_counter
+from runbook_lib.swap.facts import ServerFacts, StoredObject, TableFacts
+from runbook_lib.swap.foreign_keys import closure, lost_parents, stand_ins
+from runbook_lib.swap.names import dated_schema, staging_schema, state_schema, undone_schema
+from runbook_lib.swap.reach import shut_out
+from runbook_lib.swap.reading import read_server
+from runbook_lib.swap.state import State, find_states
+
+KEYS_LATER_FROM = 4 << 20  # bytes; below, adding indexes afterwards costs more than it saves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,161 +38,306 @@ class Verdicts:
     damaged: tuple[TableName, ...]
 
 
+def propose_copy_back(
+    restored: Side, damaged: Side, *, proof: Proof | None, choices: CopyChoices | None = None, now: datetime
+) -> CopyBackPlan:
+    """Read what the plan needs of both servers, and make it. Changes nothing.
+
+    A copy back that has begun to swap and has not ended is what is planned, whatever the choices: it must be finished
+    or undone before anything else. One that had begun to copy is taken up when the plan is still the same.
+
+    Raises:
+        InputRefused: see `plan_copy_back`.
+    """
+    return propose_with_checks(restored, damaged, proof=proof, choices=choices, now=now)[0]
+
+
+def propose_with_checks(
+    restored: Side, damaged: Side, *, proof: Proof | None, choices: CopyChoices | None = None, now: datetime
+) -> tuple[CopyBackPlan, tuple[Check, ...]]:
+    """Make the plan and the checks for it from one reading."""
+    with restored.connect() as reading, damaged.connect() as writing:
+        right, wrong = read_server(reading, name=restored.name), read_server(writing, name=damaged.name)
+        if unfinished := _unfinished(writing):
+            return unfinished, copy_checks(unfinished, right, wrong)
+        finished = sum(state.get("done") is not None for state in find_states(writing))
+        plan = plan_copy_back(
+            right,
+            replace(wrong, swaps=finished),  # so that each copy back has schemas of its own
+            verdicts=_verdicts(proof),
+            choices=choices or CopyChoices(),
+            now=now,
+            dumper=find_dumper(),
+        )
+        begun = State(writing, plan.state).get_as(CopyBackPlan, "plan")
+        if begun is not None and begun.id == plan.id:
+            plan = replace(begun, resumes=True)
+    return plan, copy_checks(plan, right, wrong)
+
+
+def _verdicts(proof: Proof | None) -> Verdicts | None:
+    if proof is None:
+        return None
+    return Verdicts(words={table.pair.expected: table.verdict for table in proof.tables}, damaged=proof.damaged)
+
+
+def _unfinished(damaged: Database) -> CopyBackPlan | None:
+    for state in find_states(damaged):
+        if state.get("swap begun") is not None and state.get("done") is None and state.get("undone") is None:
+            plan = state.get_as(CopyBackPlan, "plan")
+            return replace(plan, resumes=True) if plan else None
+    return None
+
+
 def plan_copy_back(
-    copy: ServerFacts,
-    source: ServerFacts,
+    restored: ServerFacts,
+    damaged: ServerFacts,
     *,
     verdicts: Verdicts | None,
     choices: CopyChoices,
     now: datetime,
-    past: int = 0,
     dumper: Dumper = NO_DUMPER,
 ) -> CopyBackPlan:
     """Decide the copy back of the chosen tables, or of those that the proof calls damaged.
 
-    `past` is how many copies back the source has seen, so that this one's schemas have names of their own;
     `dumper` is what this machine has of mydumper.
 
     Raises:
         InputRefused: nothing is chosen and there is no proof, a name is unknown, or a rule cannot be used.
     """
-    wanted = _wanted(copy, verdicts, choices)
-    swapped = closure(wanted, copy.foreign_keys, source.foreign_keys)
-    known = [table for table in swapped if table in copy.tables or table in source.tables]
-    origins = {table: _rows_from(table, wanted, copy, source) for table in known}
-    facts = {table: (copy if origins[table] == "copy" else source).tables[table] for table in known}
+    wanted = _wanted(restored, verdicts, choices)
+    swapped = closure(wanted, restored.foreign_keys, damaged.foreign_keys)
+    known = [table for table in swapped if table in restored.tables or table in damaged.tables]
+    origins = {table: _rows_from(table, wanted, restored, damaged) for table in known}
+    facts = {table: (restored if origins[table] == "restored" else damaged).tables[table] for table in known}
     schemas = sorted({table.schema for table in known})
-    key = _key(copy, source, facts, origins, choices, past)
-    staging = {schema: staging_schema(schema, key) for schema in schemas}
-    lost = lost_parents(known, copy, source)
-    set_aside = {table.schema for table in (*lost, *(table for table in known if table in source.tables))}
-    damaged = {schema: damaged_schema(schema, now) for schema in schemas if schema in set_aside}
-
-    def place(table: TableName) -> TableName:
-        return TableName(schema=staging[table.schema], name=table.name) if table in facts else table
-
-    words = verdicts.words if verdicts else {}
-    tables = tuple(
-        plan_table(
-            table,
-            origins[table],
-            copy,
-            source,
-            verdict=words.get(table, ""),
-            choices=choices,
-            place=place,
-            damaged=damaged.get(table.schema, ""),
-            dumper=dumper,
-        )
-        for table in known
+    key = _key((restored.identity, damaged.identity, damaged.swaps), facts, origins, choices)
+    lost = lost_parents(known, restored, damaged)
+    set_aside = {table.schema for table in (*lost, *(table for table in known if table in damaged.tables))}
+    frame = _Frame(
+        restored=restored,
+        damaged=damaged,
+        choices=choices,
+        dumper=dumper,
+        words=verdicts.words if verdicts else {},
+        staging={schema: staging_schema(schema, key) for schema in schemas},
+        dated={schema: dated_schema(schema, now) for schema in schemas if schema in set_aside},
+        known=frozenset(known),
     )
-    scope = _scope(copy, choices, [table for table in known if origins[table] == "copy"])
-    others = around_tables(scope, copy, source, known, definitions=choices.definitions)
-    grants, taken = grants_again(others.lost, scope, copy, source)
-    concerned = {*schemas, *scope.schemas, *(one.schema for one in others.lost)}
-    new = {name: copy.schemas[name] for name in sorted(concerned & set(copy.schemas) - set(source.schemas))}
-    made = {staging[schema]: _characters(schema, copy, source) for schema in schemas}
-    made |= {damaged[schema]: _characters(schema, copy, source) for schema in damaged}
-    off = tuple(one for table in known for one in source.triggers_of(table))
-    on, said = triggers_afterwards(known, origins, copy, source)
+    scope = _scope(restored, choices, [table for table in known if origins[table] == "restored"])
+    others = around_tables(scope, restored, damaged, known, definitions=choices.definitions)
+    grants, taken = grants_again(others.lost, scope, restored, damaged)
+    concerned = {*schemas, *scope.schemas, *(item.schema for item in others.lost)}
+    new = {name: restored.schemas[name] for name in sorted(concerned & set(restored.schemas) - set(damaged.schemas))}
+    on, said = triggers_afterwards(known, origins, restored, damaged)
     return CopyBackPlan(
-        copy=copy.name,
-        source=source.name,
-        copy_identity=copy.identity,
-        source_identity=source.identity,
+        restored=restored.name,
+        damaged=damaged.name,
+        restored_identity=restored.identity,
+        damaged_identity=damaged.identity,
         key=key,
         planned_at=now,
-        tables=tables,
-        schemas={**made, **new},
+        tables=tuple(_plan_table(table, origins[table], frame) for table in known),
+        schemas={**frame.made_schemas, **new},
         new_schemas=new,
-        damaged_schemas=damaged,
-        foreign_keys=tuple(one for one in copy.foreign_keys if one.table in facts and origins[one.table] == "copy")
-        + tuple(one for one in source.foreign_keys if one.table in facts and origins[one.table] == "source"),
-        triggers_off=off,
+        dated_schemas=frame.dated,
+        foreign_keys=tuple(
+            foreign_key
+            for server, origin in ((restored, "restored"), (damaged, "damaged"))
+            for foreign_key in server.foreign_keys
+            if origins.get(foreign_key.table) == origin
+        ),
+        triggers_off=tuple(trigger for table in known for trigger in damaged.triggers_of(table)),
         triggers_on=on,
         objects=others.lost,
         grants=grants,
         conflicts=choices.conflicts,
         workers=max(1, choices.workers),
         bucket=choices.bucket,
-        locked_rename=not source.is_mariadb,
-        stand_ins=stand_ins(lost, source, damaged=damaged, state=state_schema(key)),
+        locked_rename=not damaged.is_mariadb,
+        stand_ins=stand_ins(lost, damaged, dated=frame.dated, state=state_schema(key)),
         replaced=others.replaced,
-        shut=shut_out(_made_for(schemas, staging, damaged, now), source),
+        shut=shut_out(frame.belongs(now), damaged),
         definitions=choices.definitions,
         along=scope.in_words,
         notes=said + others.notes + taken,
-        fingerprint=fingerprint(known, source, [one.now for one in others.replaced]),
+        fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
 
 
-def _wanted(copy: ServerFacts, verdicts: Verdicts | None, choices: CopyChoices) -> tuple[TableName, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    """What every table of a plan is decided in: both servers, the choices, and the schemas that are made."""
+
+    restored: ServerFacts
+    damaged: ServerFacts
+    choices: CopyChoices
+    dumper: Dumper
+    words: Mapping[TableName, str]
+    staging: Mapping[str, str]
+    dated: Mapping[str, str]
+    known: frozenset[TableName]
+
+    def place(self, table: TableName) -> TableName:
+        """Return where a table is made before the swap; others stay where they are."""
+        return TableName(schema=self.staging[table.schema], name=table.name) if table in self.known else table
+
+    @property
+    def made_schemas(self) -> dict[str, tuple[str, str]]:
+        """Return the schemas that are made, with character set and collation."""
+        made = {self.staging[schema]: self._characters(schema) for schema in self.staging}
+        return made | {self.dated[schema]: self._characters(schema) for schema in self.dated}
+
+    def belongs(self, now: datetime) -> dict[str, str]:
+        """Return for each schema that is made, now or by an undo, the one whose tables it holds."""
+        belongs = {made: schema for schema, made in (*self.staging.items(), *self.dated.items())}
+        return belongs | {undone_schema(schema, now): schema for schema in self.staging}
+
+    def _characters(self, schema: str) -> tuple[str, str]:
+        return self.restored.schemas.get(schema) or self.damaged.schemas[schema]
+
+
+def _wanted(restored: ServerFacts, verdicts: Verdicts | None, choices: CopyChoices) -> tuple[TableName, ...]:
     if choices.tables:
-        return chosen(choices.tables, frozenset(copy.tables))
+        return chosen(choices.tables, frozenset(restored.tables))
     if verdicts is None:
         raise InputRefused(
             "Nothing says which tables are to be brought back.",
             hint="Prove the source against the copy first, or name tables or schemas.",
         )
-    return tuple(sorted(table for table in verdicts.damaged if table in copy.tables))
+    return tuple(sorted(table for table in verdicts.damaged if table in restored.tables))
 
 
-def _rows_from(table: TableName, wanted: tuple[TableName, ...], copy: ServerFacts, source: ServerFacts) -> str:
-    if table in copy.tables and (table in wanted or table not in source.tables):
-        return "copy"
-    return "source"
+def _rows_from(table: TableName, wanted: tuple[TableName, ...], restored: ServerFacts, damaged: ServerFacts) -> str:
+    if table in restored.tables and (table in wanted or table not in damaged.tables):
+        return "restored"
+    return "damaged"
 
 
-def _characters(schema: str, copy: ServerFacts, source: ServerFacts) -> tuple[str, str]:
-    return copy.schemas.get(schema) or source.schemas[schema]
-
-
-def _made_for(
-    schemas: Sequence[str], staging: Mapping[str, str], damaged: Mapping[str, str], now: datetime
-) -> dict[str, str]:
-    """Return for each schema that is made, now or by an undo, the one whose tables it holds."""
-    belongs = {staging[schema]: schema for schema in schemas} | {made: schema for schema, made in damaged.items()}
-    return belongs | {undone_schema(schema, now): schema for schema in schemas}
-
-
-def _scope(copy: ServerFacts, choices: CopyChoices, brought: list[TableName]) -> Scope:
-    """Return what reaches beyond tables: without a choice every schema of the copy, else those that are named whole."""
+def _scope(restored: ServerFacts, choices: CopyChoices, brought: list[TableName]) -> Scope:
+    """Return what reaches beyond tables: without a choice every restored schema, else those that are named whole."""
     if not choices.tables:
-        return Scope(schemas=frozenset(copy.schemas), tables=frozenset())
-    whole = frozenset(choices.tables) & frozenset(copy.schemas)
+        return Scope(schemas=frozenset(restored.schemas), tables=frozenset())
+    whole = frozenset(choices.tables) & frozenset(restored.schemas)
     return Scope(schemas=whole, tables=frozenset(table for table in brought if table.schema not in whole))
 
 
 def _key(
-    copy: ServerFacts,
-    source: ServerFacts,
+    between: tuple[str, str, int],
     facts: Mapping[TableName, TableFacts],
     origins: Mapping[TableName, str],
     choices: CopyChoices,
-    past: int,
 ) -> str:
     """Return what names the staging schemas: equal for a copy back of the same tables between the same servers."""
     content = [
-        copy.identity,
-        source.identity,
-        past,
+        *between,
         [
-            [str(table), origins[table], choices.rule_of(table), without_counter(one.create)]
-            for table, one in facts.items()
+            [str(table), origins[table], choices.rule_of(table), without_counter(found.create)]
+            for table, found in facts.items()
         ],
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
 
 
-def fingerprint(known: Sequence[TableName], source: ServerFacts, others: Sequence[StoredObject]) -> str:
-    """Return a hash of how the source's tables, triggers and some others are made now; rows may go on changing."""
-    here = {one.id: one.statement for one in source.objects}
-    content = [[one.title, here.get(one.id, "missing")] for one in others] + [
+def fingerprint(known: Sequence[TableName], damaged: ServerFacts, others: Sequence[StoredObject]) -> str:
+    """Return a hash of how the damaged tables, triggers and some others are made now; rows may go on changing."""
+    present = {item.id: item.statement for item in damaged.objects}
+    content = [[item.title, present.get(item.id, "missing")] for item in others] + [
         [
             str(table),
-            without_counter(source.tables[table].create) if table in source.tables else "missing",
-            *(one.statement for one in source.triggers_of(table)),
+            without_counter(damaged.tables[table].create) if table in damaged.tables else "missing",
+            *(trigger.statement for trigger in damaged.triggers_of(table)),
         ]
         for table in known
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _plan_table(table: TableName, origin: str, frame: _Frame) -> TablePlan:
+    """Decide a table: how it is made, how its rows travel, and what becomes of those that were written since.
+
+    Raises:
+        InputRefused: the rule for its rows needs a column or a key that it has not, or it cannot travel as asked for.
+    """
+    own = (frame.restored if origin == "restored" else frame.damaged).tables[table]
+    present = frame.damaged.tables.get(table)
+    counted = next((column.name for column in own.columns if column.counted), "")
+    large = own.bytes >= KEYS_LATER_FROM
+    parts = take_apart(own.create, table=table, place=frame.place, counted=counted, keys_later=large)
+    rule = _rule(table, origin, present, frame.choices)
+    common = tuple(c for c in own.loaded if present and (other := present.column(c.name)) and not other.generated)
+    way, why = choose_way(
+        own,
+        restored=frame.restored,
+        damaged=frame.damaged,
+        choices=frame.choices,
+        already_there=origin == "damaged",
+        dumper=frame.dumper,
+    )
+    return TablePlan(
+        name=table,
+        staging=frame.place(table),
+        dated=TableName(schema=frame.dated[table.schema], name=table.name) if present else None,
+        verdict=frame.words.get(table) or ("missing" if present is None else "chosen"),
+        rows_from=origin,
+        rule=rule,
+        newer_by=_newer_by(table, rule, own, present, frame.choices),
+        way=way,
+        why=why,
+        create=parts.create,
+        add_keys=parts.add_keys(frame.place(table)),
+        add_foreign_keys=parts.add_foreign_keys(frame.place(table)),
+        columns=own.loaded,
+        compared=common,
+        key=own.key if present is None or present.key == own.key else (),
+        uniques=own.uniques,
+        counted=counted,
+        counter=own.counter or 0,
+        rows=own.rows,
+        bytes=own.bytes,
+        notes=_table_notes(origin, own, present, rule),
+    )
+
+
+def _rule(table: TableName, origin: str, present: TableFacts | None, choices: CopyChoices) -> RowRule:
+    if present is None or origin == "damaged":
+        return "replace"
+    rule = choices.rule_of(table)
+    return "newer wins" if rule == "newer wins" else "keep new" if rule == "keep new" else "replace"
+
+
+def _newer_by(table: TableName, rule: str, own: TableFacts, present: TableFacts | None, choices: CopyChoices) -> str:
+    if rule != "newer wins" or present is None:
+        return ""
+    column = choices.newer_column(table)
+    if not column or not own.column(column) or not present.column(column):
+        raise InputRefused(
+            f'"newer wins" needs a column of {table} that says which of two rows is newer; '
+            + (f'the table does not have "{column}" on both servers.' if column else "none is named."),
+            hint="Name it in `newer_by`, or choose another rule for this table.",
+        )
+    if not own.key or own.key != present.key:
+        raise InputRefused(
+            f"{table} does not have the same key on both servers, so its rows cannot be compared one by one.",
+            hint='Choose "replace" or "keep new" for this table.',
+        )
+    return column
+
+
+def _table_notes(origin: str, own: TableFacts, present: TableFacts | None, rule: str) -> tuple[str, ...]:
+    notes = []
+    if origin == "damaged":
+        notes.append("not damaged: made again from its own rows, because foreign keys tie it to a table that is")
+    if present and origin == "restored" and without_counter(own.create) != without_counter(present.create):
+        notes.append("its definition was changed since; it becomes again what it was")
+        gone = [column.name for column in present.loaded if not own.column(column.name)]
+        if gone:
+            notes.append(f"columns that were added since: {', '.join(gone)}: their values stay in the dated schema")
+    if not own.key:
+        notes.append(
+            "no key: it is copied in one piece"
+            + ("; rows count as the same when all their values are" * (rule != "replace"))
+        )
+    if own.engine.upper() != "INNODB":
+        notes.append(f"engine {own.engine}: a piece that fails half-way cannot be taken back, it is loaded again whole")
+    return tuple(notes)

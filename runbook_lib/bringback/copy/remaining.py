@@ -1,21 +1,19 @@
-"""Rows that stay in a dated schema only, counted, with the statement that shows them: none is lost unheard of."""
+"""Rows that stay in a dated schema only, counted, with the statement that shows them: none is lost without a word."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.merging import only_in
-from runbook_lib.bringback.copy.names import undone_schema
+from runbook_lib.bringback.copy.merging import Merged, only_in
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.rows import Merged
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, literal, quoted
 from runbook_lib.proof import Pair, ProofOptions, Side, TableVerdict, prove
+from runbook_lib.swap.names import undone_schema
 
 log = logging.getLogger(__name__)
 
@@ -44,32 +42,28 @@ class Remaining:
     statement: str
     exact: bool = True
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as what `json.dumps` takes."""
-        return asdict(self)
-
 
 def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]:
-    """Return the rows that the source's own tables hold, set aside in the dated schema, and the new ones do not.
+    """Return the rows that the damaged tables hold, set aside in the dated schema, and the new ones do not.
 
     With the rule "replace" that is all that was written since the restored second, up to the swap; with the others
     what gave way, and what was changed or deleted since.
     """
     found = []
     for table in plan.tables:
-        if table.damaged and (one := _only_in(database, table, table.damaged, but_not_in=table.name)):
-            found.append(one)
+        if table.dated and (left := _only_in(database, table, table.dated, but_not_in=table.name)):
+            found.append(left)
     return tuple(found)
 
 
-def _only_in(database: Database, table: TablePlan, there: TableName, *, but_not_in: TableName) -> Remaining | None:
+def _only_in(database: Database, table: TablePlan, name: TableName, *, but_not_in: TableName) -> Remaining | None:
     """Count the rows of one table that another of the same columns does not hold; None if there are none."""
     if not table.compared:
         return None
-    statement, count = only_in(table, there, but_not_in=but_not_in)
-    large = max(_estimate(database, there), _estimate(database, but_not_in)) > LARGEST
+    statement, count = only_in(table, name, but_not_in=but_not_in)
+    large = max(_estimate(database, name), _estimate(database, but_not_in)) > LARGEST
     rows = None if large else int(database.value(count))
-    return None if rows == 0 else Remaining(table=str(table.name), kept_in=str(there), rows=rows, statement=statement)
+    return None if rows == 0 else Remaining(table=str(table.name), kept_in=str(name), rows=rows, statement=statement)
 
 
 def _estimate(database: Database, table: TableName) -> int:
@@ -81,20 +75,20 @@ def _estimate(database: Database, table: TableName) -> int:
 
 
 def written_since(
-    source: Side, plan: CopyBackPlan, *, merged: Sequence[Merged] = (), copy: Side | None = None
+    damaged: Side, plan: CopyBackPlan, *, merged: Sequence[Merged] = (), restored: Side | None = None
 ) -> tuple[Remaining, ...]:
     """Return the rows written to the tables brought back between the swap and its undo: they stay where these are now.
 
-    A table's rows are told from those that were brought by the copy, so without it, or when it does not answer, all
-    rows count that the source's own table does not hold.
+    They are told apart from those that were brought back by asking the restored server, so without it, or when it does
+    not answer, all rows count that the damaged table does not hold.
     """
-    proofs = _held_to_the_copy(source, plan, copy)
-    of_merge = {one.table: one for one in merged}
+    proofs = _held_to_the_restored(damaged, plan, restored)
+    of_merge = {table.table: table for table in merged}
     found = []
-    with source.connect() as database:
+    with damaged.connect() as database:
         for table in plan.tables:
-            if one := _written(database, plan, table, proofs.get(table.name), of_merge.get(str(table.name))):
-                found.append(one)
+            if left := _written(database, plan, table, proofs.get(table.name), of_merge.get(str(table.name))):
+                found.append(left)
     return tuple(found)
 
 
@@ -102,57 +96,57 @@ def _undone(plan: CopyBackPlan, table: TablePlan) -> TableName:
     return TableName(schema=undone_schema(table.name.schema, plan.planned_at), name=table.name.name)
 
 
-def _held_to_the_copy(source: Side, plan: CopyBackPlan, copy: Side | None) -> Mapping[TableName, TableVerdict]:
-    tables = [table for table in plan.tables if table.rows_from == "copy"]
-    if copy is None or not tables:
+def _held_to_the_restored(damaged: Side, plan: CopyBackPlan, restored: Side | None) -> Mapping[TableName, TableVerdict]:
+    tables = [table for table in plan.tables if table.rows_from == "restored"]
+    if restored is None or not tables:
         return {}
     pairs = [Pair(expected=table.name, found=_undone(plan, table)) for table in tables]
     options = ProofOptions(samples=NAMED)
     try:
-        return {one.pair.expected: one for one in prove(copy, source, pairs=pairs, options=options).tables}
+        return {table.pair.expected: table for table in prove(restored, damaged, pairs=pairs, options=options).tables}
     except RunbookError as error:
-        # the copy may be gone by now; the rows are listed all the same, with those it brought
-        log.warning("the copy cannot be read, so rows it brought are listed too: %s", error)
+        # it may be gone by now; the rows are listed all the same, with those it brought
+        log.warning("the restored server cannot be read, so rows it brought are listed too: %s", error)
         return {}
 
 
 def _written(
     database: Database, plan: CopyBackPlan, table: TablePlan, verdict: TableVerdict | None, merged: Merged | None
 ) -> Remaining | None:
-    there = _undone(plan, table)
-    if table.rows_from == "source" and table.damaged:
-        return _only_in(database, table, there, but_not_in=table.name)
+    undone = _undone(plan, table)
+    if table.rows_from == "damaged" and table.dated:
+        return _only_in(database, table, undone, but_not_in=table.name)
     if verdict is not None and not verdict.extra + verdict.changed:
         return None
     condition = _by_keys(table, verdict) if verdict else ""
     statement, count = (
-        only_in(table, there, but_not_in=table.name)
-        if table.damaged and table.compared
-        else (f"SELECT o1.* FROM {there.sql} AS o1 WHERE TRUE", f"SELECT COUNT(*) FROM {there.sql} AS o1 WHERE TRUE")
+        only_in(table, undone, but_not_in=table.name)
+        if table.dated and table.compared
+        else (f"SELECT o1.* FROM {undone.sql} AS o1 WHERE TRUE", f"SELECT COUNT(*) FROM {undone.sql} AS o1 WHERE TRUE")
     )
     if condition:
         rows = int(database.value(_narrowed(count, condition)))
         listed = _narrowed(statement, condition)
-        return Remaining(table=str(table.name), kept_in=str(there), rows=rows, statement=listed) if rows else None
+        return Remaining(table=str(table.name), kept_in=str(undone), rows=rows, statement=listed) if rows else None
     brought = (merged.kept + merged.updated) if merged else 0
     known = max(0, verdict.extra + verdict.changed - brought) if verdict else None
-    if verdict is None and _estimate(database, there) <= LARGEST:
+    if verdict is None and _estimate(database, undone) <= LARGEST:
         known = int(database.value(count))
     if known == 0:
         return None
-    return Remaining(table=str(table.name), kept_in=str(there), rows=known, statement=statement, exact=False)
+    return Remaining(table=str(table.name), kept_in=str(undone), rows=known, statement=statement, exact=False)
 
 
 def _by_keys(table: TablePlan, verdict: TableVerdict) -> str:
-    """Write a condition that names every row which the copy does not hold so; empty where that cannot be written."""
-    wanted = [one for one in verdict.samples if one.kind in ("extra", "changed")]
+    """Write a condition that names every row which the restored server does not hold so; empty where it cannot."""
+    wanted = [sample for sample in verdict.samples if sample.kind in ("extra", "changed")]
     kinds = {column.name: column.kind for column in table.columns}
     names = tuple(name for name, _ in wanted[0].key) if wanted else ()
     if not table.key or not names or len(wanted) < verdict.extra + verdict.changed:
         return ""
     if any(kinds.get(name, "") not in _PLAIN for name in names):
         return ""
-    keys = ", ".join(f"({', '.join(_value(value) for _, value in one.key)})" for one in wanted)
+    keys = ", ".join(f"({', '.join(_value(value) for _, value in sample.key)})" for sample in wanted)
     return f"({', '.join(f'o1.{quoted(name)}' for name in names)}) IN ({keys})"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.objects import not_made_as
-from runbook_lib.bringback.copy.outcome import CopiedBack
-from runbook_lib.bringback.copy.stand_ins import still_tied
+from runbook_lib.bringback.copy.apply import CopiedBack
 from runbook_lib.bringback.copy.undo import CopyUndone
 from runbook_lib.proof import Pair, Proof, Side, TableVerdict, prove
+from runbook_lib.swap.foreign_keys import still_tied
+from runbook_lib.swap.objects import not_made_as
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class CopyVerification:
         return not self.wrong and not self.lacking
 
 
-def verify_copied(copy: Side, source: Side, copied: CopiedBack) -> CopyVerification | None:
+def verify_copied(restored: Side, damaged: Side, copied: CopiedBack) -> CopyVerification | None:
     """Prove the tables brought back against the copy, under their own names now.
 
     No row of the copy may be missing or changed, but for those that gave way by the chosen rule. Rows that only the
@@ -35,24 +35,24 @@ def verify_copied(copy: Side, source: Side, copied: CopiedBack) -> CopyVerificat
         return None
     plan = copied.plan
     proof = prove(
-        copy, source, pairs=[Pair(expected=t.name, found=t.name) for t in plan.tables if t.rows_from == "copy"]
+        restored, damaged, pairs=[Pair(expected=t.name, found=t.name) for t in plan.tables if t.rows_from == "restored"]
     )
-    merged = {one.table: one for one in copied.merged}
+    merged = {table.table: table for table in copied.merged}
     wrong = []
     for table in proof.tables:
         done = merged.get(str(table.pair.expected))
         if table.missing > (done.dropped if done else 0) or table.changed > (done.updated if done else 0):
             wrong.append(_said(table))
-    with source.connect() as database:
+    with damaged.connect() as database:
         lacking = not_made_as(database, plan.made)
     return CopyVerification(
         proof=proof,
         wrong=tuple(wrong),
-        lacking=tuple(one.title for one in lacking),
+        lacking=tuple(item.title for item in lacking),
     )
 
 
-def verify_undone(copy: Side, source: Side, undone: CopyUndone, *, before: Proof) -> CopyVerification | None:
+def verify_undone(restored: Side, damaged: Side, undone: CopyUndone, *, before: Proof) -> CopyVerification | None:
     """Prove the source against the copy as before the copy back: every table must differ in what it differed then.
 
     `before` is the proof that the copy back was planned with. Rows written to a table since the undo show as wrong.
@@ -62,16 +62,16 @@ def verify_undone(copy: Side, source: Side, undone: CopyUndone, *, before: Proof
     plan = undone.plan.undoes
     concerned = {table.name for table in plan.tables}
     expected = [table for table in before.tables if table.pair.expected in concerned]
-    proof = prove(copy, source, pairs=[table.pair for table in expected])
+    proof = prove(restored, damaged, pairs=[table.pair for table in expected])
     wrong = [
         _said(now)
-        for now, then in zip(proof.tables, sorted(expected, key=lambda one: one.pair), strict=True)
+        for now, then in zip(proof.tables, sorted(expected, key=lambda table: table.pair), strict=True)
         if (now.verdict, now.missing, now.extra, now.changed) != (then.verdict, then.missing, then.extra, then.changed)
     ]
-    with source.connect() as database:
-        lacking = not_made_as(database, (*plan.triggers_off, *(one.now for one in plan.replaced)))
+    with damaged.connect() as database:
+        lacking = not_made_as(database, (*plan.triggers_off, *(changed.now for changed in plan.replaced)))
         tied = still_tied(database, plan.stand_ins)
-    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=(*(one.title for one in lacking), *tied))
+    return CopyVerification(proof=proof, wrong=tuple(wrong), lacking=(*(item.title for item in lacking), *tied))
 
 
 def _said(table: TableVerdict) -> str:

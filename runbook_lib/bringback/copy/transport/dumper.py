@@ -9,14 +9,14 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.facts import ServerFacts, TableFacts
-from runbook_lib.bringback.copy.lines import is_known
+from runbook_lib.bringback.copy.transport.lines import is_known
+from runbook_lib.swap.facts import ServerFacts, TableFacts
 
 log = logging.getLogger(__name__)
 
 # The release line whose options and file names are used here, tried with MariaDB 10.11 and MySQL 9.7.
 TRIED = "0.10."
-# An INSERT of text takes about the room of the rows; the files of one table stand on this machine at a time.
+# An INSERT of text takes about the room of the rows; the files of one table at a time are on this machine.
 _ROOM = 1.3
 # mydumper takes MySQL's "DEFAULT_GENERATED" of a computed default for a generated column, and leaves that out; where it
 # knows of no generated column it selects "*", which has no hidden ones.
@@ -52,7 +52,7 @@ def _version(tool: str) -> str:
     return found[1] if found and said.returncode == 0 else ""
 
 
-def why_not_dumper(table: TableFacts, source: ServerFacts, dumper: Dumper) -> str:
+def why_not_dumper(table: TableFacts, damaged: ServerFacts, dumper: Dumper) -> str:
     """Say why a table cannot go by mydumper and myloader; empty where it can. Pure.
 
     Their files hold what the server shows of a row as text, so what that text rounds does not arrive. A double −0
@@ -61,14 +61,14 @@ def why_not_dumper(table: TableFacts, source: ServerFacts, dumper: Dumper) -> st
     if not dumper.version:
         return "mydumper and myloader of one version are not installed on this machine"
     if not dumper.version.startswith(TRIED):
-        return f"mydumper is {dumper.version} here, and only {TRIED}x has been tried"
+        return f"mydumper is {dumper.version} on this machine, and only {TRIED}x has been tried"
     if rounded := [column.name for column in table.columns if column.kind == "float"]:
         return f"mydumper writes FLOAT rounded ({', '.join(rounded)})"
-    if not source.is_mariadb and (kept := [column.name for column in table.columns if column.kind == "json"]):
+    if not damaged.is_mariadb and (kept := [column.name for column in table.columns if column.kind == "json"]):
         return f"MySQL takes no JSON from mydumper's files ({', '.join(kept)})"
     if strange := [column.name for column in table.columns if not is_known(column)]:
         return f"mydumper may lose the type of {', '.join(strange)}"
-    if (_HIDDEN if source.is_mariadb else _LEFT_OUT).search(table.create):
+    if (_HIDDEN if damaged.is_mariadb else _LEFT_OUT).search(table.create):
         return "mydumper leaves out columns that are hidden or have a computed default"
     if not re.fullmatch(r"[A-Za-z0-9_$]+", table.name.schema + table.name.name):
         return "its name has letters that mydumper's file names do not keep apart"

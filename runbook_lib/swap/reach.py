@@ -1,8 +1,8 @@
-r"""Who could read a schema that a copy back makes though not the one it belongs to, and what keeps them out.
+r"""Who could read a schema that is made, though not the one it belongs to, and what keeps them out.
 
 Rights on tables and columns are by name: a RENAME leaves them with the name, on both engines (MySQL manual, RENAME
 TABLE: "privileges … are not migrated to the new name"). So whoever could read a table reads the one brought back, and
-nobody gets anything in a dated schema by them. Two kinds of rights do reach there. A pattern such as `app%`.* takes
+nobody gets anything in a dated schema by them. Two kinds of rights do reach it. A pattern such as `app%`.* takes
 in app_damaged_…, while on app itself a row of its own may say less, because only the closest row counts (MySQL manual,
 "Access Control, Stage 2"). And a partial revoke (MySQL 8.0.16 and later) takes rights on everything away for app
 alone. The first are kept out by a row of their own for the new schema, the others by the same partial revoke.
@@ -15,9 +15,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.facts import Grant, ServerFacts
-from runbook_lib.errors import AccessDenied
+from runbook_lib.errors import AccessDenied, RunbookError
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.swap.facts import Grant, ServerFacts
 
 HARMLESS = "SHOW VIEW"  # shows nothing without SELECT, and a row with no right at all is none
 _WILD = re.compile(r"(?<!\\)[%_]")
@@ -32,26 +32,26 @@ class Shut:
     opened: str
 
 
-def shut_out(made: Mapping[str, str], source: ServerFacts) -> tuple[Shut, ...]:
+def shut_out(made: Mapping[str, str], server: ServerFacts) -> tuple[Shut, ...]:
     """Plan what keeps accounts out of the schemas that are made; `made` gives the schema each belongs to.
 
     The rights of accounts that cannot be seen are not known. Where partial revokes are on, no name is a pattern, and a
     backslash in one is only a backslash (MySQL manual, "Privilege Restriction Using Partial Revokes").
     """
-    literal = source.settings.get("partial_revokes", "OFF") == "ON"
+    literal = server.settings.get("partial_revokes", "OFF") == "ON"
     patterns: dict[str, list[Grant]] = {}
-    for grant in source.grants:
+    for grant in server.grants:
         if grant.kind == "schema":
             patterns.setdefault(grant.account, []).append(grant)
     found: list[Shut] = []
     for schema, original in sorted(made.items()):
         where = f"{quoted(schema) if literal else _exactly(schema)}.*"
-        for account in sorted({*patterns, *(account for account, name in source.restricted if name == original)}):
-            everywhere = source.everywhere.get(account, frozenset())
+        for account in sorted({*patterns, *(account for account, name in server.restricted if name == original)}):
+            everywhere = server.everywhere.get(account, frozenset())
             held = patterns.get(account, [])
-            there = _closest(held, original, literal=literal)
-            kept_from = source.restricted.get((account, original), frozenset())
-            if lost := (kept_from & everywhere) - there:
+            on_original = _closest(held, original, literal=literal)
+            kept_from = server.restricted.get((account, original), frozenset())
+            if lost := (kept_from & everywhere) - on_original:
                 text = ", ".join(sorted(lost))
                 found.append(
                     Shut(
@@ -61,8 +61,8 @@ def shut_out(made: Mapping[str, str], source: ServerFacts) -> tuple[Shut, ...]:
                     )
                 )
             rights = _closest(held, schema, literal=literal)
-            if rights - there - (everywhere - kept_from):
-                less = ", ".join(sorted(rights & there)) or HARMLESS
+            if rights - on_original - (everywhere - kept_from):
+                less = ", ".join(sorted(rights & on_original)) or HARMLESS
                 found.append(
                     Shut(
                         schema=schema,
@@ -122,14 +122,29 @@ def read_restricted(database: Database) -> dict[tuple[str, str], frozenset[str]]
     except AccessDenied:
         return {}
     return {
-        (str(account), str(one["Database"])): frozenset(map(str, one["Privileges"]))
-        for account, told in rows
-        for one in json.loads(told)
+        (str(account), str(revoke["Database"])): frozenset(map(str, revoke["Privileges"]))
+        for account, listed in rows
+        for revoke in json.loads(listed)
     }
 
 
 def shut(database: Database, schemas: Collection[str], wanted: Iterable[Shut]) -> None:
     """Keep accounts out of schemas that have just been made."""
-    for one in wanted:
-        if one.schema in schemas:
-            database.execute(one.statement)
+    for kept_out in wanted:
+        if kept_out.schema in schemas:
+            database.execute(kept_out.statement)
+
+
+def give(database: Database, statements: Iterable[str]) -> list[str]:
+    """Give or take rights by GRANT and REVOKE; return what failed, and why. No account is made by it."""
+    problems = []
+    if database.is_mariadb:
+        # without it, a GRANT to an account that is gone would make one without a password
+        database.execute("SET SESSION sql_mode = 'NO_AUTO_CREATE_USER'")
+    for statement in statements:
+        try:
+            database.execute(statement)
+        except RunbookError as error:
+            problems.append(f"{statement}: {error.message}")
+    database.execute("SET SESSION sql_mode = ''")
+    return problems

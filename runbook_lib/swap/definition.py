@@ -43,7 +43,7 @@ def take_apart(
 ) -> Definition:
     """Take a table's SHOW CREATE TABLE apart for a table of another schema.
 
-    `place` tells where a referenced table will stand; `counted` is the AUTO_INCREMENT column, whose index must be
+    `place` tells where a referenced table will be; `counted` is the AUTO_INCREMENT column, whose index must be
     there from the beginning. Without `keys_later` all indexes are.
     """
     opening = shown.index("(")
@@ -90,7 +90,7 @@ def _placed(part: str, table: TableName, place: Callable[[TableName], TableName]
 
 
 def _split(shown: str, opening: int) -> tuple[list[str], str]:
-    """Split the definitions between the outer parentheses at their commas; give them and what follows, from ")"."""
+    """Split the definitions between the outer parentheses at their commas; return them and what follows, from ")"."""
     parts: list[str] = []
     depth, at, start = 0, opening, opening + 1
     while at < len(shown):

@@ -39,7 +39,7 @@ class StoredObject:
 
     `kind` is TRIGGER, VIEW, PROCEDURE, FUNCTION or EVENT. `table` is a trigger's table, empty for others. `meaning` is
     what a view is compared by: MySQL writes the same view in other words while one of its tables is missing, and
-    cannot tell its `statement` at all, which is empty then, while the schema of one is.
+    cannot show it at all while the schema of one is missing: its `statement` is empty then.
     """
 
     kind: str
@@ -64,8 +64,8 @@ class StoredObject:
         return self.kind, self.schema, self.name
 
     def is_made_as(self, other: StoredObject) -> bool:
-        """Tell whether two objects of one name are defined alike."""
-        mine, theirs = (one.meaning or one.statement for one in (self, other))
+        """Tell whether two objects of the same name are defined alike."""
+        mine, theirs = (made.meaning or made.statement for made in (self, other))
         return (mine, self.sql_mode, self.time_zone) == (theirs, other.sql_mode, other.time_zone)
 
 
@@ -132,11 +132,12 @@ class TableFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFacts:
-    """What one of the two servers holds, as far as a copy back needs it.
+    """What a server holds, as far as a swap needs it.
 
     `schemas` are (character set, collation) by name. `settings` are server variables by name. `grants` are the rights
     that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
     `everywhere` are rights on everything by account, `restricted` what partial revokes take of them in a schema.
+    `clients` counts the other connections by schema, `swaps` the finished swaps that the server knows of.
     """
 
     name: str
@@ -154,11 +155,12 @@ class ServerFacts:
     everywhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
     restricted: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     clients: Mapping[str, int] = field(default_factory=dict)
+    swaps: int = 0
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:
         """Return a table's triggers in the order they fire."""
         return tuple(
-            one
-            for one in self.objects
-            if one.kind == "TRIGGER" and one.schema == table.schema and one.table == table.name
+            trigger
+            for trigger in self.objects
+            if trigger.kind == "TRIGGER" and trigger.schema == table.schema and trigger.table == table.name
         )

@@ -1,10 +1,10 @@
 """The swap itself: under locks, in an order that leaves the old state or the new one wherever it is cut off.
 
-MySQL (Aurora too) renames tables under LOCK TABLES, so writers wait from the last look at the source's rows until
-triggers stand on the new tables. MariaDB refuses that (error 1192): there the RENAME waits on a second connection,
-and others hold writers off table by table until it is through and the triggers stand (see `renaming`). Should a write
-slip in between all the same, an insert is taken over afterwards, with the triggers it missed; a change or a deletion
-stays in the dated schema, and is listed there.
+MySQL (Aurora too) renames tables under LOCK TABLES, so writers wait from the last look at the rows until the triggers
+are on the new tables. MariaDB refuses that (error 1192): there the locks are let go right before the RENAME, and a
+statement that has waited for them may come in between, to the old table and without its trigger. Nothing is taken over
+after the RENAME, for that would bring back what an application has deleted since; who asked for the swap lists what
+came in between.
 
 What a client that is killed may leave behind is a table without its triggers, for as long as until the next run:
 they are kept in the state before they are taken away, and every run and every undo makes the missing ones first.
@@ -16,18 +16,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.facts import StoredObject
-from runbook_lib.bringback.copy.objects import drop_statement, make, there
-from runbook_lib.bringback.copy.plan import rename_statement
-from runbook_lib.bringback.copy.renaming import WAITED_TOO_LONG, OutsideRename
-from runbook_lib.bringback.copy.state import State
 from runbook_lib.errors import RunbookError, StepFailed, TryLater
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.swap.facts import StoredObject
+from runbook_lib.swap.objects import drop_statement, existing, make, statements_of
+from runbook_lib.swap.state import State
 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60  # a statement that runs longer on one of the tables makes the swap give up, not the application
+_WAITED_TOO_LONG = {1205, 1213}  # error codes: a lock was not to be had in time, or two waited for each other
+
+Renames = tuple[tuple[TableName, TableName], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,29 @@ class Swap:
     `aliases` are the names under which tables are read and written before the rename.
     """
 
-    renames: tuple[tuple[TableName, TableName], ...]
+    renames: Renames
     off: tuple[StoredObject, ...]
     on: tuple[StoredObject, ...]
     aliases: tuple[tuple[TableName, str], ...] = ()
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """Write the swap: triggers away, because a table with one cannot change its schema; one RENAME; triggers on."""
+        return (
+            *(drop_statement(trigger) for trigger in self.off),
+            *((rename_statement(self.renames),) if self.renames else ()),
+            *(statement for trigger in self.on for statement in statements_of(trigger)),
+        )
+
+
+def rename_statement(renames: Renames) -> str:
+    """Write the one statement that renames them all, or none."""
+    return "RENAME TABLE " + ",\n  ".join(f"{old.sql} TO {new.sql}" for old, new in renames)
+
+
+def create_schema(name: str, charset: str, collation: str) -> str:
+    """Write the statement that makes a schema."""
+    return f"CREATE DATABASE IF NOT EXISTS {quoted(name)} CHARACTER SET {charset} COLLATE {collation}"
 
 
 def is_done(database: Database, swap: Swap) -> bool:
@@ -51,19 +71,19 @@ def is_done(database: Database, swap: Swap) -> bool:
     """
     targets = {new for _, new in swap.renames}
     origins = [old for old, _ in swap.renames if old not in targets]
-    here = [name for name in origins if exists(database, name)]
-    if not here:
+    unmoved = [name for name in origins if exists(database, name)]
+    if not unmoved:
         return True
-    if len(here) == len(origins):
+    if len(unmoved) == len(origins):
         return False
-    lost = ", ".join(str(name) for name in origins if name not in here)
+    lost = ", ".join(str(name) for name in origins if name not in unmoved)
     raise StepFailed(
         f"{lost} is not where this plan left it.", hint="Somebody has renamed or dropped it: look before going on."
     )
 
 
 def exists(database: Database, table: TableName) -> bool:
-    """Tell whether a base table stands there."""
+    """Tell whether the server has a base table of this name."""
     return bool(
         database.value(
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
@@ -74,26 +94,20 @@ def exists(database: Database, table: TableName) -> bool:
 
 
 def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...]:
-    """Make those triggers again that are missing, as after a run that was killed; give their names."""
-    here = there(database, triggers)
-    missing = [one for one in triggers if (one.kind, one.schema, one.name) not in here]
-    for one in missing:
-        make(database, one)
-    return tuple(one.title for one in missing)
+    """Make those triggers again that are missing, as after a run that was killed; return their names."""
+    found = existing(database, triggers)
+    missing = [trigger for trigger in triggers if trigger.id not in found]
+    for trigger in missing:
+        make(database, trigger)
+    return tuple(trigger.title for trigger in missing)
 
 
 def do_swap(
-    database: Database,
-    swap: Swap,
-    state: State,
-    *,
-    inside: Callable[[Database], None],
-    afterwards: Callable[[Database], None],
+    database: Database, swap: Swap, state: State, *, inside: Callable[[Database], object] = lambda _: None
 ) -> None:
     """Lock, run `inside` in a transaction, take the triggers away, rename, make the new triggers.
 
-    `inside` sees the tables as nobody else changes them; when it raises, nothing has happened. `afterwards` is run
-    after the rename where writers could not be held off until then (MariaDB).
+    `inside` sees the tables as nobody else changes them; when it raises, nothing has happened.
 
     Raises:
         TryLater: the locks were not to be had in time; nothing was changed.
@@ -101,18 +115,11 @@ def do_swap(
     """
     database.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
     try:
-        if database.is_mariadb:
-            held = [old for old, _ in swap.renames if exists(database, old)]
-            places = {new for _, new in swap.renames}
-            outside = OutsideRename(database, held, swap.on)
-            with outside.ready([table for table in held if table in places], seconds=LOCK_SECONDS):
-                _swap_under_locks(database, swap, state, inside=inside, outside=outside)
-        else:
-            _swap_under_locks(database, swap, state, inside=inside, outside=None)
+        _swap_under_locks(database, swap, state, inside)
     except RunbookError as error:
         if not is_done(database, swap):
             mend(database, swap.off)
-        if error.facts.get("code") in WAITED_TOO_LONG:
+        if error.facts.get("code") in _WAITED_TOO_LONG:
             raise TryLater(
                 f"The tables could not be locked within {LOCK_SECONDS} seconds; nothing was changed.",
                 hint="Look for long transactions on them (SHOW PROCESSLIST), end them, and run the same plan again.",
@@ -120,14 +127,9 @@ def do_swap(
         raise
     finally:
         database.execute("SET SESSION foreign_key_checks = DEFAULT, SESSION lock_wait_timeout = DEFAULT")
-    if database.is_mariadb:
-        mend(database, swap.on)
-        afterwards(database)
 
 
-def _swap_under_locks(
-    database: Database, swap: Swap, state: State, *, inside: Callable[[Database], None], outside: OutsideRename | None
-) -> None:
+def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Callable[[Database], object]) -> None:
     database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
     database.execute(_lock_statement(database, swap, state))
     try:
@@ -135,14 +137,13 @@ def _swap_under_locks(
         inside(database)
         database.execute("COMMIT")
         database.execute("SET SESSION autocommit = 1")
-        for one in swap.off:
-            database.execute(drop_statement(one))
-        if outside:
-            outside.run(rename_statement(swap.renames), done=lambda own: is_done(own, swap))
-        else:
-            database.execute(rename_statement(swap.renames))
-            for one in swap.on:
-                make(database, one)
+        for trigger in swap.off:
+            database.execute(drop_statement(trigger))
+        if database.is_mariadb:
+            database.execute("UNLOCK TABLES")
+        database.execute(rename_statement(swap.renames))
+        for trigger in swap.on:
+            make(database, trigger)
     except BaseException:
         database.execute("ROLLBACK")
         raise

@@ -1,4 +1,4 @@
-"""One process that copies pieces: told what to do on stdin, line by line, and telling what it did on stdout.
+"""A process that copies pieces: it reads on stdin what to do, line by line, and writes on stdout what it did.
 
 A process of its own, because the formatting of lines in one thread would hold up the others; started by name instead
 of forked, because the notebook's kernel has threads and open connections. It ends at once when its stdin ends before
@@ -14,24 +14,24 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
-from runbook_lib.bringback.copy import travelling
+from runbook_lib.bringback.copy.transport import travelling
 from runbook_lib.errors import RunbookError
 from runbook_lib.mysql import Credentials, Database, Endpoint, connect
 
 
 def main() -> None:
-    """Copy pieces until told to stop."""
+    """Copy pieces until the word to stop."""
     orders: queue.Queue[dict[str, Any]] = queue.Queue()
     first = json.loads(sys.stdin.readline())
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
-    copy, source = _open(first["copy"], local=False), _open(first["source"], local=first["local_infile"])
-    travelling.prepare(copy, source)
+    restored, damaged = _open(first["restored"], local=False), _open(first["damaged"], local=first["local_infile"])
+    travelling.prepare(restored, damaged)
     while (order := orders.get()).get("number") is not None:
         try:
-            rows = travelling.carry(copy, source, order)
-            _tell({"number": order["number"], "rows": rows})
+            rows = travelling.carry(restored, damaged, order)
+            _say({"number": order["number"], "rows": rows})
         except RunbookError as error:
-            _tell({"number": order["number"], "error": type(error).__name__, "message": error.message})
+            _say({"number": order["number"], "error": type(error).__name__, "message": error.message})
             return
 
 
@@ -52,7 +52,7 @@ def _open(where: dict[str, Any], *, local: bool) -> Database:
     )
 
 
-def _tell(said: dict[str, Any]) -> None:
+def _say(said: dict[str, Any]) -> None:
     stream: BinaryIO = sys.stdout.buffer
     stream.write(json.dumps(said).encode() + b"\n")
     stream.flush()

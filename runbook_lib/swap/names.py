@@ -1,4 +1,4 @@
-"""How the schemas are called that a copy back makes at the source."""
+"""How the schemas are called that a copy back makes on the damaged server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AFTER = re.compile(r".*_(damaged|undone)_\d{8}t\d{6}z")
 
 
 def staging_schema(schema: str, key: str) -> str:
-    """Return the schema that stands beside a damaged one while its tables are copied."""
+    """Return the schema beside a damaged one, in which it stays while its tables are copied."""
     return _fitted(schema, f"_copyback_{key}")
 
 
@@ -21,7 +21,7 @@ def state_schema(key: str) -> str:
     return f"{STATE_PREFIX}{key}"
 
 
-def damaged_schema(schema: str, at: datetime) -> str:
+def dated_schema(schema: str, at: datetime) -> str:
     """Return the dated schema in which the damaged tables stay."""
     return _fitted(schema, f"_damaged_{at:%Y%m%dt%H%M%Sz}")
 

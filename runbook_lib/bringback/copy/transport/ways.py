@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from runbook_lib.bringback.copy.dumper import Dumper, why_not_dumper
-from runbook_lib.bringback.copy.facts import Column, ServerFacts, TableFacts
-from runbook_lib.bringback.copy.lines import load_statement
+from runbook_lib.bringback.copy.choices import CopyChoices
+from runbook_lib.bringback.copy.transport.dumper import Dumper, why_not_dumper
+from runbook_lib.bringback.copy.transport.lines import load_statement
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
+from runbook_lib.swap.facts import Column, ServerFacts, TableFacts
 
 # One client moves some 10 MB a second with its indexes, so above this a table takes hours through it.
 TOO_LARGE_FOR_CLIENT = 100 << 30
@@ -21,38 +22,38 @@ NO_DUMPER = Dumper()
 WAYS = {
     "load": "streamed by this client: LOAD DATA LOCAL of lines that the copy writes",
     "insert": "streamed by this client as INSERT statements of many rows: slower, needs no setting",
-    "mydumper": "by mydumper and myloader, whose files stand on this machine's disk for the time of one table",
+    "mydumper": "by mydumper and myloader, whose files need this machine's disk for the time of one table",
     "s3": "by the servers themselves through a bucket: SELECT … INTO OUTFILE S3, LOAD DATA FROM S3",
-    "local": "from the source's own table, within the source",
+    "local": "from the damaged server's own table, within that server",
 }
 
 
 def choose_way(
     table: TableFacts,
     *,
-    copy: ServerFacts,
-    source: ServerFacts,
-    bucket: str,
-    from_source: bool,
-    through: str = "",
+    restored: ServerFacts,
+    damaged: ServerFacts,
+    choices: CopyChoices,
+    already_there: bool,
     dumper: Dumper = NO_DUMPER,
 ) -> tuple[str, str]:
     """Return the way ("load", "insert", "mydumper", "s3", "local") for a table, and the reason in one sentence. Pure.
 
-    `through` is the way the person asks for, empty for none.
+    `choices` may name the way that the person asks for, and the bucket.
 
     Raises:
-        InputRefused: the way that is asked for cannot be gone.
+        InputRefused: the way that is asked for is not open.
     """
-    if from_source:
-        return "local", "its rows are already at the source"
+    if already_there:
+        return "local", "its rows are on the damaged server already"
+    off = "local_infile is off on the damaged server"
     closed = {
-        "load": "" if source.settings.get("local_infile", "OFF") == "ON" else "local_infile is off at the source",
-        "s3": _why_no_s3(copy, source, bucket),
-        "mydumper": why_not_dumper(table, source, dumper),
+        "load": "" if damaged.settings.get("local_infile", "OFF") == "ON" else off,
+        "s3": _why_no_s3(restored, damaged, choices.bucket),
+        "mydumper": why_not_dumper(table, damaged, dumper),
         "insert": "",
     }
-    if through:
+    if through := choices.through:
         if closed[through]:
             raise InputRefused(
                 f"{table.name} cannot travel through {through}: {closed[through]}.",
@@ -63,17 +64,20 @@ def choose_way(
         return "s3", f"{table.bytes / (1 << 30):,.0f} GiB would take hours through one client"
     if not closed["load"]:
         large = table.bytes > TOO_LARGE_FOR_CLIENT
-        return "load", "local_infile is on at the source" + "; mydumper would take longer" * large
+        return "load", "local_infile is on at the damaged server" + "; mydumper would take longer" * large
     if not closed["s3"]:
-        return "s3", "local_infile is off at the source, and both clusters have a role for S3"
+        return "s3", f"{off}, and both clusters have a role for S3"
     if table.bytes < WORTH_A_DUMP:
-        return "insert", f"local_infile is off at the source, {closed['s3']}, and it is too small for mydumper to help"
+        return (
+            "insert",
+            f"{off}, {closed['s3']}, and it is too small for mydumper to help",
+        )
     if not closed["mydumper"]:
         return (
             "mydumper",
-            f"local_infile is off at the source, {closed['s3']}, and mydumper is here and suits its types",
+            f"{off}, {closed['s3']}, and mydumper is installed and suits its types",
         )
-    return "insert", f"local_infile is off at the source, {closed['s3']}, and {closed['mydumper']}"
+    return "insert", f"{off}, {closed['s3']}, and {closed['mydumper']}"
 
 
 def can_use_s3(server: ServerFacts, *, load: bool) -> bool:
@@ -87,21 +91,23 @@ def can_use_s3(server: ServerFacts, *, load: bool) -> bool:
     return bool(server.settings.get(name) or server.settings.get("aws_default_s3_role"))
 
 
-def _why_no_s3(copy: ServerFacts, source: ServerFacts, bucket: str) -> str:
+def _why_no_s3(restored: ServerFacts, damaged: ServerFacts, bucket: str) -> str:
     """Say why rows cannot go through S3; empty where they can."""
     if not bucket:
         return "no bucket is named for the way through S3"
-    lacking = [server.name for server, load in ((copy, False), (source, True)) if not can_use_s3(server, load=load)]
+    lacking = [
+        server.name for server, load in ((restored, False), (damaged, True)) if not can_use_s3(server, load=load)
+    ]
     return f"{' and '.join(lacking)} has no role for S3" if lacking else ""
 
 
 def s3_statements(
     table: TableName, staging: TableName, columns: Sequence[Column], *, bucket: str, now: datetime
 ) -> tuple[str, str]:
-    """Write the two statements of the way through S3: what the copy runs, and what the source runs.
+    """Write the two statements of the way through S3: what the copy runs, and whon the damaged server runs.
 
     `bucket` is "s3://bucket/prefix" or "s3-region://bucket/prefix", as Aurora writes it. The files are those of a
-    manifest, so that the source loads every one of them or fails.
+    manifest, so that the damaged server loads all of them or fails.
     """
     where = bucket.rstrip("/") if "://" in bucket else f"s3://{bucket.rstrip('/')}"
     # the statements take plain text only, so a name's other letters are left to its hash
@@ -112,7 +118,7 @@ def s3_statements(
         f"SELECT {exact} FROM {table.sql} INTO OUTFILE S3 '{prefix}' FORMAT TEXT CHARACTER SET binary"
         " FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A' MANIFEST ON"
     )
-    return unload, load_statement(staging, columns, source=f"FROM S3 MANIFEST '{prefix}.manifest'")
+    return unload, load_statement(staging, columns, within=f"FROM S3 MANIFEST '{prefix}.manifest'")
 
 
 def _exact(column: Column) -> str:

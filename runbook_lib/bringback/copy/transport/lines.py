@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runbook_lib.bringback.copy.facts import Column
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
+from runbook_lib.swap.facts import Column
 
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 _BYTES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
@@ -29,7 +29,7 @@ _PLAIN = {
 
 
 def is_known(column: Column) -> bool:
-    """Tell whether the type is one of those that every release here has."""
+    """Tell whether the type is one that every supported release has."""
     return column.kind in _TEXTS | _BYTES | _SHAPES | _NUMBERED | _PLAIN | {"json"}
 
 
@@ -38,8 +38,8 @@ def line(columns: Sequence[Column]) -> str:
     return _joined([_field(column) for column in columns], "X'09'")
 
 
-def load_statement(table: TableName, columns: Sequence[Column], *, source: str) -> str:
-    """Write the LOAD DATA that reads such lines. `source` is what stands between LOAD DATA and INTO TABLE."""
+def load_statement(table: TableName, columns: Sequence[Column], *, within: str) -> str:
+    """Write the LOAD DATA that reads such lines. `within` is what comes between LOAD DATA and INTO TABLE."""
     targets, settings = [], []
     for number, column in enumerate(columns):
         if column.kind in _NUMBERED:
@@ -52,7 +52,7 @@ def load_statement(table: TableName, columns: Sequence[Column], *, source: str) 
         targets.append(f"@v{number}")
     ending = f" SET {', '.join(settings)}" if settings else ""
     return (
-        f"LOAD DATA {source} INTO TABLE {table.sql} CHARACTER SET binary"
+        f"LOAD DATA {within} INTO TABLE {table.sql} CHARACTER SET binary"
         f" FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A' ({', '.join(targets)}){ending}"
     )
 
@@ -69,7 +69,7 @@ def raw(column: Column) -> str:
 
 
 def escaped(value: bytes | None) -> bytes:
-    """Write one value of `raw` as it stands in a line."""
+    """Write a value of `raw` as a line has it."""
     if value is None:
         return b"\\N"
     return value.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n")

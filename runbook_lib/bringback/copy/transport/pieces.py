@@ -1,13 +1,14 @@
-"""Cut a table into pieces by ranges of its key, so that each can be copied in a transaction of its own."""
+"""A table in pieces: ranges of its key, each copied in a transaction of its own and noted when it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from runbook_lib.bringback.copy.facts import Column
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.swap.facts import Column
 
 ROWS = 50_000
 BYTES = 32 << 20
@@ -82,3 +83,61 @@ def _beyond(key: Sequence[Column], bound: tuple[str, ...], sign: str) -> str:
         last = sign if index == len(key) - 1 else strict
         arms.append(" AND ".join([*equal, f"{quoted(key[index].name)} {last} {bound[index]}"]))
     return f"({' OR '.join(f'({arm})' for arm in arms)})" if len(arms) > 1 else arms[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One part of a table's rows. `table` is its place in the plan, `where` a condition, empty for all rows."""
+
+    number: int
+    table: int
+    where: str
+
+
+class Pieces:
+    """The pieces of every table of one copy back, kept in its state at the server."""
+
+    def __init__(self, database: Database, state: str) -> None:
+        self.database = database
+        self.name = quoted(state, "pieces")
+
+    def make(self) -> None:
+        """Make the table that holds them, unless it is there."""
+        self.database.execute(
+            f"CREATE TABLE IF NOT EXISTS {self.name} (number INT PRIMARY KEY, tbl INT NOT NULL,"
+            " part LONGTEXT NOT NULL, done BIGINT NULL, KEY (tbl)) ENGINE=InnoDB"
+        )
+
+    def add(self, table: int, parts: list[str]) -> None:
+        """Note what a table is copied in."""
+        last = int(self.database.value(f"SELECT COALESCE(MAX(number), 0) FROM {self.name}"))
+        self.database.execute_many(
+            f"INSERT INTO {self.name} (number, tbl, part) VALUES (%s, %s, %s)",
+            [(last + number, table, part) for number, part in enumerate(parts, 1)],
+        )
+
+    def tables(self) -> set[int]:
+        """Return the tables whose pieces are noted."""
+        return {int(row[0]) for row in self.database.rows(f"SELECT DISTINCT tbl FROM {self.name}")}
+
+    def in_ranges(self, table: int) -> bool:
+        """Tell whether a table is noted in pieces by ranges of its key."""
+        return bool(self.database.value(f"SELECT COUNT(*) FROM {self.name} WHERE tbl = %s AND part <> ''", (table,)))
+
+    def finish(self, number: int, rows: int) -> None:
+        """Note a piece as copied, in the transaction that is open if there is one."""
+        self.database.execute(f"UPDATE {self.name} SET done = %s WHERE number = %s", (rows, number))
+
+    def forget(self, table: int) -> None:
+        """Have a table copied again."""
+        self.database.execute(f"DELETE FROM {self.name} WHERE tbl = %s", (table,))
+
+    def left(self) -> list[Piece]:
+        """Return the pieces that are not copied yet."""
+        found = self.database.rows(f"SELECT number, tbl, part FROM {self.name} WHERE done IS NULL ORDER BY number")
+        return [Piece(number=int(number), table=int(table), where=str(part)) for number, table, part in found]
+
+    def copied(self) -> dict[int, int]:
+        """Return the rows copied so far by table."""
+        found = self.database.rows(f"SELECT tbl, SUM(done) FROM {self.name} WHERE done IS NOT NULL GROUP BY tbl")
+        return {int(table): int(rows) for table, rows in found}

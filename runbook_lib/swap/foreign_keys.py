@@ -1,4 +1,6 @@
-"""Stand-ins for parents that the source has lost: they keep a damaged table's foreign key off the table brought back.
+"""Foreign keys around a swap: which tables must go together, and stand-ins for parents that are lost.
+
+A stand-in keeps a damaged table's foreign key off the table brought back.
 
 A foreign key whose parent was dropped is tied, by both engines, to the next table that takes the parent's name. Were
 that the table brought back, the damaged child would count for it from its dated schema (a DELETE of a parent's row
@@ -13,13 +15,14 @@ made as it was. Seen on MySQL 9.7 and MariaDB 10.11.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.definition import take_apart
-from runbook_lib.bringback.copy.facts import ForeignKey, ServerFacts
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.swap.definition import take_apart
+from runbook_lib.swap.facts import ForeignKey, ServerFacts
 
 COMMENT = "empty, for foreign keys of damaged tables whose parent was lost"
 CHECKS_OFF = "SET SESSION foreign_key_checks = 0"
@@ -52,30 +55,50 @@ class StandIn:
         return (self.waits, self.parent), (self.parent, self.stays)
 
 
-def lost_parents(known: Iterable[TableName], copy: ServerFacts, source: ServerFacts) -> tuple[TableName, ...]:
-    """Return the tables that come back and that foreign keys of the source point at though it has lost them."""
-    back = {table for table in known if table in copy.tables and table not in source.tables}
-    return tuple(sorted({key.parent for key in source.foreign_keys if key.parent in back}))
+def closure(tables: Iterable[TableName], *keys: Iterable[ForeignKey]) -> tuple[TableName, ...]:
+    """Return the tables and all that are tied to them by any of the foreign keys, sorted.
+
+    A parent that is swapped alone leaves its children's keys on the old table, and a child that is swapped alone has
+    keys on the parent that goes away.
+    """
+    tied: dict[TableName, set[TableName]] = defaultdict(set)
+    for key in (key for some in keys for key in some):
+        tied[key.table].add(key.parent)
+        tied[key.parent].add(key.table)
+    found: set[TableName] = set()
+    waiting = list(tables)
+    while waiting:
+        table = waiting.pop()
+        if table not in found:
+            found.add(table)
+            waiting.extend(tied[table] - found)
+    return tuple(sorted(found))
+
+
+def lost_parents(known: Iterable[TableName], restored: ServerFacts, damaged: ServerFacts) -> tuple[TableName, ...]:
+    """Return the tables that come back and that foreign keys of the damaged server point at though it has lost them."""
+    back = {table for table in known if table in restored.tables and table not in damaged.tables}
+    return tuple(sorted({key.parent for key in damaged.foreign_keys if key.parent in back}))
 
 
 def stand_ins(
-    parents: Iterable[TableName], source: ServerFacts, *, damaged: Mapping[str, str], state: str
+    parents: Iterable[TableName], damaged: ServerFacts, *, dated: Mapping[str, str], state: str
 ) -> tuple[StandIn, ...]:
-    """Plan a stand-in for each of the lost parents; `state` is the schema in which it waits."""
+    """Plan a stand-in for each of the lost parents: `state` is the schema in which it waits, `dated` where it stays."""
     return tuple(
         _stand_in(
             parent,
-            [key for key in source.foreign_keys if key.parent == parent],
-            source,
+            [key for key in damaged.foreign_keys if key.parent == parent],
+            damaged,
             waits=TableName(schema=state, name=f"stand_in_{number}"),
-            stays=TableName(schema=damaged[parent.schema], name=parent.name),
+            stays=TableName(schema=dated[parent.schema], name=parent.name),
         )
         for number, parent in enumerate(parents)
     )
 
 
 def _stand_in(
-    parent: TableName, keys: list[ForeignKey], source: ServerFacts, *, waits: TableName, stays: TableName
+    parent: TableName, keys: list[ForeignKey], damaged: ServerFacts, *, waits: TableName, stays: TableName
 ) -> StandIn:
     children = sorted({key.table for key in keys})
     columns: dict[str, str] = {}
@@ -92,15 +115,15 @@ def _stand_in(
         stays=stays,
         make=f"CREATE TABLE {waits.sql} ({unique}) ENGINE=InnoDB COMMENT='{COMMENT}'"
         f" AS SELECT {', '.join(columns.values())} FROM {made_of} LIMIT 0",
-        ties=tuple(_tie(key, source) for key in keys),
+        ties=tuple(_tie(key, damaged) for key in keys),
     )
 
 
-def _tie(key: ForeignKey, source: ServerFacts) -> Tie:
-    create = source.tables[key.table].create
+def _tie(key: ForeignKey, damaged: ServerFacts) -> Tie:
+    create = damaged.tables[key.table].create
     parts = take_apart(create, table=key.table, place=lambda table: table, counted="", keys_later=False)
     start = f"ADD CONSTRAINT {quoted(key.name)} "
-    clause = next(one for one in parts.foreign_keys if one.startswith(start))
+    clause = next(clause for clause in parts.foreign_keys if clause.startswith(start))
     table = f"ALTER TABLE {key.table.sql}"
     return Tie(
         table=key.table,
@@ -112,10 +135,10 @@ def _tie(key: ForeignKey, source: ServerFacts) -> Tie:
 
 
 def make_stand_ins(database: Database, wanted: Iterable[StandIn]) -> None:
-    """Make the stand-ins anew where they wait."""
-    for one in wanted:
-        database.execute(f"DROP TABLE IF EXISTS {one.waits.sql}")
-        database.execute(one.make)
+    """Make the stand-ins again where they wait."""
+    for stand_in in wanted:
+        database.execute(f"DROP TABLE IF EXISTS {stand_in.waits.sql}")
+        database.execute(stand_in.make)
 
 
 def untie_statements(wanted: Iterable[StandIn]) -> tuple[str, ...]:
@@ -123,24 +146,24 @@ def untie_statements(wanted: Iterable[StandIn]) -> tuple[str, ...]:
     made = tuple(wanted)
     if not made:
         return ()
-    ties = tuple(tie for one in made for tie in one.ties)
+    ties = tuple(tie for stand_in in made for tie in stand_in.ties)
     remade = tuple(statement for tie in ties for statement in (tie.drop, tie.add))
-    return (CHECKS_OFF, *remade, *(f"DROP TABLE IF EXISTS {one.stays.sql}" for one in made))
+    return (CHECKS_OFF, *remade, *(f"DROP TABLE IF EXISTS {stand_in.stays.sql}" for stand_in in made))
 
 
 def untie(database: Database, wanted: Iterable[StandIn]) -> None:
     """Make the keys as they were, those that are not yet, and drop the stand-ins."""
     database.execute(CHECKS_OFF)
     try:
-        for one in wanted:
-            for tie in one.ties:
+        for stand_in in wanted:
+            for tie in stand_in.ties:
                 points_at = _parent_of(database, tie)
                 if points_at == tie.parent:
                     continue
                 if points_at is not None:
                     database.execute(tie.drop)
                 database.execute(tie.add)
-            database.execute(f"DROP TABLE IF EXISTS {one.stays.sql}")
+            database.execute(f"DROP TABLE IF EXISTS {stand_in.stays.sql}")
     finally:
         database.execute("SET SESSION foreign_key_checks = DEFAULT")
 
@@ -149,8 +172,8 @@ def still_tied(database: Database, wanted: Iterable[StandIn]) -> tuple[str, ...]
     """Name the keys that are not as they were."""
     return tuple(
         f"foreign key {tie.name} of {tie.table}"
-        for one in wanted
-        for tie in one.ties
+        for stand_in in wanted
+        for tie in stand_in.ties
         if _parent_of(database, tie) != tie.parent
     )
 

@@ -13,44 +13,46 @@ from dataclasses import asdict
 from typing import Any
 
 from runbook_lib import errors
-from runbook_lib.bringback.copy.dumping import carry_by_mydumper, clean_half_loaded
-from runbook_lib.bringback.copy.pieces import cut
-from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan, create_schema
-from runbook_lib.bringback.copy.reach import shut
-from runbook_lib.bringback.copy.state import Piece, State
-from runbook_lib.bringback.copy.travelling import piece_order
-from runbook_lib.bringback.copy.ways import s3_statements
+from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
+from runbook_lib.bringback.copy.transport import lines
+from runbook_lib.bringback.copy.transport.dumping import carry_by_mydumper, clean_half_loaded
+from runbook_lib.bringback.copy.transport.pieces import Piece, Pieces, cut, order
+from runbook_lib.bringback.copy.transport.ways import s3_statements
 from runbook_lib.errors import RunbookError, StepFailed
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import Database, opened_again
+from runbook_lib.mysql import Database, opened_again, quoted
+from runbook_lib.swap.reach import shut
+from runbook_lib.swap.rename import create_schema
+from runbook_lib.swap.state import State
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 
 
-def make_tables(source: Database, plan: CopyBackPlan, state: State) -> None:
-    """Make the staging schemas and every table in them that is not there yet."""
+def make_tables(damaged: Database, plan: CopyBackPlan, state: State) -> None:
+    """Make the staging schemas and every table in them that is not made yet."""
     for schema, how in plan.schemas.items():
-        if schema not in plan.damaged_schemas.values() and schema not in plan.new_schemas:
-            source.execute(create_schema(schema, *how))
-    shut(source, {table.staging.schema for table in plan.tables}, plan.shut)
-    there = staged(source, plan)
-    source.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
+        if schema not in plan.dated_schemas.values() and schema not in plan.new_schemas:
+            damaged.execute(create_schema(schema, *how))
+    shut(damaged, {table.staging.schema for table in plan.tables}, plan.shut)
+    made, pieces = staged(damaged, plan), Pieces(damaged, plan.state)
+    pieces.make()
+    damaged.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
     for number, table in enumerate(plan.tables):
-        if table.staging not in there:
-            state.forget_pieces(number)
+        if table.staging not in made:
+            pieces.forget(number)
             state.forget(f"keys {number}")
-            source.execute(table.create)
+            damaged.execute(table.create)
 
 
-def staged(source: Database, plan: CopyBackPlan) -> set[TableName]:
-    """Return those tables of the plan that stand in the staging schemas."""
+def staged(damaged: Database, plan: CopyBackPlan) -> set[TableName]:
+    """Return those tables of the plan that are made in the staging schemas."""
     found = set()
     schemas = sorted({table.staging.schema for table in plan.tables})
     names = {(table.staging.schema, table.staging.name): table.staging for table in plan.tables}
     for schema in schemas:
-        for (name,) in source.rows(
+        for (name,) in damaged.rows(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
             (schema,),
         ):
@@ -59,63 +61,82 @@ def staged(source: Database, plan: CopyBackPlan) -> set[TableName]:
     return found
 
 
-def note_pieces(copy: Database, source: Database, plan: CopyBackPlan, state: State) -> None:
+def note_pieces(restored: Database, damaged: Database, plan: CopyBackPlan, state: State) -> None:
     """Cut every table that has no pieces yet; the largest tables come first."""
-    clean_half_loaded(source, plan, state)
-    noted = state.tables_in_pieces()
+    clean_half_loaded(damaged, plan, state)
+    pieces = Pieces(damaged, plan.state)
+    noted = pieces.tables()
     for number, table in sorted(enumerate(plan.tables), key=lambda pair: -pair[1].bytes):
         if number in noted:
             continue
         key = [column for name in table.key for column in table.columns if column.name == name]
-        where = source if table.rows_from == "source" else copy
+        where = damaged if table.rows_from == "damaged" else restored
         whole = table.way in ("s3", "mydumper") or "ENGINE=InnoDB" not in table.create
         parts = [""] if whole else cut(where, table.name, key, rows=table.rows, size=table.bytes)
-        state.add_pieces(number, parts)
+        pieces.add(number, parts)
 
 
-def fill(copy: Database, source: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
+def fill(restored: Database, damaged: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
     """Copy every piece that is left, in the plan's number of processes.
 
     Raises:
         StepFailed: a piece could not be copied; what is done stays done.
     """
-    left = state.left()
+    pieces = Pieces(damaged, plan.state)
+    left = pieces.left()
     rows_all = sum(table.rows for table in plan.tables)
-    done = sum(state.copied().values())
+    done = sum(pieces.copied().values())
     if not left:
         return
     log.info("%d pieces to copy", len(left))
-    for rows in _carried(copy, source, plan, state, left):
+    for rows in _carried(restored, damaged, plan, state, left):
         done += rows
         if progress:
             progress(done, max(rows_all, done), "rows copied")
 
 
-def _carried(copy: Database, source: Database, plan: CopyBackPlan, state: State, left: list[Piece]) -> Iterator[int]:
-    """Carry the pieces and give the rows of each as it is done; whole tables by mydumper come last, one by one."""
+def _carried(
+    restored: Database, damaged: Database, plan: CopyBackPlan, state: State, left: list[Piece]
+) -> Iterator[int]:
+    """Carry the pieces and yield the rows of each as it is done; whole tables by mydumper come last, one by one."""
     dumped = [piece for piece in left if plan.tables[piece.table].way == "mydumper"]
     if orders := [_order(plan, piece) for piece in left if piece not in dumped]:
-        with _Crew(copy, source, plan, min(plan.workers, len(orders))) as crew:
+        with _Crew(restored, damaged, plan, min(plan.workers, len(orders))) as crew:
             yield from crew.carry(orders)
     for piece in dumped:
-        yield carry_by_mydumper(copy, source, plan, state, piece)
+        yield carry_by_mydumper(restored, damaged, plan, state, piece)
 
 
 def _order(plan: CopyBackPlan, piece: Piece) -> dict[str, Any]:
+    """Write down what a worker needs to carry a piece."""
     table = plan.tables[piece.table]
-    order = piece_order(table, piece.number, piece.where, state=plan.state)
+    condition = f" WHERE {piece.where}" if piece.where else ""
+    rows = f" FROM {table.name.sql}{condition}{order(table.key)}"
+    names = ", ".join(f"{quoted(column.name)}" for column in table.columns)
+    written: dict[str, Any] = {
+        "number": piece.number,
+        "way": table.way,
+        "lines": f"SELECT {lines.line(table.columns)}{rows}",
+        "raw": f"SELECT {', '.join(lines.raw(column) for column in table.columns)}{rows}",
+        "values": f"SELECT {lines.values(table.columns)}{rows}",
+        "load": lines.load_statement(table.staging, table.columns, within="LOCAL INFILE '{file}'"),
+        "insert": f"INSERT INTO {table.staging.sql} ({names}) VALUES ",
+        "within": f"INSERT INTO {table.staging.sql} ({names}) SELECT {names}{rows}",
+        "count": f"SELECT COUNT(*) FROM {table.name.sql}{condition}",
+        "done": f"UPDATE {quoted(plan.state, 'pieces')} SET done = %s WHERE number = {piece.number} AND done IS NULL",
+    }
     if table.way == "s3":
-        order["s3"] = s3_statements(table.name, table.staging, table.columns, bucket=plan.bucket, now=plan.planned_at)
-    return order
+        written["s3"] = s3_statements(table.name, table.staging, table.columns, bucket=plan.bucket, now=plan.planned_at)
+    return written
 
 
-def add_keys(source: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
+def add_keys(damaged: Database, plan: CopyBackPlan, state: State, *, progress: Progress | None) -> None:
     """Add secondary indexes and foreign keys to the filled tables, two tables at a time."""
     waiting = [number for number in range(len(plan.tables)) if not state.get(f"keys {number}")]
     todo = [number for number in waiting if plan.tables[number].add_keys]
 
     def add(number: int) -> None:
-        with opened_again(source) as own:
+        with opened_again(damaged) as own:
             own.execute("SET SESSION sql_mode = '', SESSION foreign_key_checks = 0")
             if _first_key(plan.tables[number]) not in _keys_of(own, plan.tables[number]):
                 own.execute(plan.tables[number].add_keys)
@@ -124,11 +145,11 @@ def add_keys(source: Database, plan: CopyBackPlan, state: State, *, progress: Pr
         for at, _ in enumerate(pool.map(add, todo), 1):
             if progress:
                 progress(at, len(todo), "tables indexed")
-    source.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
+    damaged.execute("SET SESSION foreign_key_checks = 0, SESSION sql_mode = ''")
     for number in waiting:
         table = plan.tables[number]
-        if table.add_foreign_keys and not _has_foreign_keys(source, table):
-            source.execute(table.add_foreign_keys)
+        if table.add_foreign_keys and not _has_foreign_keys(damaged, table):
+            damaged.execute(table.add_foreign_keys)
         state.put(f"keys {number}", True)
 
 
@@ -140,13 +161,13 @@ def _first_key(table: TablePlan) -> str:
     return table.add_keys[start:end].replace("``", "`")
 
 
-def _keys_of(source: Database, table: TablePlan) -> set[str]:
-    return {str(row[2]) for row in source.rows(f"SHOW INDEX FROM {table.staging.sql}")}
+def _keys_of(damaged: Database, table: TablePlan) -> set[str]:
+    return {str(row[2]) for row in damaged.rows(f"SHOW INDEX FROM {table.staging.sql}")}
 
 
-def _has_foreign_keys(source: Database, table: TablePlan) -> bool:
+def _has_foreign_keys(damaged: Database, table: TablePlan) -> bool:
     return bool(
-        source.value(
+        damaged.value(
             "SELECT COUNT(*) FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'"
             " AND table_schema = %s AND table_name = %s",
             (table.staging.schema, table.staging.name),
@@ -157,12 +178,12 @@ def _has_foreign_keys(source: Database, table: TablePlan) -> bool:
 class _Crew:
     """Worker processes, each with a connection to either server."""
 
-    def __init__(self, copy: Database, source: Database, plan: CopyBackPlan, size: int) -> None:
-        assert copy.credentials is not None
-        assert source.credentials is not None
+    def __init__(self, restored: Database, damaged: Database, plan: CopyBackPlan, size: int) -> None:
+        assert restored.credentials is not None
+        assert damaged.credentials is not None
         self._first = {
-            "copy": {"endpoint": asdict(copy.endpoint), "credentials": asdict(copy.credentials)},
-            "source": {"endpoint": asdict(source.endpoint), "credentials": asdict(source.credentials)},
+            "restored": {"endpoint": asdict(restored.endpoint), "credentials": asdict(restored.credentials)},
+            "damaged": {"endpoint": asdict(damaged.endpoint), "credentials": asdict(damaged.credentials)},
             "state": plan.state,
             "local_infile": any(table.way == "load" for table in plan.tables),
         }
@@ -172,7 +193,7 @@ class _Crew:
     def __enter__(self) -> _Crew:
         for _ in range(self._size):
             worker = subprocess.Popen(  # this very Python, and our own module
-                [sys.executable, "-m", "runbook_lib.bringback.copy.worker"],
+                [sys.executable, "-m", "runbook_lib.bringback.copy.transport.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
@@ -181,7 +202,7 @@ class _Crew:
         return self
 
     def carry(self, orders: list[dict[str, Any]]) -> Any:
-        """Hand out the orders and give the rows of each as it is done."""
+        """Hand out the orders and yield the rows of each as it is done."""
         waiting = iter(orders)
         under_way = 0
         with selectors.DefaultSelector() as selector:

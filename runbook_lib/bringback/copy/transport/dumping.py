@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.state import Piece, State
+from runbook_lib.bringback.copy.transport.pieces import Piece, Pieces
 from runbook_lib.errors import StepFailed
 from runbook_lib.mysql import Database, write_option_file
+from runbook_lib.swap.state import State
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +24,21 @@ _MEGABYTES = 32  # of one file: what one thread loads in one go
 _SESSION = "SET SESSION foreign_key_checks = 0, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 
 
-def clean_half_loaded(source: Database, plan: CopyBackPlan, state: State) -> None:
+def clean_half_loaded(damaged: Database, plan: CopyBackPlan, state: State) -> None:
     """Empty every table that a killed run was loading by myloader, and one that another way had begun to fill."""
+    pieces = Pieces(damaged, plan.state)
     for number, table in enumerate(plan.tables):
         begun = state.get(_noted(number))
-        in_ranges = table.way == "mydumper" and state.in_ranges(number)
+        in_ranges = table.way == "mydumper" and pieces.in_ranges(number)
         if begun or in_ranges:
-            _end_sessions(source, table)
-            source.execute(f"TRUNCATE TABLE {table.staging.sql}")
-            state.forget_pieces(number)
+            _end_sessions(damaged, table)
+            damaged.execute(f"TRUNCATE TABLE {table.staging.sql}")
+            pieces.forget(number)
             state.forget(_noted(number))
 
 
-def carry_by_mydumper(copy: Database, source: Database, plan: CopyBackPlan, state: State, piece: Piece) -> int:
-    """Dump one table, load it, and note it as done; give its rows.
+def carry_by_mydumper(restored: Database, damaged: Database, plan: CopyBackPlan, state: State, piece: Piece) -> int:
+    """Dump one table, load it, and note it as done; return its rows.
 
     Raises:
         StepFailed: a tool ended with an error, or not every row arrived. Only the staging schema was changed.
@@ -45,18 +47,18 @@ def carry_by_mydumper(copy: Database, source: Database, plan: CopyBackPlan, stat
     state.put(_noted(piece.table), True)
     with tempfile.TemporaryDirectory(prefix="runbook-copy-back-") as name:
         folder = Path(name)
-        _run(dump_command(folder, table, workers=plan.workers), copy, folder, table)
-        _run(load_command(folder, table, workers=plan.workers), source, folder, table)
+        _run(dump_command(folder, table, workers=plan.workers), restored, folder, table)
+        _run(load_command(folder, table, workers=plan.workers), damaged, folder, table)
     sent, taken = (
         int(database.value(f"SELECT COUNT(*) FROM {where.sql}"))
-        for database, where in ((copy, table.name), (source, table.staging))
+        for database, where in ((restored, table.name), (damaged, table.staging))
     )
     if sent != taken:
         raise StepFailed(f"{table.name} holds {sent:,} rows, and {taken:,} arrived by mydumper.", hint=_AGAIN)
-    source.execute("START TRANSACTION")
-    state.finish(piece.number, taken)
+    damaged.execute("START TRANSACTION")
+    Pieces(damaged, plan.state).finish(piece.number, taken)
     state.forget(_noted(piece.table))
-    source.execute("COMMIT")
+    damaged.execute("COMMIT")
     return taken
 
 
@@ -82,7 +84,8 @@ def load_command(folder: Path, table: TablePlan, *, workers: int) -> list[str]:
 
 
 _AGAIN = (
-    'Run the same plan again: the table is loaded anew. Or ask for another way ("through: insert" among the `rows`).'
+    "Run the same plan again: the table is loaded again from its beginning. "
+    'Or ask for another way ("through: insert" among the `rows`).'
 )
 
 
@@ -112,11 +115,11 @@ def _noted(number: int) -> str:
     return f"mydumper {number}"
 
 
-def _end_sessions(source: Database, table: TablePlan) -> None:
+def _end_sessions(damaged: Database, table: TablePlan) -> None:
     """End this account's sessions in the staging schema: a myloader that outlived its run would load on."""
-    for (session,) in source.rows(
+    for (session,) in damaged.rows(
         "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> CONNECTION_ID()"
         " AND user = SUBSTRING_INDEX(USER(), '@', 1)",
         (table.staging.schema,),
     ):
-        source.execute(f"KILL {int(session)}")
+        damaged.execute(f"KILL {int(session)}")

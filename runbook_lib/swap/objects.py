@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from runbook_lib.bringback.copy.facts import StoredObject
 from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed
 from runbook_lib.mysql import Database, literal, quoted
+from runbook_lib.swap.facts import StoredObject
 
 _DEFINER = re.compile(r"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
 _NO_SUCH_SCHEMA = 1049
@@ -75,31 +75,31 @@ def _read(database: Database, kind: str, schema: str, name: str, more: str) -> S
     )
 
 
-def statements_of(one: StoredObject) -> tuple[str, ...]:
+def statements_of(item: StoredObject) -> tuple[str, ...]:
     """Return the statements that make an object again, in the session they are run in."""
-    zone = (f"SET SESSION time_zone = {literal(one.time_zone)}",) if one.time_zone else ()
+    zone = (f"SET SESSION time_zone = {literal(item.time_zone)}",) if item.time_zone else ()
     # A statement in ASCII means the same in every client character set, so the object keeps its own; for others the
     # session stays in utf8mb4, in which the statement is sent.
-    charset = one.charset if one.statement.isascii() and one.charset.isalnum() else "utf8mb4"
+    charset = item.charset if item.statement.isascii() and item.charset.isalnum() else "utf8mb4"
     return (
-        f"USE {quoted(one.schema)}",
-        f"SET SESSION sql_mode = {literal(one.sql_mode)}",
+        f"USE {quoted(item.schema)}",
+        f"SET SESSION sql_mode = {literal(item.sql_mode)}",
         *zone,
-        f"SET SESSION character_set_client = {charset}, SESSION collation_connection = {one.collation}",
-        one.statement,
+        f"SET SESSION character_set_client = {charset}, SESSION collation_connection = {item.collation}",
+        item.statement,
     )
 
 
 AFTERWARDS = "SET SESSION character_set_client = utf8mb4, SESSION collation_connection = utf8mb4_general_ci"
 
 
-def make(database: Database, one: StoredObject) -> None:
+def make(database: Database, item: StoredObject) -> None:
     """Make an object; the session's settings are as usual again afterwards, its sql_mode empty.
 
     Raises:
         StepFailed, AccessDenied: the server refuses it.
     """
-    _run(database, statements_of(one))
+    _run(database, statements_of(item))
 
 
 def _run(database: Database, statements: Sequence[str]) -> None:
@@ -112,8 +112,8 @@ def _run(database: Database, statements: Sequence[str]) -> None:
 
 
 def make_all(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:
-    """Make objects that may need each other, whatever their order; give those that cannot be made, and why."""
-    return _as_far_as_possible(wanted, lambda one: make(database, one))
+    """Make objects that may need each other, whatever their order; return those that cannot be made, and why."""
+    return _as_far_as_possible(wanted, lambda item: make(database, item))
 
 
 def _as_far_as_possible(
@@ -122,69 +122,69 @@ def _as_far_as_possible(
     left: list[StoredObject] = list(wanted)
     while left:
         refused: list[tuple[StoredObject, str]] = []
-        for one in left:
+        for item in left:
             try:
-                act(one)
+                act(item)
             except RunbookError as error:
-                refused.append((one, error.message))
+                refused.append((item, error.message))
         if len(refused) == len(left):
             return tuple(refused)
-        left = [one for one, _ in refused]
+        left = [item for item, _ in refused]
     return ()
 
 
-def is_replaced_at_once(one: StoredObject, *, mariadb: bool) -> bool:
+def is_replaced_at_once(item: StoredObject, *, mariadb: bool) -> bool:
     """Tell whether the engine can put one definition in another's place in one statement."""
-    return one.kind == "VIEW" or mariadb
+    return item.kind == "VIEW" or mariadb
 
 
-def replace_statements(one: StoredObject, *, mariadb: bool) -> tuple[str, ...]:
+def replace_statements(item: StoredObject, *, mariadb: bool) -> tuple[str, ...]:
     """Write what puts a definition in the place of another of its name."""
-    if not is_replaced_at_once(one, mariadb=mariadb):
-        return drop_statement(one), *statements_of(one)
-    again = re.sub(r"^CREATE (?!OR REPLACE )", "CREATE OR REPLACE ", one.statement, count=1)
-    return statements_of(dataclasses.replace(one, statement=again))
+    if not is_replaced_at_once(item, mariadb=mariadb):
+        return drop_statement(item), *statements_of(item)
+    again = re.sub(r"^CREATE (?!OR REPLACE )", "CREATE OR REPLACE ", item.statement, count=1)
+    return statements_of(dataclasses.replace(item, statement=again))
 
 
-def put_in_place(database: Database, one: StoredObject) -> None:
+def put_in_place(database: Database, item: StoredObject) -> None:
     """Make an object, in the place of another of its name if there is one.
 
     Where the engine cannot do that at once (MySQL's routines and events), the former is made again if the new one is
     refused.
 
     Raises:
-        StepFailed, AccessDenied: the server refuses it; the former one stands as it did.
+        StepFailed, AccessDenied: the server refuses it; the former is as it was.
     """
     mariadb = database.is_mariadb
-    former = next((each for each in read_objects(database, [one.schema]) if each.id == one.id), None)
-    if former is not None and former.is_made_as(one):
+    former = next((each for each in read_objects(database, [item.schema]) if each.id == item.id), None)
+    if former is not None and former.is_made_as(item):
         return
     try:
-        _run(database, replace_statements(one, mariadb=mariadb))
+        _run(database, replace_statements(item, mariadb=mariadb))
     except RunbookError:
         if (
             former is not None
-            and not is_replaced_at_once(one, mariadb=mariadb)
-            and not there(database, [one]) & {one.id}
+            and not is_replaced_at_once(item, mariadb=mariadb)
+            and not existing(database, [item]) & {item.id}
         ):
             make(database, former)
         raise
 
 
 def put_all_in_place(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:
-    """Put objects in place that may need each other, whatever their order; give those that cannot be, and why."""
-    return _as_far_as_possible(wanted, lambda one: put_in_place(database, one))
+    """Put objects in place that may need each other, whatever their order; return those refused, and why."""
+    return _as_far_as_possible(wanted, lambda item: put_in_place(database, item))
 
 
 def not_made_as(database: Database, wanted: Sequence[StoredObject]) -> tuple[StoredObject, ...]:
     """Return those objects that are not at the server, or are others there."""
-    here = {one.id: one for one in read_objects(database, {one.schema for one in wanted})}
-    return tuple(one for one in wanted if one.id not in here or not here[one.id].is_made_as(one))
+    found = {item.id: item for item in read_objects(database, {item.schema for item in wanted})}
+    return tuple(item for item in wanted if item.id not in found or not found[item.id].is_made_as(item))
 
 
-def definer_of(one: StoredObject) -> str:
+def definer_of(item: StoredObject) -> str:
     """Return the account in whose name an object works, as accounts are written, empty if none is named."""
-    found = _DEFINER.search(one.statement)
+    found = _DEFINER.search(item.statement)
     if not found:
         return ""
     parts = re.findall(r"`((?:[^`]|``)*)`", found[0])
@@ -194,9 +194,9 @@ def definer_of(one: StoredObject) -> str:
 def refused_definers(database: Database, wanted: Sequence[StoredObject], *, table: str) -> tuple[str, ...]:
     """Return those definers of objects in whose name the account may not make any, tried by a trigger on `table`.
 
-    Some rights are not told by SHOW GRANTS: MySQL asks for SYSTEM_USER where the definer has it.
+    Some rights are not shown by SHOW GRANTS: MySQL asks for SYSTEM_USER where the definer has it.
     """
-    definers = sorted({found[0] for one in wanted if (found := _DEFINER.search(one.statement))})
+    definers = sorted({found[0] for item in wanted if (found := _DEFINER.search(item.statement))})
     refused = []
     for definer in definers:
         trigger = f"{table[: table.rindex('.')]}.`trial`"
@@ -208,14 +208,14 @@ def refused_definers(database: Database, wanted: Sequence[StoredObject], *, tabl
     return tuple(refused)
 
 
-def drop_statement(one: StoredObject) -> str:
+def drop_statement(item: StoredObject) -> str:
     """Write the statement that takes an object away."""
-    return f"DROP {one.kind} IF EXISTS {quoted(one.schema, one.name)}"
+    return f"DROP {item.kind} IF EXISTS {quoted(item.schema, item.name)}"
 
 
-def there(database: Database, wanted: Sequence[StoredObject]) -> set[tuple[str, str, str]]:
+def existing(database: Database, wanted: Sequence[StoredObject]) -> set[tuple[str, str, str]]:
     """Return kind, schema and name of those objects that exist at the server, of the schemas of `wanted`."""
-    schemas = sorted({one.schema for one in wanted})
+    schemas = sorted({item.schema for item in wanted})
     found: set[tuple[str, str, str]] = set()
     if not schemas:
         return found

@@ -1,0 +1,1 @@
+"""Rows travel from the restored server to the damaged one."""

@@ -1,0 +1,1 @@
+"""Tables change places in one statement, with all that hangs on them, and back."""
