@@ -6,6 +6,7 @@ import base64
 import html
 import itertools
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -155,3 +156,11 @@ def test_a_parameter_that_only_refers_to_a_secret_does_not(name: str) -> None:
 def test_what_kind_of_secret_a_text_looks_like_is_said() -> None:
     assert looks_secret("AKIAIOSFODNN7EXAMPLE") == "AWS access key"
     assert looks_secret("staging") == ""
+
+
+@pytest.mark.parametrize("text", ["password" * 6000, "secret-" * 8000, "password" + " " * 50_000, "api_key=" * 6000])
+def test_what_looks_like_the_beginning_of_secrets_takes_no_more_time_than_other_text(text: str) -> None:
+    """Each of these kept an earlier pattern busy for most of a minute, and the whole run with it."""
+    begun = time.process_time()
+    Scrubber().text(text)
+    assert time.process_time() - begun < 5

@@ -27,6 +27,7 @@ class Pattern:
     kind: str
     shape: re.Pattern[str]
     accept: Callable[[str], bool] = bool
+    needs: tuple[str, ...] = ()  # a text with none of these (in small letters) cannot hold it and is passed over
 
 
 def _looks_random(text: str) -> bool:
@@ -49,6 +50,8 @@ def _not_code(text: str) -> bool:
 def _not_an_ordinary_word(text: str) -> bool:
     return text.lower() not in {"true", "false", "none", "null", "yes", "no", "unchanged", "managed"}
 
+
+_TELLING = ("passw", "passphrase", "pwd", "secret", "token", "key")
 
 PATTERNS = (
     Pattern(
@@ -100,18 +103,23 @@ PATTERNS = (
     ),
     Pattern(
         kind="password",
-        shape=re.compile(rf"(?i){_WORD}[\w-]*\\?[\"']?\s*[:=]\s*(?P<q>\\?[\"'])(?!\[removed:)(?P<secret>.+?)(?P=q)"),
+        shape=re.compile(
+            rf"(?i){_WORD}[\w-]{{0,40}}\\?[\"']?\s*[:=]\s*(?P<q>\\?[\"'])(?!\[removed:)(?P<secret>.+?)(?P=q)"
+        ),
         accept=_not_an_ordinary_word,
+        needs=_TELLING,
     ),
     Pattern(
         kind="password",
-        shape=re.compile(rf"(?i){_WORD}[\w-]*\s*=\s*{_INNOCENT}(?P<secret>[^\s\"',;&)<>]+)"),
+        shape=re.compile(rf"(?i){_WORD}[\w-]{{0,40}}\s*=\s*{_INNOCENT}(?P<secret>[^\s\"',;&)<>]+)"),
         accept=_not_code,
+        needs=_TELLING,
     ),
     Pattern(
         kind="password",
-        shape=re.compile(rf"(?im){_WORD}[\w-]*[\"']?\s*:\s*{_INNOCENT}(?P<secret>[^\s\"',;&<>]+)\s*$"),
+        shape=re.compile(rf"(?im){_WORD}[\w-]{{0,40}}[\"']?\s*:\s*{_INNOCENT}(?P<secret>[^\s\"',;&<>]+)\s*$"),
         accept=_has_sign_or_digit,
+        needs=_TELLING,
     ),
     Pattern(kind="password", shape=re.compile(rf"(?i)--password\s+{_INNOCENT}(?P<secret>[^\s\"'-][^\s\"']*)")),
 )

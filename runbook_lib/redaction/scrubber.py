@@ -61,7 +61,10 @@ class Scrubber:
             text = self._shape.sub(lambda found: mark(self._forms[found[0]]), text)
             for start, whole in self._starts.items():
                 text = _without_starts(text, start, whole, mark(self._forms[whole]))
+        small = text.lower()
         for pattern in PATTERNS:
+            if pattern.needs and not any(word in small for word in pattern.needs):
+                continue
             text = pattern.shape.sub(_replacing(pattern.kind, pattern.accept), text)
         return text
 
