@@ -74,6 +74,18 @@ class AwsSession:
         self._client.cache_clear()
         return True
 
+    def database_token(self, *, host: str, port: int, user: str) -> str:
+        """Return a token that a database user signs in with for a quarter of an hour. No call to AWS is made.
+
+        Raises:
+            CredentialsRefused: there are no credentials to sign with, or they cannot be renewed.
+        """
+        with translated("rds", "GenerateDBAuthToken"):
+            made = self.client("rds").generate_db_auth_token(
+                DBHostname=host, Port=port, DBUsername=user, Region=self.region
+            )
+        return str(made)
+
     def identity(self) -> Identity:
         """Ask AWS who we are; it needs no permission.
 

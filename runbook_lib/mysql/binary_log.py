@@ -21,7 +21,8 @@ from typing import Any
 
 import pymysql
 
-from runbook_lib.mysql.connection import Credentials, Database, Endpoint, LocalConnection, encryption, error_of
+from runbook_lib.mysql.connection import Database, error_of
+from runbook_lib.mysql.dialing import Credentials, Endpoint, GuardedConnection, settings_of
 
 # The package advises every reader to have column names logged, which nobody needs for a date and a number of rows.
 logging.getLogger("pymysqlreplication").setLevel(logging.ERROR)
@@ -121,16 +122,10 @@ def read_log(
 def _stream(endpoint: Endpoint, credentials: Credentials, *, file: str, only: list[type]) -> Any:
     from pymysqlreplication import BinLogStreamReader
 
-    where: dict[str, Any] = (
-        {"unix_socket": endpoint.socket} if endpoint.socket else {"host": endpoint.host, "port": endpoint.port}
-    )
     return closing(
         BinLogStreamReader(
             connection_settings={
-                **where,
-                **encryption(endpoint),
-                "user": credentials.user,
-                "password": credentials.password.encode(),
+                **settings_of(endpoint, credentials),
                 "charset": "utf8mb4",
                 "connect_timeout": 10,
             },
@@ -138,7 +133,7 @@ def _stream(endpoint: Endpoint, credentials: Credentials, *, file: str, only: li
             server_id=2**31 + secrets.randbelow(2**31 - 1),
             log_file=file,
             log_pos=4,
-            pymysql_wrapper=LocalConnection,
+            pymysql_wrapper=GuardedConnection,
             resume_stream=True,
             blocking=False,
             only_events=only,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import pymysql
 from pymysql.constants import CR, ER
 from pymysql.cursors import DictCursor, SSCursor
 
 from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, TimedOut, Unreachable
+from runbook_lib.mysql.dialing import Credentials, Endpoint, GuardedConnection, settings_of, unidentified
 
 _DENIED = {
     ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR,
@@ -35,31 +33,7 @@ _TOO_LONG = {3024, 1969}
 
 Row = tuple[Any, ...]
 
-if TYPE_CHECKING:
-    _Connection = pymysql.Connection[Any]  # at run time it takes no parameter
-else:
-    _Connection = pymysql.Connection
 _PIPED = 1 << 18  # bytes gathered before they go through the pipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """Where a server listens. With `socket` set, the Unix socket is used instead of host and port."""
-
-    host: str
-    port: int
-    socket: str = ""
-
-    def __str__(self) -> str:
-        return self.socket or f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """A database account. The password is left out of its text."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 class Database:
@@ -169,26 +143,6 @@ class Database:
             raise error_of(error, self.endpoint) from error
 
 
-class LocalConnection(_Connection):
-    """A connection that makes the context of an encryption nobody asked for only once.
-
-    pymysql tries to encrypt even on loopback, checks nothing there, and yet reads the system's certificates for each
-    connection, which takes longer than everything else about it.
-    """
-
-    def _create_ssl_ctx(self, settings: Any) -> ssl.SSLContext:
-        found: ssl.SSLContext = super()._create_ssl_ctx(settings) if settings else _unverified()  # type: ignore[misc]
-        return found
-
-
-@cache
-def _unverified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def connect(
     endpoint: Endpoint,
     credentials: Credentials,
@@ -197,25 +151,20 @@ def connect(
     time_zone: str = "+00:00",
     options: Mapping[str, Any] | None = None,
 ) -> Database:
-    """Open a connection: utf8mb4, autocommit, session time zone UTC, encrypted unless it stays on this machine.
+    """Open a connection: utf8mb4, autocommit, session time zone UTC.
 
-    The server's certificate is checked against the file named by $RUNBOOK_MYSQL_CA (for Aurora, AWS's
-    global-bundle.pem); without it the connection to another machine is encrypted but the server is not identified.
-    `options` go to pymysql as they are.
+    Unless it stays on this machine it is encrypted, and the server is identified by its certificate before it is sent
+    the password (see `runbook_lib.mysql.dialing`). `options` go to pymysql as they are.
 
     Raises:
         AccessDenied: the account or its password is not accepted.
-        Unreachable: nothing answers at the endpoint.
+        Unreachable: nothing answers at the endpoint, or it has no host.
+        StepFailed: the server could not be identified; it was sent no password.
+        InputRefused: RUNBOOK_MYSQL_CA or RUNBOOK_MYSQL_VIA cannot be used.
     """
-    where: dict[str, Any] = (
-        {"unix_socket": endpoint.socket} if endpoint.socket else {"host": endpoint.host, "port": endpoint.port}
-    )
     try:
-        connection = LocalConnection(
-            **where,
-            **encryption(endpoint),
-            user=credentials.user,
-            password=credentials.password.encode(),  # as text pymysql takes Latin-1 only
+        connection = GuardedConnection(
+            **settings_of(endpoint, credentials),
             database=schema or None,
             charset="utf8mb4",
             autocommit=True,
@@ -241,28 +190,12 @@ def opened_again(database: Database, *, schema: str = "", local_infile: bool = F
     )
 
 
-def encryption(endpoint: Endpoint) -> dict[str, Any]:
-    """Return pymysql's settings for how a connection to that place is encrypted and its server identified."""
-    authority = os.environ.get("RUNBOOK_MYSQL_CA", "")
-    if endpoint.socket:
-        return {"ssl_disabled": True}
-    if _is_loopback(endpoint.host):
-        return {}  # as the server likes; see LocalConnection
-    if authority:
-        return {"ssl_ca": authority, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    return {"ssl": {"verify_mode": "none", "check_hostname": False}}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def error_of(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
     """Sort an error of pymysql by what the reader must do."""
     code = error.args[0] if error.args else 0
+    refused = getattr(error, "original_exception", None) or error.__cause__
+    if isinstance(refused, ssl.SSLError):
+        return unidentified(str(endpoint), getattr(refused, "verify_message", "") or refused.reason or str(refused))
     said = str(error.args[1] if len(error.args) > 1 else error)
     facts: dict[str, Any] = {"code": code, "endpoint": str(endpoint)}
     if code in _DENIED:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runbook_lib.mysql.connection import Credentials, Endpoint, encryption
+from runbook_lib.errors import InputRefused
+from runbook_lib.mysql.dialing import Credentials, Endpoint, authorities_file, is_identified, via
 
 
 def write_option_file(
@@ -14,8 +15,18 @@ def write_option_file(
     """Write an option file that only this user may read (mode 0600), and give its path.
 
     `groups` are the sections that a program reads; `first` is a statement that each connection begins with. A
-    connection is encrypted as `connect` encrypts it. MySQL manual, "Using Option Files".
+    connection is encrypted, and the server identified, as `connect` does it. MySQL manual, "Using Option Files".
+
+    Raises:
+        InputRefused: the account has IAM tokens, the server is reached through a tunnel, or the endpoint has no host.
     """
+    if credentials.token is not None:
+        raise InputRefused(
+            "An IAM token is not given to a client program: it would end in a quarter of an hour.",
+            hint='Ask for another way ("through: insert" among the `rows`), or use an account with a password.',
+        )
+    if not endpoint.socket and not endpoint.host.strip():
+        raise InputRefused("The database has no address.", hint="Wait until the cluster has an endpoint.")
     options = {"user": credentials.user, "password": credentials.password, **_place(endpoint)}
     if first:
         options["init-command"] = first
@@ -29,11 +40,15 @@ def write_option_file(
 def _place(endpoint: Endpoint) -> dict[str, str]:
     if endpoint.socket:
         return {"socket": endpoint.socket}
-    asked = encryption(endpoint)
     place = {"host": endpoint.host, "port": str(endpoint.port), "protocol": "tcp"}
-    if "ssl_ca" in asked:
-        return {**place, "ssl-ca": asked["ssl_ca"], "ssl-verify-server-cert": "1"}
-    return {**place, "ssl-enforce": "1"} if asked else place
+    if not is_identified(endpoint):
+        return place
+    if via(endpoint):
+        raise InputRefused(
+            f"{endpoint.host} is reached through a tunnel, and a client program cannot check its certificate there.",
+            hint='Ask for another way ("through: insert" among the `rows`), which checks it.',
+        )
+    return {**place, "ssl-ca": authorities_file(), "ssl-verify-server-cert": "1"}
 
 
 def _written(value: str) -> str:

@@ -9,7 +9,7 @@ from runbook_lib.aws import AwsSession, Identity
 from runbook_lib.checks import Check, State
 from runbook_lib.clusters import Cluster
 from runbook_lib.restore.checks.caller import check_account, check_permissions, needs_of_plan
-from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password
+from runbook_lib.restore.checks.hazards import check_certificates, check_events, check_jobs, check_password
 from runbook_lib.restore.checks.place import check_groups, check_key, check_security_groups, customers_own, key_of
 from runbook_lib.restore.checks.room import check_classes, check_quotas, check_version
 from runbook_lib.restore.checks.target import check_names, check_window
@@ -63,6 +63,7 @@ def check_restore(
         check_version(session, source),
         check_classes(session, plan, source),
         check_password(plan, source),
+        check_certificates(source, region=session.region, now=now),
         check_events(session, plan, source),
         check_jobs(session, jobs),
     )

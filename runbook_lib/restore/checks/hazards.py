@@ -1,15 +1,17 @@
-"""What may go wrong although the restore goes right: the password, the copy's own events, the job that runs again."""
+"""What may go wrong although the restore goes right: password, certificates, the copy's events, jobs that run again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.checks import Check, ok, unknown, warn
 from runbook_lib.clusters import Cluster
-from runbook_lib.errors import NotFound
+from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.looking import Seen, look
+from runbook_lib.mysql import Authorities, authorities, is_identified
 from runbook_lib.restore.plan import RestorePlan
 
 CLUSTER_PARAMETERS = declare("rds", "DescribeDBClusterParameters", items="Parameters")
@@ -31,6 +33,29 @@ def check_password(plan: RestorePlan, source: Cluster) -> Check:
         f"The source's password is not managed by RDS: the copy opens with the password of {user} at that second.",
         "If it was changed since, set a new one on the copy afterwards (ModifyDBCluster, MasterUserPassword).",
     )
+
+
+def check_certificates(source: Cluster, *, region: str, now: datetime) -> Check:
+    """Tell by which certificates the databases will be identified, and of which date these are."""
+    subject = "certificates"
+    if source.endpoint.host and not is_identified(source.endpoint):
+        return ok(subject, "The databases are on this machine; no certificate is asked for.")
+    try:
+        return judge_certificates(authorities(), region=region, now=now)
+    except InputRefused as error:
+        return warn(subject, f"The databases cannot be opened: {error.message}", error.hint)
+
+
+def judge_certificates(held: Authorities, *, region: str, now: datetime) -> Check:
+    """Decide from the authorities in use. The shipped ones are for the regions they are named by."""
+    subject, whose = "certificates", "that ship with this version" if held.is_shipped else f"in {held.path}"
+    said = f"the {held.count} authorities {whose}, the newest of {held.newest:%Y-%m-%d}"
+    hint = f"Download AWS's bundle for {region} and name it by RUNBOOK_MYSQL_CA; without it no database can be opened."
+    if held.is_shipped and region not in held.regions:
+        return warn(subject, f"Of {region} there is none among {said}.", hint)
+    if held.ends <= now:
+        return warn(subject, f"One of {said} ended on {held.ends:%Y-%m-%d}.", hint)
+    return ok(subject, f"The databases are identified by {said}; the first to end does so on {held.ends:%Y-%m-%d}.")
 
 
 def check_events(session: AwsSession, plan: RestorePlan, source: Cluster) -> Check:

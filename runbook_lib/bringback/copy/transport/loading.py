@@ -182,8 +182,14 @@ class _Crew:
         assert restored.credentials is not None
         assert damaged.credentials is not None
         self._first = {
-            "restored": {"endpoint": asdict(restored.endpoint), "credentials": asdict(restored.credentials)},
-            "damaged": {"endpoint": asdict(damaged.endpoint), "credentials": asdict(damaged.credentials)},
+            "restored": {
+                "endpoint": asdict(restored.endpoint),
+                "credentials": restored.credentials.plain(restored.endpoint),
+            },
+            "damaged": {
+                "endpoint": asdict(damaged.endpoint),
+                "credentials": damaged.credentials.plain(damaged.endpoint),
+            },
             "state": plan.state,
             "local_infile": any(table.way == "load" for table in plan.tables),
         }
