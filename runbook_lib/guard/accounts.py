@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runbook_lib.errors import AccessDenied, InputRefused, NotFound, RunbookError
-from runbook_lib.guard.grants import Grant, Held, exactly, read_grants, rights_on
+from runbook_lib.guard.grants import Grant, Held, read_grants, rights_on
 from runbook_lib.guard.sql import Reader
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.swap.reach import exactly
 
 Answer = Literal["no", "yes", "could not look"]
 
@@ -96,11 +97,10 @@ def grants_for_loading(account: str, *, live: Sequence[str], into: str, literal:
 
     `literal`: partial revokes are on at the server, so that `_` in a name is no wildcard.
     """
-    name = into if literal else exactly(into)
-    reading = [live_name if literal else exactly(live_name) for live_name in live]
+    written = quoted if literal else exactly
     return (
-        *(f"GRANT SELECT, SHOW VIEW ON {quoted(schema)}.* TO {account};" for schema in reading),
-        f"GRANT {', '.join(LOADING)} ON {quoted(name)}.* TO {account};",
+        *(f"GRANT SELECT, SHOW VIEW ON {written(schema)}.* TO {account};" for schema in live),
+        f"GRANT {', '.join(LOADING)} ON {written(into)}.* TO {account};",
     )
 
 

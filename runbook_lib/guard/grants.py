@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from runbook_lib.swap.reach import certainty, fits
+
 _QUOTED = r"(?:`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 _PART = rf"(?:{_QUOTED}|[\w$%-]+)"
 _ACCOUNT = re.compile(rf"{_PART}(?:@{_PART})?")
@@ -23,7 +25,6 @@ _ROLES = re.compile(rf"GRANT (?P<roles>{_PART}(?:@{_PART})?(?:, ?{_PART}(?:@{_PA
 _NO_MATTER = re.compile(r"(?:SET DEFAULT ROLE|GRANT USAGE ON \*\.\* TO) ", re.S)
 _PROXY = re.compile(rf"GRANT PROXY ON (?P<account>{_PART}@{_PART}) TO .+", re.S)
 _ITEM = re.compile(r"([A-Z][A-Z0-9_ ]*[A-Z0-9])(?: ?\(([^)]*)\))?")
-_WILD = re.compile(r"(?<!\\)[%_]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,31 +121,10 @@ def rights_on(grants: Sequence[Grant], schema: str, table: str = "", *, literal:
         rows = [
             grant for grant in own if grant.schema and not grant.object and fits(grant.schema, schema, literal=literal)
         ]
-        closest = max((_certain(grant.schema) for grant in rows), default=0)
+        closest = max((certainty(grant.schema) for grant in rows), default=0)
         single = [grant for grant in own if grant.object and grant.schema == schema and grant.object == table]
-        for grant in [*everywhere, *(row for row in rows if _certain(row.schema) == closest), *single]:
+        for grant in [*everywhere, *(row for row in rows if certainty(row.schema) == closest), *single]:
             for right in grant.rights:
                 if (holder, right) not in lost or grant.schema:
                     found.setdefault(right, grant)
     return found
-
-
-def fits(pattern: str, schema: str, *, literal: bool = False) -> bool:
-    """Tell whether the name in a grant takes a schema in: `%` and `_` are wild unless a backslash is before them."""
-    if literal or not _WILD.search(pattern):
-        return (pattern if literal else re.sub(r"\\([%_])", r"\1", pattern)).casefold() == schema.casefold()
-    parts = (
-        ".*" if part == "%" else "." if part == "_" else re.escape(part.removeprefix("\\"))
-        for part in re.findall(r"\\[%_]|[%_]|[^%_\\]+|\\", pattern)
-    )
-    return bool(re.fullmatch("".join(parts), schema, re.DOTALL | re.IGNORECASE))
-
-
-def _certain(pattern: str) -> int:
-    wild = _WILD.search(pattern)
-    return wild.start() if wild else 1000
-
-
-def exactly(schema: str) -> str:
-    """Return a schema's name as it has to be written in a grant that means this schema only."""
-    return re.sub(r"([%_])", r"\\\1", schema)

@@ -54,6 +54,13 @@ class ExpectedTable(_Strict):
         return fnmatchcase(table, self.name) if self.is_pattern else table == self.name
 
 
+class Assertion(_Strict):
+    """A statement that answers 0, or no row, where all is right: run in the schema before a load is published."""
+
+    name: str = Field(min_length=1)
+    sql: str = Field(min_length=1)
+
+
 def _table(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -70,6 +77,7 @@ class SchemaContract(_Strict):
     min_tables: int = Field(default=0, ge=0)  # where the names are not fixed
     others_allowed: bool = False  # tables beyond the listed ones are no finding
     replaces: tuple[str, ...] = ()  # schemas whose work this one does now
+    assertions: tuple[Assertion, ...] = ()
 
     @model_validator(mode="after")
     def _once(self) -> SchemaContract:

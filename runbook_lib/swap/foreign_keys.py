@@ -115,12 +115,13 @@ def _stand_in(
         stays=stays,
         make=f"CREATE TABLE {waits.sql} ({unique}) ENGINE=InnoDB COMMENT='{COMMENT}'"
         f" AS SELECT {', '.join(columns.values())} FROM {made_of} LIMIT 0",
-        ties=tuple(_tie(key, damaged) for key in keys),
+        ties=tuple(tie_of(key, damaged) for key in keys),
     )
 
 
-def _tie(key: ForeignKey, damaged: ServerFacts) -> Tie:
-    create = damaged.tables[key.table].create
+def tie_of(key: ForeignKey, server: ServerFacts) -> Tie:
+    """Return the statements that take a foreign key away and make it as the server has it."""
+    create = server.tables[key.table].create
     parts = take_apart(create, table=key.table, place=lambda table: table, counted="", keys_later=False)
     start = f"ADD CONSTRAINT {quoted(key.name)} "
     clause = next(clause for clause in parts.foreign_keys if clause.startswith(start))
@@ -153,17 +154,24 @@ def untie_statements(wanted: Iterable[StandIn]) -> tuple[str, ...]:
 
 def untie(database: Database, wanted: Iterable[StandIn]) -> None:
     """Make the keys as they were, those that are not yet, and drop the stand-ins."""
+    for stand_in in wanted:
+        make_ties(database, stand_in.ties)
+        database.execute(CHECKS_OFF)
+        database.execute(f"DROP TABLE IF EXISTS {stand_in.stays.sql}")
+    database.execute("SET SESSION foreign_key_checks = DEFAULT")
+
+
+def make_ties(database: Database, ties: Iterable[Tie]) -> None:
+    """Make foreign keys that point elsewhere, or nowhere, point at their parents again."""
     database.execute(CHECKS_OFF)
     try:
-        for stand_in in wanted:
-            for tie in stand_in.ties:
-                points_at = _parent_of(database, tie)
-                if points_at == tie.parent:
-                    continue
-                if points_at is not None:
-                    database.execute(tie.drop)
-                database.execute(tie.add)
-            database.execute(f"DROP TABLE IF EXISTS {stand_in.stays.sql}")
+        for tie in ties:
+            points_at = parent_of(database, tie)
+            if points_at == tie.parent:
+                continue
+            if points_at is not None:
+                database.execute(tie.drop)
+            database.execute(tie.add)
     finally:
         database.execute("SET SESSION foreign_key_checks = DEFAULT")
 
@@ -174,11 +182,12 @@ def still_tied(database: Database, wanted: Iterable[StandIn]) -> tuple[str, ...]
         f"foreign key {tie.name} of {tie.table}"
         for stand_in in wanted
         for tie in stand_in.ties
-        if _parent_of(database, tie) != tie.parent
+        if parent_of(database, tie) != tie.parent
     )
 
 
-def _parent_of(database: Database, tie: Tie) -> TableName | None:
+def parent_of(database: Database, tie: Tie) -> TableName | None:
+    """Return the table that a foreign key points at now, None where there is no such key."""
     found = database.rows(
         "SELECT DISTINCT referenced_table_schema, referenced_table_name FROM information_schema.key_column_usage"
         " WHERE table_schema = %s AND table_name = %s AND constraint_name = %s AND referenced_table_name IS NOT NULL",

@@ -45,7 +45,7 @@ def shut_out(made: Mapping[str, str], server: ServerFacts) -> tuple[Shut, ...]:
             patterns.setdefault(grant.account, []).append(grant)
     found: list[Shut] = []
     for schema, original in sorted(made.items()):
-        where = f"{quoted(schema) if literal else _exactly(schema)}.*"
+        where = f"{quoted(schema) if literal else exactly(schema)}.*"
         for account in sorted({*patterns, *(account for account, name in server.restricted if name == original)}):
             everywhere = server.everywhere.get(account, frozenset())
             held = patterns.get(account, [])
@@ -75,18 +75,20 @@ def shut_out(made: Mapping[str, str], server: ServerFacts) -> tuple[Shut, ...]:
 
 def _closest(held: Collection[Grant], schema: str, *, literal: bool) -> frozenset[str]:
     """Return the rights of the row that counts for a schema: a name before a pattern, then the longest beginning."""
-    fitting = [grant for grant in held if _fits(grant.schema, schema, literal=literal)]
+    fitting = [grant for grant in held if fits(grant.schema, schema, literal=literal)]
     if not fitting:
         return frozenset()
-    return max(fitting, key=lambda grant: _certain(grant.schema)).rights
+    return max(fitting, key=lambda grant: certainty(grant.schema)).rights
 
 
-def _certain(pattern: str) -> int:
+def certainty(pattern: str) -> int:
+    """Return how much of a name in a grant is certain: of several that fit, the most certain counts alone."""
     wild = _WILD.search(pattern)
     return wild.start() if wild else 1000
 
 
-def _fits(pattern: str, schema: str, *, literal: bool) -> bool:
+def fits(pattern: str, schema: str, *, literal: bool) -> bool:
+    """Tell whether the name in a grant takes a schema in: `%` and `_` are wild unless a backslash is before them."""
     plain = re.sub(r"\\([%_])", r"\1", pattern)
     if literal or not _WILD.search(pattern):
         return plain == schema
@@ -97,8 +99,8 @@ def _fits(pattern: str, schema: str, *, literal: bool) -> bool:
     return bool(re.fullmatch("".join(parts), schema, re.DOTALL))
 
 
-def _exactly(schema: str) -> str:
-    """Quote a schema's name where it would be a pattern."""
+def exactly(schema: str) -> str:
+    """Quote a schema's name for a grant that means this schema only: `%` and `_` would be wild in it."""
     return quoted(re.sub(r"([%_])", r"\\\1", schema))
 
 

@@ -1,0 +1,279 @@
+"""Does a load hold? The next generation looked at before it is published, each thing as a check with its sentence.
+
+*bad* holds the load; *unknown* does too, because what nobody could look at is published by nobody. What a person
+accepts by name (`accept`) is said as *mind*, and is part of the plan's id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from runbook_lib.checks import Check, bad, ok, unknown, warn
+from runbook_lib.errors import InputRefused, RunbookError
+from runbook_lib.guard.history import PastLoad, too_few
+from runbook_lib.guard.load_checks import (
+    ASK_LOAD,
+    Generation,
+    contract_checks,
+    dbt_checks,
+    definition_checks,
+    judged,
+    key_checks,
+    orphan_checks,
+    some,
+    value_checks,
+)
+from runbook_lib.guard.measuring import measure, owned
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database, quoted
+from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
+from runbook_lib.schemas.contract import SchemaContract, read_contract
+from runbook_lib.swap.facts import ServerFacts
+
+GONE_SHARE, SWAPPED_SHARE = 0.5, 0.5  # of a table's rows: more than that is no night's change
+_LINGERING = 4  # looks, half a second apart
+_FEW = 20  # rows; a share of fewer says nothing
+_BROKEN_SHARE = 0.02
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What a load is measured by: loads published before, and the paths of a contract and of dbt's run_results.json."""
+
+    past: Sequence[PastLoad] = ()
+    contract: str = ""
+    run_results: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadAudit:
+    """What was found of a load. `difference` holds live against next, to the row: missing rows are gone, extra new."""
+
+    generation: Generation
+    difference: Proof | None = field(repr=False)
+    checks: tuple[Check, ...]
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def holding(self) -> tuple[Check, ...]:
+        """Return the checks that keep the load from being published."""
+        return tuple(check for check in self.checks if check.state in ("bad", "unknown"))
+
+
+def _contract_of(path: str, schema: str) -> SchemaContract | None:
+    """Return what a contract says of a schema, None without a contract.
+
+    Raises:
+        InputRefused: it cannot be read, or does not know the schema.
+    """
+    if not path:
+        return None
+    contract = read_contract(Path(path))
+    contract.table_patterns(schema)
+    return contract.schemas[schema]
+
+
+def look(database: Database, facts: ServerFacts, *, live: str, next_schema: str) -> Generation:
+    """Measure every table of both generations that are to be exchanged. Changes nothing.
+
+    Raises:
+        InputRefused: one of the two schemas is not there, or the next one holds no table.
+    """
+    for schema, hint in ((live, "Check `live`."), (next_schema, "The load has to make and fill it first.")):
+        if schema not in facts.schemas:
+            raise InputRefused(f"There is no schema `{schema}` at {facts.name}.", hint=hint)
+    names = owned(facts, next_schema)
+    if not names:
+        raise InputRefused(f"`{next_schema}` holds no table.", hint="The load has to make and fill its tables first.")
+    wanted = [*names.values(), *(table for name, table in owned(facts, live).items() if name in names)]
+    measured, denied = measure(database, wanted)
+    return Generation(live=live, next=next_schema, facts=facts, measured=measured, denied=denied)
+
+
+def audit_load(
+    side: Side, generation: Generation, *, measure_by: Measures, at: datetime, accept: str = ""
+) -> LoadAudit:
+    """Make every check of a load. None changes anything, and none keeps another from being made.
+
+    `at` is the aware moment of this load in the loads' zone. `accept` names subjects whose finding a person accepts.
+
+    Raises:
+        InputRefused: a file cannot be read, or `accept` names no subject of a check.
+    """
+    spec = _contract_of(measure_by.contract, generation.live)
+    with side.connect() as database:
+        sessions = tuple(_sessions(database, generation))  # before our own are opened
+    difference, trouble = _difference(side, generation)
+    with side.connect() as database:
+        checks = [
+            *sessions,
+            *_tables(generation, spec, measure_by.past),
+            *_rows(generation, measure_by.past, at),
+            *_difference_checks(generation, difference, trouble),
+            *definition_checks(generation),
+            *key_checks(database, generation),
+            *orphan_checks(database, generation),
+            *value_checks(generation),
+            *contract_checks(database, generation, spec, at),
+            *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
+        ]
+    subjects = [part for name in accept.split(",") if (part := name.strip())]
+    if strange := [name for name in subjects if name not in {check.subject for check in checks}]:
+        known = ", ".join(sorted({check.subject for check in checks}))
+        raise InputRefused(f'`accept` names "{strange[0]}", which is no check.', hint=f"There are: {known}.")
+    return LoadAudit(
+        generation=generation,
+        difference=difference,
+        checks=tuple(_accepted(check, subjects) for check in checks),
+        accepted=tuple(sorted(set(subjects))),
+    )
+
+
+def _accepted(check: Check, subjects: Sequence[str]) -> Check:
+    if check.subject not in subjects or check.state in ("ok", "warn"):
+        return check
+    return replace(check, state="warn", sentence=f"Accepted: {check.sentence}")
+
+
+def _difference(side: Side, generation: Generation) -> tuple[Proof | None, str]:
+    names = sorted(set(generation.loaded) & set(generation.current))
+    pairs = [
+        Pair(expected=TableName(schema=generation.live, name=name), found=TableName(schema=generation.next, name=name))
+        for name in names
+    ]
+    if not pairs:
+        return None, ""
+    try:
+        return prove(side, side, pairs=pairs, options=ProofOptions(personal=("*",))), ""
+    except RunbookError as error:
+        return None, error.message
+
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _sessions(database: Database, generation: Generation) -> Iterator[Check]:
+    """Nobody may still be loading: no other session in the next generation, no open transaction with changes."""
+    try:
+        busy = _busy(database, generation)
+        for _ in range(_LINGERING):  # a session that has just ended stands in the list for a moment
+            if not busy:
+                break
+            time.sleep(0.5)
+            busy = _busy(database, generation)
+        all_seen = _sees_all(database)
+    except RunbookError as error:
+        yield unknown("sessions", f"Whether the load is still running could not be looked at: {error.message}")
+        return
+    if busy:
+        yield bad(
+            "sessions",
+            f"{some(busy)} is in `{generation.next}`: the load may still be running.",
+            "Wait for it to end, or end that session.",
+        )
+    elif not all_seen:
+        yield unknown("sessions", "This account sees only its own sessions; whether the load still runs is not known")
+    else:
+        yield from _transactions(database, generation)
+
+
+def _busy(database: Database, generation: Generation) -> list[str]:
+    own = int(database.value("SELECT CONNECTION_ID()"))
+    rows = database.rows("SELECT id, user, db, command, COALESCE(info, '') FROM information_schema.processlist")
+    named = (quoted(generation.next), f"{generation.next}.")
+    return [
+        f"session {session} of {user}"
+        for session, user, schema, command, text in rows
+        if int(session) != own
+        and (str(schema or "") == generation.next or any(name in str(text) for name in named))
+        and str(command) != "Daemon"
+    ]
+
+
+def _sees_all(database: Database) -> bool:
+    lines = [str(row[0]) for row in database.rows("SHOW GRANTS")]
+    return any(" ON *.* " in line and ("PROCESS" in line or "ALL PRIVILEGES" in line) for line in lines)
+
+
+def _transactions(database: Database, generation: Generation) -> Iterator[Check]:
+    try:
+        open_ones = database.rows(
+            "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx"
+            " WHERE trx_rows_modified > 0 AND trx_mysql_thread_id <> CONNECTION_ID()"
+        )
+    except RunbookError as error:
+        yield unknown("sessions", f"Open transactions could not be looked at: {error.message}")
+        return
+    if open_ones:
+        sessions = some(str(row[0]) for row in open_ones)
+        yield warn("sessions", f"Session {sessions} has changed rows and not committed; it may be the load.",
+                   "If it is, wait for it to end.")  # fmt: skip
+    else:
+        yield ok("sessions", f"Nobody is in `{generation.next}`, and no transaction with changes is open.")
+
+
+def _tables(generation: Generation, spec: SchemaContract | None, past: Sequence[PastLoad]) -> Iterator[Check]:
+    loaded = set(generation.loaded)
+    denied = [f"{name.schema}.{name.name}" for name in generation.denied]
+    if denied:
+        yield unknown("reading", f"{some(denied)} could not be read")
+    expected = set(past[-1].rows) if past else set()
+    if spec:
+        expected |= {table.name for table in spec.tables if not table.is_pattern}
+    gone = sorted(expected - loaded)
+    new = sorted(loaded - set(generation.current))
+    yield judged(
+        "tables",
+        [f"{name} is not in the load" for name in gone],
+        f"It was in the load before, or the contract wants it. {ASK_LOAD}",
+        right=f"{len(loaded)} tables, none is missing; {len(new)} are new.",
+    )
+
+
+def _rows(generation: Generation, past: Sequence[PastLoad], at: datetime) -> Iterator[Check]:
+    counts = {name: rows for name in generation.loaded if (rows := generation.rows(generation.next, name)) is not None}
+    emptied = [name for name in sorted(counts) if not counts[name] and generation.rows(generation.live, name)]
+    if counts and not any(counts.values()):
+        yield bad("empty", "Every table of the load is empty.", ASK_LOAD)
+    else:
+        yield judged("empty", [f"{name} is empty and has rows now" for name in emptied], ASK_LOAD,
+                     right="No table that has rows would become empty.")  # fmt: skip
+    short = too_few(counts, at, past)
+    lines = [
+        f"{name}: {counts[name]:,} rows, {short[name].usual:,.0f} are usual on {short[name].kind}"
+        for name in sorted(short)
+    ]
+    if len(past) < 3:
+        yield warn("history", f"{len(past)} earlier loads are known, too few for a measure of rows.",
+                   "Look at the difference to the row instead.")  # fmt: skip
+    else:
+        yield judged("history", lines, ASK_LOAD, right=f"As many rows as {len(past)} earlier loads let expect.")
+
+
+def _difference_checks(generation: Generation, difference: Proof | None, trouble: str) -> Iterator[Check]:
+    if trouble:
+        yield unknown("difference", f"The load could not be compared with what is live: {trouble}")
+    if difference is None:
+        return
+    if difference.verdict == "same" and set(generation.loaded) <= set(generation.current):
+        yield bad("same as live", "The load is exactly what is live already: it may be an earlier file.",
+                  ASK_LOAD)  # fmt: skip
+        return
+    gone, swapped = [], []
+    for table in difference.tables:
+        rows = table.expected_rows or 0
+        if rows < _FEW:
+            continue
+        name = table.pair.expected.name
+        if table.missing > rows * SWAPPED_SHARE and table.extra > rows * SWAPPED_SHARE:
+            swapped.append(f"{name}: {table.missing:,} of {rows:,} rows would go and {table.extra:,} others come")
+        elif table.missing > rows * GONE_SHARE:
+            gone.append(f"{name}: {table.missing:,} of {rows:,} rows would go")
+    yield judged("rows gone", gone, ASK_LOAD, right="No table would lose more than half of its rows.")
+    yield judged("other data", swapped, f"That may be somebody else's file. {ASK_LOAD}",
+                 right="No table's rows would be exchanged for others.")  # fmt: skip

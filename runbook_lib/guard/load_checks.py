@@ -1,0 +1,280 @@
+"""The checks of a load, table by table: definitions, keys, parents, values, the contract, what dbt says of its run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.checks import Check, bad, ok, unknown, warn
+from runbook_lib.errors import RunbookError
+from runbook_lib.guard.measuring import Measured, doubled, is_narrower, orphans, owned
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import Database, quoted
+from runbook_lib.schemas.contract import SchemaContract
+from runbook_lib.swap.facts import ServerFacts, TableFacts
+
+_BROKEN_SHARE = 0.02  # of a column's rows
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """The two generations as the server has them: what is live, what would be published, what was measured of both."""
+
+    live: str
+    next: str
+    facts: ServerFacts = field(repr=False)
+    measured: Mapping[TableName, Measured] = field(repr=False)
+    denied: Mapping[TableName, str] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> dict[str, TableFacts]:
+        """Return the tables of the next generation by name: those that the load owns."""
+        return owned(self.facts, self.next)
+
+    @property
+    def current(self) -> dict[str, TableFacts]:
+        """Return the tables of the live schema by name."""
+        return owned(self.facts, self.live)
+
+    def rows(self, schema: str, table: str) -> int | None:
+        """Return the exact rows of a table, None where it is not there or could not be read."""
+        found = self.measured.get(TableName(schema=schema, name=table))
+        return found.rows if found else None
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
+
+
+def judged(subject: str, found: Sequence[str], hint: str, *, right: str) -> Check:
+    """Return a check that is bad where something was found; `right` is said where nothing was."""
+    return bad(subject, f"{some(found)}.", hint) if found else ok(subject, right)
+
+
+ASK_LOAD = "Look at the load's log. If it is meant, accept it by name."
+
+
+def definition_checks(generation: Generation) -> Iterator[Check]:
+    """Hold the definitions against those of what is live: columns, their types, keys, indexes, foreign keys."""
+    lost, narrower, changed = [], [], []
+    for name, table in sorted(generation.loaded.items()):
+        old = generation.current.get(name)
+        if old is None:
+            continue
+        for column in old.columns:
+            new = table.column(column.name)
+            if new is None:
+                lost.append(f"{name}.{column.name} is not in the load")
+            elif is_narrower(new, column):
+                narrower.append(f"{name}.{column.name} becomes {new.full_type} from {column.full_type}")
+            elif (new.full_type, new.charset) != (column.full_type, column.charset):
+                changed.append(f"{name}.{column.name} becomes {new.full_type} from {column.full_type}")
+    yield judged("columns", lost, ASK_LOAD, right="No column is lost.")
+    yield judged("types", narrower, ASK_LOAD, right="No column takes fewer values than before.")
+    if changed:
+        yield warn("types changed", f"{some(changed)}.", "Ask those who read these columns.")
+    yield judged("keys", _lost_keys(generation), ASK_LOAD, right="No key, index or foreign key is lost.")
+
+
+def _lost_keys(generation: Generation) -> list[str]:
+    found = []
+    for name, table in sorted(generation.loaded.items()):
+        old = generation.current.get(name)
+        if old is None:
+            continue
+        if old.key and set(old.key) != set(table.key):
+            found.append(f"{name} loses its key ({', '.join(old.key)})")
+        found += [
+            f"{name} loses the unique key ({', '.join(unique)})"
+            for unique in old.uniques
+            if unique not in table.uniques and unique != table.key
+        ]
+        found += [f"{name} loses the index {index}" for index in _indexes(old) - _indexes(table)]
+    keys = {
+        (key.table.name, key.columns, key.parent.name)
+        for key in generation.facts.foreign_keys
+        if key.table.schema == generation.next
+    }
+    for key in generation.facts.foreign_keys:
+        own = key.table.schema == generation.live and key.table.name in generation.loaded
+        if own and (key.table.name, key.columns, key.parent.name) not in keys:
+            found.append(f"{key.table.name} loses the foreign key {key.name}")
+    return found
+
+
+def _indexes(table: TableFacts) -> set[str]:
+    """Return the plain indexes of a table by the text of their columns, as SHOW CREATE TABLE writes them."""
+    lines = (line.strip().rstrip(",") for line in table.create.splitlines())
+    return {
+        line[line.index("(") :]
+        for line in lines
+        if line.startswith(("KEY ", "FULLTEXT KEY ", "SPATIAL KEY ")) and "(" in line
+    }
+
+
+def key_checks(database: Database, generation: Generation) -> Iterator[Check]:
+    """Keys of what is live must be unique in the load, also where the load made its tables without them."""
+    found: list[str] = []
+    try:
+        for name, table in sorted(generation.loaded.items()):
+            old = generation.current.get(name)
+            wanted = {old.key, *old.uniques} if old else set()
+            for columns in sorted(wanted - {table.key, *table.uniques} - {()}):
+                if all(table.column(column) for column in columns):
+                    count, shown = doubled(database, table.name, columns)
+                    found += (
+                        [f"{name}: {count:,} values of ({', '.join(columns)}) come twice, such as {shown[0]}"]
+                        if count
+                        else []
+                    )
+    except RunbookError as error:
+        yield unknown("duplicates", f"Doubled keys could not be looked for: {error.message}")
+        return
+    yield judged("duplicates", found, ASK_LOAD, right="Every key of what is live is unique in the load.")
+
+
+def orphan_checks(database: Database, generation: Generation) -> Iterator[Check]:
+    """Every row has its parent: by the foreign keys of what is live, of the load, and of tables that stay."""
+    found: list[str] = []
+    loaded, live = generation.loaded, generation.live
+    try:
+        for key in generation.facts.foreign_keys:
+            child, parent = key.table, key.parent
+            if child.schema not in (live, generation.next) and not (parent.schema == live and parent.name in loaded):
+                continue
+            if child.schema in (live, generation.next) and child.name in loaded:
+                child = TableName(schema=generation.next, name=child.name)
+            if parent.schema in (live, generation.next) and parent.name in loaded:
+                parent = TableName(schema=generation.next, name=parent.name)
+            facts = generation.facts.tables
+            if generation.next not in (child.schema, parent.schema) or child not in facts or parent not in facts:
+                continue
+            if not all(facts[child].column(c) for c in key.columns) or not all(
+                facts[parent].column(c) for c in key.parent_columns
+            ):
+                continue  # a lost column is named by another check
+            if count := orphans(database, key, child=child, parent=parent):
+                found.append(f"{child}: {count:,} rows have no {parent.name} ({', '.join(key.columns)})")
+    except RunbookError as error:
+        yield unknown("orphans", f"Rows without a parent could not be looked for: {error.message}")
+        return
+    yield judged("orphans", list(dict.fromkeys(found)), ASK_LOAD, right="Every row has its parents.")
+
+
+def value_checks(generation: Generation) -> Iterator[Check]:
+    """Look for columns that have become NULL everywhere, and for text that was read in another character set."""
+    nulls, broken = [], []
+    for name in sorted(generation.loaded):
+        new = generation.measured.get(TableName(schema=generation.next, name=name))
+        old = generation.measured.get(TableName(schema=generation.live, name=name))
+        if not new or not new.rows:
+            continue
+        for column, filled in new.filled.items():
+            if not filled and old and old.filled.get(column, 0):
+                nulls.append(f"{name}.{column} is NULL in every row")
+        for column, count in new.broken.items():
+            before = (old.broken.get(column, 0) / old.rows) if old and old.rows else 0.0
+            if count / new.rows > before + _BROKEN_SHARE:
+                broken.append(f"{name}.{column}: broken letters in {count:,} of {new.rows:,} rows")
+        for column, count in new.questions.items():
+            before = (old.questions.get(column, 0) / old.rows) if old and old.rows else 0.0
+            if old and old.rows and count / new.rows > before + 2 * _BROKEN_SHARE and count >= 3:
+                broken.append(f"{name}.{column}: question marks in {count:,} of {new.rows:,} rows")
+    yield judged("empty columns", nulls, ASK_LOAD, right="No column has become NULL in every row.")
+    yield judged("letters", broken, f"The file was read in another character set. {ASK_LOAD}",
+                 right="No text looks as if it was read in another character set.")  # fmt: skip
+
+
+def contract_checks(
+    database: Database, generation: Generation, spec: SchemaContract | None, at: datetime
+) -> Iterator[Check]:
+    """Hold the load against the contract: least rows, columns, freshness, and the statements it asserts."""
+    if spec is None:
+        yield warn("contract", f"No contract says what `{generation.live}` must hold.", "Give `contract`.")
+        return
+    found: list[str] = []
+    stale: list[str] = []
+    try:
+        for table in spec.tables:
+            for name in sorted(name for name in generation.loaded if table.matches(name)):
+                rows = generation.rows(generation.next, name) or 0
+                if rows < table.min_rows:
+                    found.append(f"{name} has {rows:,} rows, {table.min_rows:,} are the least")
+                held = {column.name for column in generation.loaded[name].columns}
+                found += [f"{name} has no column {column}" for column in table.columns if column not in held]
+                if table.fresh and table.fresh.column in held:
+                    newest = database.value(
+                        f"SELECT MAX({quoted(table.fresh.column)}) FROM {quoted(generation.next, name)}"
+                    )
+                    age = _age(newest, at)
+                    if age is None or age > table.fresh.within:
+                        said = "has no time" if age is None else f"is {age.total_seconds() / 3600:,.0f} hours old"
+                        stale.append(
+                            f"{name}: its newest {table.fresh.column} {said}, {table.fresh.within_hours:g} are allowed"
+                        )
+        found += _assertions(database, generation, spec)
+    except RunbookError as error:
+        yield unknown("contract", f"The contract could not be held against the load: {error.message}")
+        return
+    yield judged("contract", found, ASK_LOAD, right="The load holds the contract.")
+    yield judged(
+        "freshness",
+        stale,
+        f"The file may be an old one. {ASK_LOAD}",
+        right="The load is as fresh as the contract wants.",
+    )
+
+
+def _assertions(database: Database, generation: Generation, spec: SchemaContract) -> Iterator[str]:
+    """Run the contract's own statements in the next generation: each has to answer 0, or no row."""
+    for assertion in spec.assertions:
+        database.execute(f"USE {quoted(generation.next)}")
+        rows = database.rows(assertion.sql)
+        value = rows[0][0] if rows and rows[0] else 0
+        if value not in (0, None):
+            yield f"{assertion.name}: {value}"
+
+
+def _age(newest: Any, at: datetime) -> timedelta | None:
+    if not isinstance(newest, datetime):
+        return None
+    return at - newest.replace(tzinfo=at.tzinfo if newest.tzinfo is None else newest.tzinfo)
+
+
+def dbt_checks(path: str, generation: Generation) -> Iterator[Check]:
+    """Read what dbt says of its own run: every model built, every test passed, and why a model made no table."""
+    try:
+        results = json.loads(Path(path).read_text(encoding="utf-8"))["results"]
+        failed = [
+            f"{str(result['unique_id']).rpartition('.')[2]}: {result['status']}{_why(result)}"
+            for result in results
+            if result["status"] not in ("success", "pass", "warn")
+        ]
+        built = {
+            str(result["unique_id"]).rpartition(".")[2]
+            for result in results
+            if str(result["unique_id"]).startswith("model.")
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield unknown("dbt", f"{path} is no run_results.json that can be read ({type(error).__name__})")
+        return
+    absent = [
+        f"{name}: built, and no table of the load"
+        for name in sorted(built - set(generation.loaded))
+        if name in generation.current
+    ]
+    yield judged("dbt", [*failed, *absent], "Look at dbt's log; a model that failed or was skipped made no table.",
+                 right=f"dbt built all of its {len(built)} models, and its tests passed.")  # fmt: skip
+
+
+def _why(result: Mapping[str, Any]) -> str:
+    message = " ".join(str(result.get("message") or "").split())
+    return f" ({message[:120]})" if message else ""

@@ -1,0 +1,96 @@
+"""A standing approval: within which bounds a load may be published by itself, who signed for it, until when.
+
+It is a file that people review. It can approve the publishing of a load into the schema it names, and nothing else: a
+restore, a drop of anything but an old generation, and a cut-over are never covered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runbook_lib.errors import InputRefused
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Bounds(_Strict):
+    """How far a load may differ from what is live and still go by itself. Shares are of a table's live rows."""
+
+    rows_gone_percent: Percent = 5
+    rows_changed_percent: Percent = 50
+    rows_added_percent: float = Field(default=100, ge=0)
+    tables_gone: int = Field(default=0, ge=0)
+    tables_new: int = Field(default=0, ge=0)
+    definitions_changed: int = Field(default=0, ge=0)
+
+
+class StandingApproval(_Strict):
+    """The file. `signed_by` is a person; `until` is the last day (UTC) on which it counts."""
+
+    version: Literal[1]
+    covers: Literal["publish"]
+    live: str = Field(min_length=1)
+    signed_by: str = Field(min_length=1)
+    until: date
+    bounds: Bounds = Bounds()
+
+
+class Signed(BaseModel):
+    """A standing approval with the hash of its file, so that a record says which one it was."""
+
+    model_config = ConfigDict(frozen=True)
+
+    approval: StandingApproval
+    sha256: str
+    path: str
+
+    @property
+    def words(self) -> str:
+        """Say who approved, as a record keeps it."""
+        return f"standing approval of {self.approval.signed_by}, until {self.approval.until}, sha256 {self.sha256}"
+
+    def refuses(self, *, live: str, now: datetime) -> str:
+        """Say why it does not count here and today; empty if it does."""
+        if self.approval.live != live:
+            return f"it is for `{self.approval.live}`, not for `{live}`"
+        if now.date() > self.approval.until:
+            return f"it has ended on {self.approval.until}"
+        return ""
+
+
+def read_standing(path: str) -> Signed:
+    """Read a standing approval.
+
+    Raises:
+        InputRefused: it cannot be read, or says something that no standing approval can say; with the place.
+    """
+    file = Path(path)
+    above = Path("..") / path  # JupyterLab runs a notebook in its folder
+    file = above if not file.is_absolute() and not file.exists() and above.exists() else file
+    try:
+        content = file.read_bytes()
+        approval = StandingApproval.model_validate(yaml.safe_load(content))
+    except OSError as error:
+        raise InputRefused(
+            f'The standing approval "{path}" cannot be read: {error.strerror}.', hint="Check `standing`."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputRefused(f'The standing approval "{path}" is not valid YAML.', hint="Mend the file.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputRefused(
+            f'The standing approval "{path}" is wrong at {place}: {first["msg"]}.',
+            hint="parameters/publish.yml shows how one looks.",
+        ) from error
+    return Signed(approval=approval, sha256=hashlib.sha256(content).hexdigest(), path=path)

@@ -1,0 +1,278 @@
+"""A load is published whole or not at all: audited first, exchanged in one statement and back in one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.errors import ApprovalRefused, CheckFailed, InputRefused, NotFound, RunbookError
+from runbook_lib.guard.generations import next_of, published
+from runbook_lib.guard.publish import apply_publish, apply_undo_publish, propose_undo_publish, verify_publish
+from runbook_lib.mysql import Database
+from runbook_lib.proof import Side
+from tests.proving import TwoServers
+from tests.publishing import (
+    BAD,
+    LIVE,
+    NEXT,
+    NOW,
+    OUTSIDE,
+    Night,
+    Spoil,
+    audited,
+    clear,
+    load,
+    make_live,
+    planned,
+    publish,
+)
+
+CONTRACT = f"""
+version: 1
+schemas:
+  {LIVE}:
+    purpose: the tables of the nightly load
+    tables:
+      - {{name: houses, min_rows: 10, fresh: {{column: updated_at, within_hours: 36}}}}
+      - {{name: rooms, min_rows: 10, columns: [rent]}}
+    assertions:
+      - {{name: rents are positive, sql: SELECT COUNT(*) FROM rooms WHERE rent <= 0}}
+"""
+
+
+@dataclass
+class Server:
+    admin: Database
+    side: Side
+    contract: str
+
+    def rents(self, schema: str = LIVE) -> str:
+        return str(self.admin.value(f"SELECT SHA2(GROUP_CONCAT(id, ':', rent ORDER BY id), 256) FROM {schema}.rooms"))
+
+
+@pytest.fixture
+def server(two_servers: TwoServers, tmp_path: Path) -> Iterator[Server]:
+    contract = tmp_path / "schemas.yml"
+    contract.write_text(CONTRACT)
+    admin = two_servers.found
+    admin.execute("SET SESSION group_concat_max_len = 1000000")
+    make_live(admin)
+    yield Server(admin=admin, side=two_servers.side("found"), contract=str(contract))
+    clear(admin)
+
+
+def with_history(server: Server) -> None:
+    for days in (4, 3, 2):
+        load(server.admin, Night(at=NOW - timedelta(days=days), seed=days))
+        publish(server.side, at=NOW - timedelta(days=days), keep=5)
+    load(server.admin, Night(seed=9))
+
+
+def test_a_good_load_is_published_and_everything_around_it_is_as_before(server: Server) -> None:
+    load(server.admin, Night(houses=42, seed=2))
+    wanted = server.rents(NEXT)
+    audit = audited(server.side, contract=server.contract)
+    assert [(check.subject, check.sentence) for check in audit.holding] == []
+    assert audit.difference is not None
+    assert {t.pair.found.name: (t.missing, t.extra) for t in audit.difference.tables}["rooms"] == (0, 10)
+    plan = planned(server.side, audit)
+    assert (
+        plan.id == planned(server.side, audited(server.side, contract=server.contract), at=NOW + timedelta(hours=1)).id
+    )
+    assert not apply_publish(server.side, audit, plan, approve="", approved_by="").done
+    with pytest.raises(ApprovalRefused):
+        apply_publish(server.side, audit, plan, approve="another", approved_by="")
+    done = apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+    assert (done.approved_id, verify_publish(server.side, done)) == (plan.id, ())
+    assert server.rents() == wanted
+    assert server.admin.value(f"SELECT COUNT(*) FROM {plan.was}.rooms") == 200
+    assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.notes") == 0, "a table that the load does not own stays"
+    before = server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.log")
+    server.admin.execute(f"INSERT INTO {LIVE}.rooms (house_id, rent) VALUES (42, 51)")
+    assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.log") == before + 1, "the trigger is on the new table"
+    assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.cheap WHERE id > 210") == 1
+    with pytest.raises(RunbookError):
+        server.admin.execute(f"DELETE FROM {LIVE}.houses WHERE id = 1")  # a visit from outside points at the new one
+    server.admin.execute(f"INSERT INTO {OUTSIDE}.visits VALUES (3, 42)")
+    again = apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+    assert (again.approved_id, server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.rooms")) == (plan.id, 211)
+
+
+@pytest.mark.parametrize(("spoil", "reasons"), BAD.values(), ids=list(BAD))
+def test_a_bad_load_is_held_for_its_reason_and_nothing_is_changed(
+    server: Server, spoil: Spoil, reasons: set[str]
+) -> None:
+    with_history(server)
+    before = server.rents()
+    spoil(server.admin)
+    audit = audited(server.side, contract=server.contract)
+    assert reasons & {check.subject for check in audit.holding}, audit.holding
+    plan = planned(server.side, audit)
+    with pytest.raises(CheckFailed, match="The load is held"):
+        apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+    assert server.rents() == before
+
+
+def test_yesterdays_file_again_is_held(server: Server) -> None:
+    load(server.admin, Night(at=NOW - timedelta(days=1)))
+    assert {check.subject for check in audited(server.side).holding} == {"same as live"}
+
+
+def test_what_a_person_accepts_by_name_is_published_and_is_part_of_the_id(server: Server) -> None:
+    load(server.admin, Night(seed=3))
+    plan = planned(server.side, audited(server.side))
+    server.admin.execute(f"ALTER TABLE {NEXT}.rooms DROP KEY by_rent")
+    held, accepted = audited(server.side), audited(server.side, accept="keys")
+    assert ({check.subject for check in held.holding}, accepted.holding) == ({"keys"}, ())
+    assert len({plan.id, planned(server.side, held).id, planned(server.side, accepted).id}) == 3
+    with pytest.raises(InputRefused, match="no check"):
+        audited(server.side, accept="kyes")
+
+
+def test_a_load_that_changes_after_the_plan_is_refused(server: Server) -> None:
+    load(server.admin, Night(seed=3))
+    audit = audited(server.side)
+    plan = planned(server.side, audit)
+    server.admin.execute(f"INSERT INTO {NEXT}.rooms (house_id, rent) VALUES (1, 1)")
+    with pytest.raises(ApprovalRefused, match="has changed"):
+        apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+
+
+def test_an_undo_puts_the_generation_before_back_and_keeps_later_writes(server: Server) -> None:
+    before = server.rents()
+    load(server.admin, Night(houses=42, seed=2))
+    done = publish(server.side)
+    server.admin.execute(f"INSERT INTO {LIVE}.rooms (house_id, rent) VALUES (42, 51)")
+    undo = propose_undo_publish(server.side, live=LIVE)
+    assert undo.changed == (("rooms", 210, 211),)
+    assert not apply_undo_publish(server.side, undo, approve="").done
+    undone = apply_undo_publish(server.side, undo, approve=undo.id)
+    assert (undone.done, server.rents()) == (True, before)
+    assert server.admin.value(f"SELECT COUNT(*) FROM {undone.kept_in}.rooms") == 211
+    server.admin.execute(f"INSERT INTO {LIVE}.rooms (house_id, rent) VALUES (1, 51)")
+    assert server.admin.value(f"SELECT said FROM {LIVE}.log ORDER BY n DESC LIMIT 1") == "room 201"
+    with pytest.raises(NotFound):
+        propose_undo_publish(server.side, live=LIVE)
+    assert published(server.admin, LIVE)[-1].undone
+    assert done.plan.was not in {str(row[0]) for row in server.admin.rows("SHOW DATABASES")}
+
+
+def test_only_the_oldest_generation_beyond_those_kept_goes_and_only_if_it_is_ours(server: Server) -> None:
+    plans = []
+    for day in range(4):
+        load(server.admin, Night(at=NOW + timedelta(days=day), seed=day + 5))
+        plans.append(publish(server.side, at=NOW + timedelta(days=day), keep=2).plan)
+        if day == 0:
+            server.admin.execute(f"CREATE TABLE {plans[0].was}.mine (id INT)")  # somebody keeps something there
+    left = {str(row[0]) for row in server.admin.rows("SHOW DATABASES")}
+    assert [plan.was in left for plan in plans] == [True, False, True, True]
+    assert server.admin.value(f"SELECT COUNT(*) FROM {plans[0].was}.mine") == 0
+
+
+def test_readers_see_one_generation_at_any_moment(server: Server, two_servers: TwoServers) -> None:
+    """Three tables tied by keys are read again and again while loads are published: each answer is of one generation."""
+    stop, answers, errors = threading.Event(), [], []
+
+    def read() -> None:
+        with two_servers.plane.admin("found") as reader:
+            while not stop.is_set():
+                try:
+                    row = reader.rows(
+                        f"SELECT (SELECT COUNT(*) FROM {LIVE}.houses), (SELECT COUNT(*) FROM {LIVE}.rooms),"
+                        f" (SELECT COUNT(*) FROM {LIVE}.rates)"
+                    )[0]
+                    answers.append(tuple(int(value) for value in row))
+                except RunbookError as error:
+                    errors.append(error.message)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for day in range(4):
+            load(server.admin, Night(houses=41 + day, at=NOW + timedelta(days=day), seed=day))
+            publish(server.side, at=NOW + timedelta(days=day))
+    finally:
+        stop.set()
+        reader.join()
+    assert errors == []
+    assert {houses for houses, _, _ in answers} >= {40, 44}
+    assert all(rooms == 5 * houses and rates == 3 for houses, rooms, rates in answers)
+
+
+class Cut(Exception):
+    """The client is gone."""
+
+
+def cut_after(side: Side, statements: int) -> Side:
+    """Return a side whose connections are lost once so many statements were run."""
+    left = [statements]
+
+    def connect() -> Database:
+        database = side.connect()
+        execute = database.execute
+
+        def run(*given: object) -> object:
+            if left[0] == 0:
+                database.close()
+                raise Cut
+            left[0] -= 1
+            return execute(*given)  # type: ignore[arg-type]
+
+        database.execute = run  # type: ignore[method-assign, assignment]
+        return database
+
+    return Side(name=side.name, connect=connect)
+
+
+@pytest.mark.thorough
+def test_cut_off_after_any_statement_there_is_one_generation_and_a_second_run_ends_it(server: Server) -> None:
+    for statements in range(40):
+        make_live(server.admin)
+        old = server.rents()
+        load(server.admin, Night(houses=42, seed=statements + 2))
+        new = server.rents(NEXT)
+        audit = audited(server.side)
+        plan = planned(server.side, audit)
+        try:
+            apply_publish(cut_after(server.side, statements), audit, plan, approve=plan.id, approved_by="somebody")
+            ended = True
+        except Cut:
+            ended = False
+        assert server.rents() in (old, new)
+        done = apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+        assert (server.rents(), verify_publish(server.side, done)) == (new, ())
+        server.admin.execute(f"INSERT INTO {LIVE}.rooms (house_id, rent) VALUES (42, 51)")
+        assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.log") == 1, "the trigger fires once"
+        if ended:
+            break
+    assert ended, "it takes more statements than were tried"
+    assert statements > 8
+
+
+@pytest.mark.thorough
+def test_thirty_good_nights_are_all_published(server: Server) -> None:
+    """Weekdays with fewer rows at weekends, growth, month-ends with more: none is held."""
+    held = []
+    for day in range(30):
+        at = NOW + timedelta(days=day)
+        ends_month = (at + timedelta(days=1)).month != at.month
+        houses = 40 + day // 2 - (6 if at.weekday() >= 5 else 0) + (12 if ends_month else 0)
+        load(server.admin, Night(houses=houses, at=at, seed=day))
+        audit = audited(server.side, at=at, contract=server.contract)
+        held += [(day, check.subject, check.sentence) for check in audit.holding]
+        plan = planned(server.side, audit, at=at)
+        apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+    assert held == []
+
+
+def test_names_that_cannot_be_are_refused() -> None:
+    assert next_of("staging") == "staging__next"
+    with pytest.raises(InputRefused, match="64"):
+        next_of("s" * 50)
+    with pytest.raises(InputRefused):
+        next_of("staging", "Staging")
