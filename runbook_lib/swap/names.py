@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 
@@ -37,4 +38,8 @@ def is_ours(schema: str) -> bool:
 
 
 def _fitted(schema: str, ending: str) -> str:
-    return schema[: LONGEST - len(ending)] + ending
+    """Put an ending behind a name. A name that must be cut for it keeps a hash, so that no two become one."""
+    if len(schema) + len(ending) <= LONGEST:
+        return schema + ending
+    told_apart = f"_{hashlib.sha256(schema.encode()).hexdigest()[:6]}{ending}"
+    return schema[: LONGEST - len(told_apart)] + told_apart

@@ -90,7 +90,13 @@ def statements_of(item: StoredObject) -> tuple[str, ...]:
     )
 
 
-AFTERWARDS = "SET SESSION character_set_client = utf8mb4, SESSION collation_connection = utf8mb4_general_ci"
+def steady(database: Database) -> None:
+    """Set the session to what our statements are written for, whatever the server's defaults are."""
+    database.execute(
+        "SET SESSION sql_mode = '', SESSION time_zone = '+00:00', SESSION sql_quote_show_create = 1,"
+        " SESSION sql_safe_updates = 0, SESSION sql_select_limit = DEFAULT, SESSION character_set_client = utf8mb4,"
+        " SESSION collation_connection = utf8mb4_general_ci"
+    )
 
 
 def make(database: Database, item: StoredObject) -> None:
@@ -107,8 +113,7 @@ def _run(database: Database, statements: Sequence[str]) -> None:
         for statement in statements:
             database.execute(statement)
     finally:
-        database.execute(AFTERWARDS)
-        database.execute("SET SESSION sql_mode = '', SESSION time_zone = '+00:00'")
+        steady(database)
 
 
 def make_all(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:

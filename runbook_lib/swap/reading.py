@@ -12,7 +12,7 @@ from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.swap.facts import Column, ForeignKey, Grant, ServerFacts, TableFacts
 from runbook_lib.swap.names import is_ours
-from runbook_lib.swap.objects import read_objects
+from runbook_lib.swap.objects import read_objects, steady
 from runbook_lib.swap.reach import read_everywhere, read_restricted
 
 _GRANT = re.compile(r"GRANT (.+?) ON \*\.\* TO ", re.DOTALL)
@@ -34,42 +34,38 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
         AccessDenied: the account may not look at something that is needed.
     """
     _exact(database)
-    try:
-        characters = {
-            str(schema): (str(charset), str(collation))
-            for schema, charset, collation in database.rows(
-                "SELECT schema_name, default_character_set_name, default_collation_name"
-                " FROM information_schema.schemata"
-            )
-            if _is_theirs(str(schema))
-        }
-        wanted = set(characters) if schemas is None else set(schemas) & set(characters)
-        keys = _foreign_keys(database)
-        wanted |= {table.schema for key in keys for table in (key.table, key.parent)} & set(characters)
-        return ServerFacts(
-            name=name,
-            identity=_identity(database),
-            version=database.version,
-            is_mariadb=database.is_mariadb,
-            schemas=characters,
-            tables=_tables(database, wanted),
-            foreign_keys=keys,
-            objects=read_objects(database, wanted),
-            settings=_settings(database),
-            rights=_rights(database),
-            grants=_grants(database),
-            accounts=_accounts(database),
-            everywhere=read_everywhere(database),
-            restricted=read_restricted(database),
-            clients=_clients(database),
+    characters = {
+        str(schema): (str(charset), str(collation))
+        for schema, charset, collation in database.rows(
+            "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata"
         )
-    finally:
-        database.execute("SET SESSION sql_quote_show_create = 1")
+        if _is_theirs(str(schema))
+    }
+    wanted = set(characters) if schemas is None else set(schemas) & set(characters)
+    keys = _foreign_keys(database)
+    wanted |= {table.schema for key in keys for table in (key.table, key.parent)} & set(characters)
+    return ServerFacts(
+        name=name,
+        identity=_identity(database),
+        version=database.version,
+        is_mariadb=database.is_mariadb,
+        schemas=characters,
+        tables=_tables(database, wanted),
+        foreign_keys=keys,
+        objects=read_objects(database, wanted),
+        settings=_settings(database),
+        rights=_rights(database),
+        grants=_grants(database),
+        accounts=_accounts(database),
+        everywhere=read_everywhere(database),
+        restricted=read_restricted(database),
+        clients=_clients(database),
+    )
 
 
 def _exact(database: Database) -> None:
     """Have SHOW CREATE quote every name, and sizes and counters read from the tables instead of a day-old cache."""
-    database.execute("SET SESSION sql_quote_show_create = 1, SESSION sql_mode = ''")
+    steady(database)
     if not database.is_mariadb:
         database.execute("SET SESSION information_schema_stats_expiry = 0")
 

@@ -28,7 +28,7 @@ from runbook_lib.mysql import Database, quoted
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
 from runbook_lib.swap.foreign_keys import make_stand_ins
-from runbook_lib.swap.objects import existing, make_all, put_all_in_place, refused_definers
+from runbook_lib.swap.objects import existing, make_all, put_all_in_place, refused_definers, steady
 from runbook_lib.swap.reach import give, shut
 from runbook_lib.swap.reading import read_server
 from runbook_lib.swap.rename import Swap, create_schema, do_swap, is_done, mend
@@ -131,6 +131,8 @@ def apply_copy_back(
     if not wanted:
         return CopiedBack(plan=plan)
     with restored.connect() as reading, damaged.connect() as writing:
+        steady(reading)
+        steady(writing)
         plan = _approved_plan(writing, plan, wanted)
         state = State(writing, plan.state)
         if finished := state.get_as(_Summary, "done"):
@@ -236,6 +238,8 @@ class _Run:
         else:
             self._make_schemas(writing)
             self._keep_the_undo()
+        if self.state.get("swapped") is None:
+            self.state.put("swapped", writing.value("SELECT UTC_TIMESTAMP()"))
         if self.plan.tables:
             self.copied_rows = sum(Pieces(writing, self.plan.state).copied().values())
         with self.phases.step("make what else was lost"):

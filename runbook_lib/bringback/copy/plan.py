@@ -27,7 +27,8 @@ class TablePlan:
 
     `rows_from` is "restored", or "damaged" for a table that is not damaged itself and only goes along because foreign
     keys tie it to one that is. `verdict` is the proof's word. `staging` is where it is made; `dated` where the damaged
-    server's own stays afterwards, None for a table that it has lost. `compared` are the columns both sides have, `key`
+    server's own stays afterwards, None for a table that it has lost. `constraints` are its indexes,
+    foreign keys and checks. `compared` are the columns both sides have, `key`
     tells their rows apart (empty for a table without a key). `counted` is the AUTO_INCREMENT column and `counter` its
     next value on the restored server. `way` is how the rows travel, `why` the reason.
     """
@@ -42,8 +43,10 @@ class TablePlan:
     way: str
     why: str
     create: str
-    add_keys: str
+    add_keys: tuple[str, ...]
     add_foreign_keys: str
+    constraints: tuple[str, ...]
+    engine: str
     columns: tuple[Column, ...]
     compared: tuple[Column, ...]
     key: tuple[str, ...]
@@ -53,6 +56,11 @@ class TablePlan:
     rows: int
     bytes: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def transactional(self) -> bool:
+        """Tell whether a change of its rows can be taken back."""
+        return self.engine.upper() == "INNODB"
 
     @property
     def merged(self) -> bool:
@@ -173,7 +181,7 @@ class CopyBackPlan:
             *(
                 statement
                 for table in self.tables
-                for statement in (table.create, table.add_keys, table.add_foreign_keys)
+                for statement in (table.create, *table.add_keys, table.add_foreign_keys)
                 if statement
             ),
             *(stand_in.make for stand_in in self.stand_ins),

@@ -287,6 +287,8 @@ def _plan_table(table: TableName, origin: str, frame: _Frame) -> TablePlan:
         create=parts.create,
         add_keys=parts.add_keys(frame.place(table)),
         add_foreign_keys=parts.add_foreign_keys(frame.place(table)),
+        constraints=parts.constraints,
+        engine=own.engine,
         columns=own.loaded,
         compared=common,
         key=own.key if present is None or present.key == own.key else (),

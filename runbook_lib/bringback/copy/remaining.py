@@ -51,9 +51,14 @@ def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]
     """
     found = []
     for table in plan.tables:
-        if table.dated and (left := _only_in(database, table, table.dated, but_not_in=table.name)):
+        if left := only_in_dated(database, table):
             found.append(left)
     return tuple(found)
+
+
+def only_in_dated(database: Database, table: TablePlan) -> Remaining | None:
+    """Return the rows of a table that only the dated schema holds so; None if there are none."""
+    return _only_in(database, table, table.dated, but_not_in=table.name) if table.dated else None
 
 
 def _only_in(database: Database, table: TablePlan, name: TableName, *, but_not_in: TableName) -> Remaining | None:

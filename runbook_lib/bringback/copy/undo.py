@@ -22,7 +22,7 @@ from runbook_lib.proof import Side
 from runbook_lib.swap.facts import Grant, StoredObject
 from runbook_lib.swap.foreign_keys import untie, untie_statements
 from runbook_lib.swap.names import undone_schema
-from runbook_lib.swap.objects import drop_statement, put_all_in_place
+from runbook_lib.swap.objects import drop_statement, put_all_in_place, steady
 from runbook_lib.swap.reach import give, shut
 from runbook_lib.swap.rename import Swap, create_schema, do_swap, is_done, mend
 from runbook_lib.swap.state import State, as_json, find_states
@@ -144,6 +144,7 @@ def apply_undo(damaged: Side, plan: CopyUndoPlan, *, approve: str, restored: Sid
     done = plan.undoes
     swap = undo_of(done)
     with damaged.connect() as database:
+        steady(database)
         state = State(database, done.state)
         for statement in plan.statements:
             if statement.startswith("CREATE DATABASE"):
@@ -169,7 +170,7 @@ def apply_undo(damaged: Side, plan: CopyUndoPlan, *, approve: str, restored: Sid
         merged = state.get_as(tuple[Merged, ...], "merged") or ()
         left = written_since(damaged, done, merged=merged, restored=restored)
         announce("copy-back-undone", plan=plan.id, left=as_json(left))
-        state.put("undone", utc_now())
+        state.put("undone", database.value("SELECT UTC_TIMESTAMP()"))
     return CopyUndone(plan=plan, approved_id=plan.id, began=began, left=left, problems=problems)
 
 

@@ -21,6 +21,7 @@ from runbook_lib.bringback.copy.transport.ways import s3_statements
 from runbook_lib.errors import RunbookError, StepFailed
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, opened_again, quoted
+from runbook_lib.swap.definition import key_name
 from runbook_lib.swap.reach import shut
 from runbook_lib.swap.rename import create_schema
 from runbook_lib.swap.state import State
@@ -71,7 +72,7 @@ def note_pieces(restored: Database, damaged: Database, plan: CopyBackPlan, state
             continue
         key = [column for name in table.key for column in table.columns if column.name == name]
         where = damaged if table.rows_from == "damaged" else restored
-        whole = table.way in ("s3", "mydumper") or "ENGINE=InnoDB" not in table.create
+        whole = table.way in ("s3", "mydumper") or not table.transactional
         parts = [""] if whole else cut(where, table.name, key, rows=table.rows, size=table.bytes)
         pieces.add(number, parts)
 
@@ -138,8 +139,10 @@ def add_keys(damaged: Database, plan: CopyBackPlan, state: State, *, progress: P
     def add(number: int) -> None:
         with opened_again(damaged) as own:
             own.execute("SET SESSION sql_mode = '', SESSION foreign_key_checks = 0")
-            if _first_key(plan.tables[number]) not in _keys_of(own, plan.tables[number]):
-                own.execute(plan.tables[number].add_keys)
+            made = _keys_of(own, plan.tables[number])
+            for statement in plan.tables[number].add_keys:
+                if key_name(statement.partition("\n")[2]) not in made:
+                    own.execute(statement)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         for at, _ in enumerate(pool.map(add, todo), 1):
@@ -151,14 +154,6 @@ def add_keys(damaged: Database, plan: CopyBackPlan, state: State, *, progress: P
         if table.add_foreign_keys and not _has_foreign_keys(damaged, table):
             damaged.execute(table.add_foreign_keys)
         state.put(f"keys {number}", True)
-
-
-def _first_key(table: TablePlan) -> str:
-    start = table.add_keys.index("KEY `") + 5
-    end = start
-    while table.add_keys[end] != "`" or table.add_keys[end + 1] == "`":
-        end += 2 if table.add_keys[end] == "`" else 1
-    return table.add_keys[start:end].replace("``", "`")
 
 
 def _keys_of(damaged: Database, table: TablePlan) -> set[str]:
