@@ -15,7 +15,7 @@ from runbook_lib.display.checks import checks_table
 from runbook_lib.errors import CheckFailed
 from runbook_lib.looking import Seen
 from runbook_lib.restore import Check, Choices, Given, RestorePlan, check_restore, plan_restore, propose, require_checks
-from runbook_lib.restore.checks.caller import check_account, judge_permissions, principal_of
+from runbook_lib.restore.checks.caller import Denial, check_account, judge_permissions, principal_of
 from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password, judge_events, judge_jobs
 from runbook_lib.restore.checks.place import check_key, judge_groups, judge_security_groups, key_of
 from runbook_lib.restore.checks.room import judge_classes, judge_quotas, judge_version
@@ -260,11 +260,11 @@ def test_a_trigger_that_only_a_person_starts_is_no_schedule() -> None:
 
 
 def test_a_denied_call_is_red_and_a_denied_look_up_is_only_to_be_minded() -> None:
-    denied = (("rds:ModifyDBCluster", "arn:aws:rds:r:1:cluster:copy"),)
+    denied = (Denial(action="rds:ModifyDBCluster", resource="arn:aws:rds:r:1:cluster:copy"),)
     found = judge_permissions(denied, (), asked=9, source="arn")
     assert (found.state, "rds:ModifyDBCluster on cluster:copy" in found.sentence) == ("bad", True)
     assert "runbook policy" in found.hint
-    assert judge_permissions((), (("glue:GetTriggers", "*"),), asked=9, source="arn").state == "warn"
+    assert judge_permissions((), (Denial(action="glue:GetTriggers"),), asked=9, source="arn").state == "warn"
     assert judge_permissions((), (), asked=9, source="arn").state == "ok"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.policy.evaluation import Wanted, is_allowed
+from runbook_lib.policy.reading import read_document
 from tests.control_support import Stand, add_instance, cluster, plain_cluster, refused, settle, stand_in
 
 PREFIX = "arn:aws:rds:ap-northeast-1:123456789012"
@@ -118,6 +119,6 @@ def test_a_least_privilege_policy_lets_the_restore_through_and_nothing_beside_it
 def test_a_statement_means_what_iam_says(statement: dict[str, Any], allowed: bool) -> None:
     """IAM User Guide, "IAM JSON policy elements: Condition operators"."""
     context = {"aws:ResourceTag/team": ["data"], "aws:TagKeys": ["a", "b"]}
-    wanted = Wanted(action="rds:DeleteDBCluster", resource="arn:a:b", context=context)
-    assert is_allowed([statement], wanted) is allowed
-    assert not is_allowed([statement, allow("*", effect="Deny")], wanted)
+    wanted = Wanted(action="rds:DeleteDBCluster", resource="arn:a:b", context=context, is_whole=True)
+    assert is_allowed(read_document({"Statement": statement}), wanted) is allowed
+    assert not is_allowed(read_document({"Statement": [statement, allow("*", effect="Deny")]}), wanted)

@@ -18,10 +18,11 @@ from runbook_lib.cli import cli
 from runbook_lib.cli.policy import import_declarations
 from runbook_lib.clusters import find_cluster
 from runbook_lib.errors import CheckFailed, InputRefused
-from runbook_lib.policy.document import SORTED, Scope, policy_for
-from runbook_lib.policy.evaluation import Wanted, is_allowed
+from runbook_lib.policy.document import LONGEST, SORTED, Scope, policy_for, split
+from runbook_lib.policy.evaluation import Wanted, is_allowed, judge
 from runbook_lib.policy.notebooks import NOTEBOOKS, calls_of
-from runbook_lib.policy.review import read_policy, review
+from runbook_lib.policy.reading import read_document, read_policy
+from runbook_lib.policy.review import review
 from runbook_lib.restore.checks.caller import check_permissions, needs_of_plan
 from runbook_lib.restore.checks.place import customers_own, key_of
 from runbook_lib.times import AskedTime, iso, utc_now
@@ -269,12 +270,14 @@ def test_the_whole_policy_fits_into_a_managed_policy() -> None:
 )
 def test_the_policy_has_the_right_shape(action: str, resource: str, context: Any, allowed: bool) -> None:
     """FACTS 1.17: reads without condition, changes by pattern and tag, the source's deletion denied."""
-    assert is_allowed(RESTORE["Statement"], Wanted(action=action, resource=resource, context=context)) is allowed
+    wanted = Wanted(action=action, resource=resource, context=context, is_whole=True)
+    assert is_allowed(read_document(RESTORE), wanted) is allowed
 
 
 def test_the_source_stays_undeletable_beside_a_policy_that_allows_everything() -> None:
     everything = [*RESTORE["Statement"], {"Effect": "Allow", "Action": "*", "Resource": "*"}]
-    assert not is_allowed(everything, Wanted(action="rds:DeleteDBCluster", resource=PROD))
+    statements = read_document({"Version": "2012-10-17", "Statement": everything})
+    assert not is_allowed(statements, Wanted(action="rds:DeleteDBCluster", resource=PROD))
 
 
 def test_a_monitoring_role_is_passed_on_only_when_it_is_named() -> None:
@@ -300,7 +303,7 @@ def test_the_background_documents_statement_is_told_to_deny_what_it_means_to_all
 
 
 def test_a_policy_that_allows_everything_is_too_wide_and_its_own_output_is_right() -> None:
-    everything = review([{"Effect": "Allow", "Action": "rds:*", "Resource": "*"}], RESTORE)
+    everything = review(read_document({"Statement": {"Effect": "Allow", "Action": "rds:*", "Resource": "*"}}), RESTORE)
     said = {finding.sentence for finding in everything if finding.kind == "too wide"}
     assert "rds:* covers more than the notebooks call." in said
     assert any("rds:DeleteDBCluster is allowed on others' resources" in sentence for sentence in said)
@@ -308,10 +311,281 @@ def test_a_policy_that_allows_everything_is_too_wide_and_its_own_output_is_right
     assert review(read_policy(json.dumps(RESTORE)), RESTORE) == ()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", 'resource "aws_iam_policy" {}'])
-def test_a_file_that_is_no_policy_is_refused(text: str) -> None:
+ALLOW = '"Effect": "Allow", "Action": "rds:*", "Resource": "*"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "7",
+        '"x"',
+        "[" * 100_000,
+        'resource "aws_iam_policy" {}',
+        '{"Statement": null}',
+        '{"Statement": []}',
+        '{"Statement": ["x"]}',
+        '{"Statement": [[]]}',
+        '{"Statement": [{"Action": "rds:*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "deny", "Action": "*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "ALLOW", "Action": "*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": ["Allow"], "Action": "*", "Resource": "*"}]}',
+        '{"Statement": [{"effect": "Allow", "Action": "*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": [], "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": [7], "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "Describe*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "*", "NotAction": "*", "Resource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": []}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "prod"}]}',
+        f'{{"Statement": [{{{ALLOW}, "Condition": []}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Condition": {{"Bool": "x"}}}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Condition": {{"Bool": {{"aws:SecureTransport": []}}}}}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Condition": {{"Bool": {{"aws:SecureTransport": null}}}}}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Principal": "*"}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "NotPrincipal": "*"}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Resources": "*"}}]}}',
+        f'{{"Statement": [{{{ALLOW}, "Effect": "Deny"}}]}}',
+        f'{{"Statement": [{{{ALLOW}}}], "Statement": []}}',
+        f'{{"Version": "2012-10-18", "Statement": [{{{ALLOW}}}]}}',
+        f'{{"version": "2012-10-17", "Statement": [{{{ALLOW}}}]}}',
+        f'{{"Version": ["2012-10-17"], "Statement": [{{{ALLOW}}}]}}',
+        f'{{"PolicyVersion": {{"IsDefaultVersion": false, "Document": {{"Statement": [{{{ALLOW}}}]}}}}}}',
+    ],
+)
+def test_a_file_that_is_no_policy_is_refused(text: str, tmp_path: Path) -> None:
+    """IAM refuses all of these; nothing in them is guessed."""
     with pytest.raises(InputRefused, match="no IAM policy"):
         read_policy(text)
+    given = tmp_path / "policy.json"
+    given.write_text(text)
+    with pytest.raises(InputRefused):
+        CliRunner().invoke(cli, ["policy", "--check", str(given)], standalone_mode=False, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'\ufeff{{"Statement": {{{ALLOW}}}}}',
+        f'[{{"Statement": [{{{ALLOW}}}]}}]',
+        f'{{"RoleName": "r", "PolicyName": "p", "PolicyDocument": {{"Statement": [{{{ALLOW}}}]}}}}',
+        f'{{"PolicyVersion": {{"IsDefaultVersion": true, "Document": {{"Statement": [{{{ALLOW}}}]}}}}}}',
+        '{"PolicyDocument": "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22rds%3A*%22%2C'
+        '%22Resource%22%3A%22*%22%7D%7D"}',
+    ],
+)
+def test_a_policy_is_read_in_every_way_that_aws_writes_one(text: str) -> None:
+    (statement,) = read_policy(text.encode())
+    assert (statement.effect, statement.actions, statement.resources) == ("Allow", ("rds:*",), ("*",))
+
+
+def test_a_file_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InputRefused, match="not JSON"):
+        read_policy(b"\xff\xfe\x00")
+
+
+INSPECT = policy_for(calls_of(["inspect_backups"]), Scope())
+ALLOWED = Wanted(
+    action="rds:DescribeDBClusters",
+    context={"aws:RequestedRegion": ["ap-northeast-1"], "aws:SecureTransport": ["true"], "x:list": ["a", "b"]},
+    absent=("aws:RequestTag/", "aws:TagKeys"),
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer"),
+    [
+        ({"StringEquals": {"aws:RequestedRegion": "ap-northeast-1"}}, "allowed"),
+        ({"StringEquals": {"AWS:requestedregion": ["eu-west-1", "ap-northeast-1"]}}, "allowed"),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}, "implicitDeny"),
+        ({"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1", "ap-northeast-1"]}}, "implicitDeny"),
+        ({"StringEqualsIgnoreCase": {"aws:RequestedRegion": "AP-Northeast-1"}}, "allowed"),
+        ({"StringNotLike": {"aws:RequestedRegion": "eu-*"}}, "allowed"),
+        ({"Bool": {"aws:SecureTransport": True}}, "allowed"),
+        ({"Bool": {"aws:SecureTransport": "false"}}, "implicitDeny"),
+        ({"BoolIfExists": {"aws:SecureTransport": "false"}}, "implicitDeny"),
+        ({"Bool": {"aws:SecureTransport": "yes"}}, "unknown"),
+        ({"Null": {"aws:SecureTransport": "false"}}, "allowed"),
+        ({"Null": {"aws:TagKeys": "true"}}, "allowed"),
+        ({"Null": {"aws:TagKeys": ["true", "false"]}}, "allowed"),
+        ({"Null": {"aws:CurrentTime": "true"}}, "implicitDeny"),
+        ({"Null": {"aws:MultiFactorAuthAge": "true"}}, "unknown"),
+        ({"NullIfExists": {"aws:TagKeys": "true"}}, "unknown"),
+        ({"Null": {"aws:TagKeys": "maybe"}}, "unknown"),
+        # a key that is not in the request
+        ({"StringEquals": {"aws:TagKeys": "x"}}, "implicitDeny"),
+        ({"StringEqualsIfExists": {"aws:TagKeys": "x"}}, "allowed"),
+        ({"StringNotEquals": {"aws:TagKeys": "x"}}, "allowed"),
+        ({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["x"]}}, "implicitDeny"),
+        ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["x"]}}, "implicitDeny"),
+        ({"ForAllValues:StringEquals": {"aws:TagKeys": ["x"]}}, "allowed"),
+        ({"ForAllValues:StringNotEquals": {"aws:TagKeys": ["x"]}}, "allowed"),
+        ({"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": ["x"]}}, "unknown"),
+        # several values
+        ({"ForAnyValue:StringNotEquals": {"x:list": ["a"]}}, "allowed"),
+        ({"ForAnyValue:StringNotEquals": {"x:list": ["a", "b"]}}, "implicitDeny"),
+        ({"ForAllValues:StringNotEquals": {"x:list": ["a"]}}, "implicitDeny"),
+        ({"ForAllValues:StringLike": {"x:list": ["?"]}}, "allowed"),
+        ({"StringEquals": {"x:list": ["a"]}}, "unknown"),
+        # what nobody knows of the request, and what this does not understand
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}, "unknown"),
+        ({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}, "unknown"),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "unknown"),
+        ({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "unknown"),
+        ({"NotIpAddress": {"aws:RequestedRegion": "10.0.0.0/8"}}, "unknown"),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}, "unknown"),
+        ({"NumericLessThan": {"aws:MultiFactorAuthAge": 3600}}, "unknown"),
+        ({"StringSortOf": {"aws:TagKeys": "x"}}, "unknown"),
+        ({"ForEveryValue:StringEquals": {"aws:TagKeys": "x"}}, "unknown"),
+        ({"StringEquals": {"aws:RequestedRegion": "${aws:PrincipalTag/region}"}}, "unknown"),
+        ({"ArnLike": {"aws:RequestedRegion": "arn:aws:*"}}, "unknown"),
+    ],
+)
+def test_a_condition_is_judged_or_it_is_said_that_it_could_not_be(condition: dict[str, Any], answer: str) -> None:
+    """IAM User Guide, "Condition operators". In an Allow an unknown is no yes, in a Deny it is no "not denied"."""
+    allow_all = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    one = {**allow_all, "Condition": condition}
+    allowing = read_document({"Version": "2012-10-17", "Statement": [one]})
+    assert judge(allowing, ALLOWED).answer == answer
+    denying = read_document({"Version": "2012-10-17", "Statement": [allow_all, {**one, "Effect": "Deny"}]})
+    swapped = {"allowed": "explicitDeny", "implicitDeny": "allowed", "unknown": "unknown"}
+    assert judge(denying, ALLOWED).answer == swapped[answer]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("arn:aws:rds:*:123456789012:cluster:prod", True),
+        ("arn:aws:rds:*:*:cluster:*", True),
+        ("arn:aws:rds:*:cluster:prod", False),  # * stays within its part of an ARN
+        ("arn:aws:rds:ap-northeast-?:123456789012:cluster:prod", True),
+        ("arn:AWS:rds:*:*:cluster:prod", False),
+    ],
+)
+def test_arns_are_compared_part_by_part(pattern: str, matches: bool) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"ArnLike": {"aws:SourceArn": pattern}},
+    }
+    wanted = Wanted(action="rds:X", context={"aws:SourceArn": [PROD]})
+    assert (judge(read_document({"Statement": statement}), wanted).answer == "allowed") is matches
+
+
+def test_a_variable_in_a_policy_of_2012_is_not_guessed_and_before_that_it_is_a_text() -> None:
+    statement = {"Effect": "Allow", "Action": "*", "Resource": f"{PREFIX}:cluster:${{aws:username}}"}
+    wanted = Wanted(action="rds:X", resource=PROD)
+    assert judge(read_document({"Version": "2012-10-17", "Statement": statement}), wanted).answer == "unknown"
+    assert judge(read_document({"Statement": statement}), wanted).answer == "implicitDeny"
+
+
+def checked(document: dict[str, Any], tmp_path: Path, *more: str) -> tuple[int, list[str]]:
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(document))
+    arguments = ["policy", "inspect_backups", *more, "--check", str(given)]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    return int(done.return_value), done.output.splitlines()
+
+
+def with_condition(condition: dict[str, Any], *, source: str = "") -> dict[str, Any]:
+    base = policy_for(calls_of(["inspect_backups"]), Scope(sources=(source,) if source else ()))
+    statements = [
+        {**one, "Condition": {**one.get("Condition", {}), **condition}} if one["Effect"] == "Allow" else one
+        for one in base["Statement"]
+    ]
+    return {**base, "Statement": statements}
+
+
+def test_conditions_that_every_request_meets_are_not_called_missing(tmp_path: Path) -> None:
+    assert checked(with_condition({"Bool": {"aws:SecureTransport": "true"}}), tmp_path)[0] == 0
+    region = {"StringEquals": {"aws:RequestedRegion": "ap-northeast-1"}}
+    code, lines = checked(with_condition(region), tmp_path)
+    assert code == 3
+    assert all(line.startswith("could not judge: ") and "aws:RequestedRegion" in line for line in lines)
+    assert checked(with_condition(region, source=PROD), tmp_path, "--source", PROD)[0] == 0
+    others = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    assert any(
+        line.startswith("missing")
+        for line in checked(with_condition(others, source=PROD), tmp_path, "--source", PROD)[1]
+    )
+
+
+def test_a_denial_of_every_other_region_depends_on_the_region(tmp_path: Path) -> None:
+    deny = {
+        "Effect": "Deny",
+        "NotAction": "iam:*",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:RequestedRegion": ["ap-northeast-1"]}},
+    }
+    code, lines = checked({**INSPECT, "Statement": [*INSPECT["Statement"], deny]}, tmp_path)
+    assert code == 3
+    assert [line for line in lines if not line.startswith("could not judge")] == []
+
+
+def test_a_condition_on_tags_denies_every_read(tmp_path: Path) -> None:
+    code, lines = checked(with_condition({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["x"]}}), tmp_path)
+    assert code == 3
+    assert "missing: rds:DescribeDBClusters." in lines
+
+
+def test_reads_that_may_tell_data_code_or_secrets_are_too_wide(tmp_path: Path) -> None:
+    told = ["ssm:GetParameter", "dynamodb:GetItem", "S3:GetObject", "glue:GetConnections", "ec2:Describe*", "*:Get*"]
+    more = {"Effect": "Allow", "Action": [*told, "rds:Describe*", "cloudwatch:ListMetrics"], "Resource": "*"}
+    code, lines = checked({**INSPECT, "Statement": [*INSPECT["Statement"], more]}, tmp_path)
+    assert code == 3
+    found = {line.split()[2] for line in lines if line.startswith("too wide")}
+    assert found >= {*told} - {"*:Get*"}
+    assert not found & {"rds:Describe*", "cloudwatch:ListMetrics"}
+
+
+def test_what_a_policy_does_not_name_is_not_taken_for_granted(tmp_path: Path) -> None:
+    everything = {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::x"}
+    code, lines = checked({"Version": "2012-10-17", "Statement": [everything]}, tmp_path)
+    assert code == 3
+    assert "too wide: NotResource allows whatever it does not name." in lines
+
+
+def test_a_policy_too_long_for_one_is_split_and_means_the_same(tmp_path: Path) -> None:
+    """IAM User Guide, "IAM and AWS STS quotas": a managed policy ends at 6,144 characters."""
+    sources = tuple(f"{PREFIX}:cluster:tenant-{number:03}" for number in range(60))
+    whole = policy_for(calls_of(), Scope(sources=sources))
+    parts = split(whole)
+    assert len(parts) > 1
+    assert all(len(json.dumps(part, separators=(",", ":"))) <= LONGEST for part in parts)
+
+    def granted(documents: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
+        return {
+            (one["Effect"], action, resource, json.dumps(one.get("Condition")))
+            for document in documents
+            for one in document["Statement"]
+            for action in one["Action"]
+            for resource in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+        }
+
+    assert granted(parts) == granted([whole])
+    assert review(read_policy(json.dumps(parts)), whole, region="ap-northeast-1") == ()
+    arguments = ["policy", *(part for source in sources for part in ("--source", source))]
+    printed = CliRunner().invoke(cli, arguments).stdout
+    assert json.loads(printed) == parts
+    hcl = CliRunner().invoke(cli, [*arguments, "--format", "terraform"]).stdout
+    assert hcl.count('data "aws_iam_policy_document"') == len(parts)
+
+
+def test_roles_and_database_users_are_allowed_only_when_they_are_named() -> None:
+    role = "arn:aws:iam::123456789012:role/aurora-s3"
+    named = policy_for(
+        calls_of(["restore_to_timestamp"]), Scope(sources=(PROD,), roles=(role,), database_users=("runbook",))
+    )
+    statements = {one["Sid"]: one for one in named["Statement"]}
+    assert statements["PassTheRolesOfTheSource"]["Resource"] == [role]
+    assert statements["SignInToTheDatabase"]["Resource"] == [
+        "arn:aws:rds-db:ap-northeast-1:123456789012:dbuser:*/runbook"
+    ]
 
 
 def test_the_command_prints_json_and_terraform() -> None:

@@ -6,14 +6,16 @@ import json
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import Any
 
 import click
 
 import runbook_lib
 from runbook_lib.errors import CheckFailed
-from runbook_lib.policy.document import Scope, policy_for
+from runbook_lib.policy.document import LONGEST, Scope, policy_for, split
 from runbook_lib.policy.notebooks import calls_of
-from runbook_lib.policy.review import read_policy, review
+from runbook_lib.policy.reading import read_policy
+from runbook_lib.policy.review import review
 from runbook_lib.policy.terraform import terraform
 
 _WITHOUT_CALLS = ("cli", "rehearsal", "display")
@@ -40,11 +42,14 @@ def import_declarations() -> None:
 @click.option("--prefix", default="", metavar="NAME", help="How the names of restored clusters begin.")
 @click.option("--secret", "secrets", multiple=True, metavar="NAME", help="A database account in Secrets Manager.")
 @click.option("--monitoring-role", default="", metavar="ARN", help="The source's role of enhanced monitoring.")
+@click.option("--role", "roles", multiple=True, metavar="ARN", help="A role of the source that a restore passes on.")
+@click.option("--database-user", "users", multiple=True, metavar="NAME", help="A database user that signs in by IAM.")
 @click.option(
     "--check",
     "given",
+    multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Read this policy and say what is missing and what is too wide.",
+    help="Read this policy and say what is missing, what is too wide, and what could not be judged; may be repeated.",
 )
 def command(  # noqa: PLR0913 # click hands over each option as a parameter
     notebooks: tuple[str, ...],
@@ -53,22 +58,49 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     prefix: str,
     secrets: tuple[str, ...],
     monitoring_role: str,
-    given: Path | None,
+    given: tuple[Path, ...],
+    roles: tuple[str, ...],
+    users: tuple[str, ...],
 ) -> int:
     """Print the least-privilege IAM policy for the notebooks, all of them unless some are named.
 
     It is made from the calls as the code declares them. Asks AWS nothing.
     """
     import_declarations()
-    scope = Scope(sources=sources, prefix=prefix, secrets=secrets, monitoring_role=monitoring_role)
+    scope = Scope(
+        sources=sources,
+        prefix=prefix,
+        secrets=secrets,
+        monitoring_role=monitoring_role,
+        roles=roles,
+        database_users=users,
+    )
     names = tuple(Path(name).stem for name in notebooks)
     document = policy_for(calls_of(names), scope)
-    if given is None:
-        click.echo(terraform(document) if form == "terraform" else json.dumps(document, indent=2))
+    if not given:
+        _print(document, form=form)
         return 0
-    found = review(read_policy(given.read_text(encoding="utf-8")), document)
+    regions = {source.split(":")[3] for source in sources}
+    held = tuple(statement for path in given for statement in read_policy(path.read_bytes()))
+    found = review(held, document, region=regions.pop() if len(regions) == 1 else "")
     for finding in found:
         click.echo(f"{finding.kind}: {finding.sentence}")
     if not found:
         click.echo("Nothing is missing, and nothing is too wide.")
     return CheckFailed.exit_code if found else 0
+
+
+def _print(document: dict[str, Any], *, form: str) -> None:
+    parts = split(document)
+    if len(parts) > 1:
+        said = f"A managed policy ends at {LONGEST:,} characters, so these are {len(parts)}: attach all of them."
+        click.echo(said, err=True)
+    if form == "terraform":
+        names = [f"recovery_runbooks_{number}" for number in range(1, len(parts) + 1)]
+        click.echo(
+            "\n\n".join(terraform(part, name=name) for part, name in zip(parts, names, strict=True))
+            if len(parts) > 1
+            else terraform(document)
+        )
+    else:
+        click.echo(json.dumps(parts if len(parts) > 1 else document, indent=2))

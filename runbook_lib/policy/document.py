@@ -11,14 +11,15 @@ over. A cluster of another name is out of reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runbook_lib.aws import AwsCall
 from runbook_lib.clusters import TAG_PREFIX
 from runbook_lib.errors import InputRefused
-from runbook_lib.policy.needs import BESIDE, MANAGED_PASSWORD
+from runbook_lib.policy.needs import BESIDE, MANAGED_PASSWORD, PASSED_TO, SECRET_KEY
 
 Statement = dict[str, Any]
 
@@ -42,7 +43,21 @@ _SNAPSHOT = ("rds:DeleteDBClusterSnapshot",)
 _BACKUP = ("rds:DeleteDBClusterAutomatedBackup",)
 _SECRET, _DECRYPT, _GRANT, _PASS = "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:CreateGrant", "iam:PassRole"
 _MAKE_SECRET = MANAGED_PASSWORD[:2]
-SORTED = {*_RESTORE, *_CREATE, *_OURS, *_TAG, *_SNAPSHOT, *_BACKUP, *_MAKE_SECRET, _SECRET, _DECRYPT, _GRANT, _PASS}
+LONGEST = 6144  # characters of a managed policy, white space not counted (IAM User Guide, "IAM and AWS STS quotas")
+SORTED = {
+    *_RESTORE,
+    *_CREATE,
+    *_OURS,
+    *_TAG,
+    *_SNAPSHOT,
+    *_BACKUP,
+    *_MAKE_SECRET,
+    *SECRET_KEY,
+    _SECRET,
+    _DECRYPT,
+    _GRANT,
+    _PASS,
+}
 """Actions with a statement of their own; any other is a read, on everything."""
 
 
@@ -51,13 +66,17 @@ class Scope:
     """What a policy is for. `sources` are cluster ARNs; without one any cluster may be restored, none deleted.
 
     `prefix` begins the names of what is made; empty means the names the runbooks choose. `secrets` are names of
-    database accounts beside those that RDS manages, `monitoring_role` the ARN that enhanced monitoring passes on.
+    database accounts beside those that RDS manages, `monitoring_role` the ARN that enhanced monitoring passes on,
+    `roles` those ARNs of the source that a restore passes on to the copy (its own and the directory's), and
+    `database_users` the database users that sign in by IAM.
     """
 
     sources: tuple[str, ...] = ()
     prefix: str = ""
     secrets: tuple[str, ...] = ()
     monitoring_role: str = ""
+    roles: tuple[str, ...] = ()
+    database_users: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for source in self.sources:
@@ -144,11 +163,18 @@ def _statements(actions: set[str], scope: Scope) -> Iterable[Statement]:
     allow("ReadDatabaseAccounts", [_SECRET], secrets)
     allow("DecryptDatabaseAccounts", [_DECRYPT], keys, {"StringLike": {"kms:ViaService": "secretsmanager.*"}})
     allow("GiveCopiesTheirOwnPassword", _MAKE_SECRET, scope.arns("secretsmanager", "secret:rds!cluster-*"))
+    through_it = {"StringLike": {"kms:ViaService": "secretsmanager.*"}}
+    allow("EncryptTheCopysSecret", SECRET_KEY, keys, through_it)
     via_rds = {"Bool": {"kms:GrantIsForAWSResource": "true"}, "StringLike": {"kms:ViaService": "rds.*"}}
     allow("LetRdsUseTheKey", [_GRANT], keys, via_rds)
     if scope.monitoring_role:
         passed = {"StringEquals": {"iam:PassedToService": "monitoring.rds.amazonaws.com"}}
         allow("PassTheMonitoringRole", [_PASS], [scope.monitoring_role], passed)
+    if scope.roles:
+        allow("PassTheRolesOfTheSource", [_PASS], [*scope.roles], {"StringEquals": {"iam:PassedToService": PASSED_TO}})
+    if scope.database_users:
+        users = scope.arns("rds-db", *(f"dbuser:*/{name}" for name in scope.database_users))
+        made.append(_statement("Allow", "SignInToTheDatabase", ["rds-db:connect"], users, None))
     if scope.sources:
         made.append(_statement("Deny", "NeverDeleteTheSource", ["rds:DeleteDBCluster"], [*scope.sources], None))
     return made
@@ -159,3 +185,34 @@ def _statement(
 ) -> Statement:
     found: Statement = {"Sid": sid, "Effect": effect, "Action": actions, "Resource": on}
     return found | ({"Condition": dict(when)} if when else {})
+
+
+def split(document: Mapping[str, Any], *, longest: int = LONGEST) -> list[dict[str, Any]]:
+    """Split a policy document into as few as fit into managed policies; together they mean the same."""
+    parts: list[dict[str, Any]] = []
+    for statement in (piece for whole in document["Statement"] for piece in _pieces(whole, longest=longest)):
+        if parts and _length({**parts[-1], "Statement": [*parts[-1]["Statement"], statement]}) <= longest:
+            parts[-1]["Statement"].append(statement)
+        else:
+            parts.append({"Version": document["Version"], "Statement": [statement]})
+    return parts
+
+
+def _pieces(statement: Statement, *, longest: int) -> Iterator[Statement]:
+    """Cut a statement that alone is too long by its resources, then by its actions: each piece means its share."""
+    if _length({"Version": "2012-10-17", "Statement": [statement]}) <= longest:
+        yield statement
+        return
+    for element in ("Resource", "Action"):
+        held = statement[element]
+        if isinstance(held, list) and len(held) > 1:
+            middle = len(held) // 2
+            for number, share in enumerate((held[:middle], held[middle:]), start=1):
+                piece = {**statement, "Sid": f"{statement['Sid']}{number}", element: share}
+                yield from _pieces(piece, longest=longest)
+            return
+    yield statement  # one action on one resource; no ARN is that long
+
+
+def _length(document: Mapping[str, Any]) -> int:
+    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))

@@ -1,97 +1,199 @@
-"""IAM policies read as AWS reads them, as far as a recovery's permissions need: resources and tag conditions too.
+"""What policies say of one request, in three answers: allowed, denied, or could not judge.
 
-Known: Action and NotAction, Resource and NotResource with wildcards, StringEquals, StringLike, their negations,
-IgnoreCase, IfExists and ForAnyValue/ForAllValues forms, Null, Bool. Not known: policy variables, principals,
-permission boundaries, service control policies.
+What is understood is listed: the operators of texts, ARNs, truth values and absence, on keys whose value in the request
+is known. Everything else, policy variables too, makes the answer depend on it, and that is said. Not looked at:
+permission boundaries, session policies, service control policies, policies of the resources.
+
+Source: IAM User Guide, "Policy evaluation logic", "Condition operators", "Multivalued context keys".
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Literal
 
-from runbook_lib.errors import InputRefused
+from runbook_lib.policy.reading import Condition, Statement
 
-Statement = Mapping[str, Any]
 Context = Mapping[str, Sequence[str]]
+Answer = Literal["allowed", "explicitDeny", "implicitDeny", "unknown"]
 
-
-class UnknownOperator(InputRefused):
-    """A policy's condition uses an operator that this evaluator does not know: better no answer than a wrong one."""
+_TEXTS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "Bool"}
+_OTHERS = {
+    "NumericEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals",
+    "DateEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals", "BinaryEquals",
+    "IpAddress",
+}  # fmt: skip
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+}
+_QUANTIFIERS = ("", "ForAnyValue", "ForAllValues")
+# AWS puts these into every request (IAM User Guide, "AWS global condition context keys").
+_ALWAYS_THERE = {
+    "aws:currenttime", "aws:epochtime", "aws:principalaccount", "aws:principalarn", "aws:principaltype",
+    "aws:requestedregion", "aws:securetransport", "aws:userid",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One permission that a request needs: an action on one resource, with the context keys that are there."""
+    """One permission that a request needs: an action on one resource, with the context keys that are known.
+
+    `absent` are beginnings of keys that are certainly not in the request. With `is_whole` every key that is not in the
+    context is absent, as the stand-in knows of its own requests.
+    """
 
     action: str
     resource: str = "*"
     context: Context = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer, and for "unknown" what it depends on. `missing` are condition keys that were not in the context."""
+
+    answer: Answer
+    depends_on: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def judge(statements: Iterable[Statement], wanted: Wanted) -> Verdict:
+    """Decide a request: denied by any statement that says so, allowed by one that allows it and none that may deny."""
+    found = [(statement, _applies(statement, wanted)) for statement in statements if _is_about(statement, wanted)]
+    missing = tuple(dict.fromkeys(key for statement, _ in found for key in _absent_keys(statement, wanted)))
+    denying = [doubts for statement, doubts in found if statement.effect == "Deny" and doubts is not None]
+    allowing = [doubts for statement, doubts in found if statement.effect == "Allow" and doubts is not None]
+    if () in denying:
+        return Verdict(answer="explicitDeny", missing=missing)
+    if not allowing:
+        return Verdict(answer="implicitDeny", missing=missing)
+    if denying or () not in allowing:
+        doubts = [*denying, *([] if () in allowing else allowing)]
+        depends_on = tuple(dict.fromkeys(reason for reasons in doubts for reason in reasons))
+        return Verdict(answer="unknown", depends_on=depends_on, missing=missing)
+    return Verdict(answer="allowed", missing=missing)
 
 
 def is_allowed(statements: Iterable[Statement], wanted: Wanted) -> bool:
-    """Say whether some statement allows it and none denies it."""
-    allowed = False
-    for statement in statements:
-        if _applies(statement, wanted):
-            if statement["Effect"] == "Deny":
-                return False
-            allowed = True
-    return allowed
+    """Tell whether the request is certainly allowed."""
+    return judge(statements, wanted).answer == "allowed"
 
 
-def _applies(statement: Statement, wanted: Wanted) -> bool:
-    return (
-        _named(statement, "Action", wanted.action)
-        and _named(statement, "Resource", wanted.resource)
-        and all(
-            _holds(operator, key, _several(values), wanted.context)
-            for operator, keys in statement.get("Condition", {}).items()
-            for key, values in keys.items()
+def _is_about(statement: Statement, wanted: Wanted) -> bool:
+    return any(like(pattern, wanted.action, folded=True) for pattern in statement.actions) != statement.not_actions
+
+
+def _applies(statement: Statement, wanted: Wanted) -> tuple[str, ...] | None:
+    """Return what it depends on whether the statement applies: nothing at all, or None where it certainly does not."""
+    doubts: list[str] = []
+    matches = [_matches(pattern, wanted.resource, statement) for pattern in statement.resources]
+    named = True if True in matches else None if None in matches else False
+    if named is None:
+        doubts.append("a policy variable in a resource")
+    elif named is statement.not_resources:
+        return None
+    for condition in statement.conditions:
+        held = _holds(condition, statement, wanted)
+        if held is False:
+            return None
+        if held is None:
+            doubts.append(f"{condition.operator} on {condition.key}")
+    return tuple(doubts)
+
+
+def _absent_keys(statement: Statement, wanted: Wanted) -> Iterator[str]:
+    given = {name.lower() for name in wanted.context}
+    yield from (condition.key for condition in statement.conditions if condition.key.lower() not in given)
+
+
+def _holds(condition: Condition, statement: Statement, wanted: Wanted) -> bool | None:
+    """Tell whether a condition holds, None where that is not known."""
+    quantifier, _, operator = condition.operator.rpartition(":")
+    optional = operator.endswith("IfExists")
+    operator = operator.removesuffix("IfExists")
+    negated = operator in _NEGATED
+    kind = _NEGATED.get(operator, operator)
+    if quantifier not in _QUANTIFIERS or kind not in {*_TEXTS, *_OTHERS, "Null"} or (kind == "Null" and optional):
+        return None
+    is_there, found = _value(condition.key, wanted)
+    if kind == "Null":
+        asked = {value.lower() for value in condition.values}
+        return (
+            None if is_there is None or not asked <= {"true", "false"} else ("false" if is_there else "true") in asked
         )
-    )
+    if is_there is False:
+        if quantifier == "ForAllValues":
+            return True
+        if quantifier == "ForAnyValue":
+            return None if optional else False
+        return optional or negated
+    if found is None or (not quantifier and len(found) != 1):
+        return None  # the value is not known; or several, which only a quantifier compares
+    results = [_is_one_of(kind, condition.values, value, statement) for value in found]
+    results = [None if result is None else result != negated for result in results]
+    if quantifier == "ForAnyValue":
+        return True if True in results else None if None in results else False
+    return False if False in results else None if None in results else True
 
 
-def _named(statement: Statement, element: str, value: str) -> bool:
-    folded = element == "Action"
-    if f"Not{element}" in statement:
-        return not any(_like(pattern, value, folded=folded) for pattern in _several(statement[f"Not{element}"]))
-    return any(_like(pattern, value, folded=folded) for pattern in _several(statement.get(element, ())))
+def _value(key: str, wanted: Wanted) -> tuple[bool | None, Sequence[str] | None]:
+    """Return whether a key is in the request (None: nobody knows), and its values where they are known."""
+    folded = key.lower()
+    found = next((values for name, values in wanted.context.items() if name.lower() == folded), None)
+    if found is not None:
+        return True, found
+    if wanted.is_whole or any(folded.startswith(part.lower()) for part in wanted.absent):
+        return False, None
+    return (True if folded in _ALWAYS_THERE else None), None
 
 
-def _holds(operator: str, key: str, patterns: Sequence[str], context: Context) -> bool:
-    found = next((values for name, values in context.items() if name.lower() == key.lower()), None)
-    quantifier, _, bare = operator.rpartition(":")
-    if bare == "Null":
-        return (found is None) == (patterns[0].lower() == "true")
-    optional = bare.endswith("IfExists")
-    bare = bare.removesuffix("IfExists")
-    negated = "Not" in bare
-    if found is None:
-        return optional or negated or quantifier == "ForAllValues"
-    matches = [any(_matches(bare, pattern, value) for pattern in patterns) for value in found]
-    if quantifier == "ForAllValues":
-        return all(match != negated for match in matches)
-    return not any(matches) if negated else any(matches)
+def _is_one_of(kind: str, patterns: Sequence[str], value: str, statement: Statement) -> bool | None:
+    results = [_compare(kind, pattern, value, statement) for pattern in patterns]
+    return True if True in results else None if None in results else False
 
 
-def _matches(operator: str, pattern: str, value: str) -> bool:
-    kind = operator.replace("Not", "")
+def _compare(kind: str, pattern: str, value: str, statement: Statement) -> bool | None:
+    if kind not in _TEXTS:
+        return None
+    if kind == "Bool":
+        return pattern.lower() == value.lower() if pattern.lower() in ("true", "false") else None
     if kind in ("StringLike", "ArnLike", "ArnEquals"):
-        return _like(pattern, value)
-    if kind in ("StringEquals", "Bool", "StringEqualsIgnoreCase"):
-        return pattern.lower() == value.lower() if kind != "StringEquals" else pattern == value
-    raise UnknownOperator(f"The condition operator {operator} is not known here.", hint="Check that statement by hand.")
+        if not kind.startswith("Arn"):
+            return _matches(pattern, value, statement)
+        parts, of_value = pattern.split(":", 5), value.split(":", 5)
+        if len(parts) != 6 or len(of_value) != 6:
+            return None
+        results = [_matches(part, other, statement) for part, other in zip(parts, of_value, strict=True)]
+        return False if False in results else None if None in results else True
+    if statement.has_variables and "${" in pattern:
+        return None
+    return pattern.lower() == value.lower() if kind == "StringEqualsIgnoreCase" else pattern == value
 
 
-def _like(pattern: str, value: str, *, folded: bool = False) -> bool:
-    # fnmatch reads [ ] as a set of letters, which IAM does not
-    expression = fnmatch.translate(pattern.replace("[", "[[]"))
-    return re.match(expression, value, re.IGNORECASE if folded else 0) is not None
+def _matches(pattern: str, value: str, statement: Statement) -> bool | None:
+    if statement.has_variables and "${" in pattern:
+        return None
+    return like(pattern, value)
 
 
-def _several(value: Any) -> Sequence[str]:
-    return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
+def like(pattern: str, value: str, *, folded: bool = False) -> bool:
+    """Tell whether a value is of a pattern with `*` and `?`, which IAM lets stand for colons and slashes too."""
+    return _expression(pattern, folded).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def _expression(pattern: str, folded: bool) -> re.Pattern[str]:
+    parts = {"*": ".*", "?": "."}
+    text = "".join(parts.get(sign, re.escape(sign)) for sign in pattern)
+    return re.compile(text, re.DOTALL | (re.IGNORECASE if folded else 0))

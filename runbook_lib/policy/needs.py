@@ -37,10 +37,13 @@ _MADE = {"CreateDBInstance": "db", "CreateDBClusterEndpoint": "cluster-endpoint"
 _ADD_TAGS = "rds:AddTagsToResource"
 
 MANAGED_PASSWORD = ("secretsmanager:CreateSecret", "secretsmanager:TagResource", "kms:DescribeKey")
+SECRET_KEY = ("kms:GenerateDataKey",)
+"""What a managed password under a key of the customer's needs beside."""
+PASSED_TO = "rds.amazonaws.com"
 BESIDE = {
-    "RestoreDBClusterToPointInTime": ("kms:CreateGrant",),
-    "RestoreDBClusterFromSnapshot": ("kms:CreateGrant",),
-    "ModifyDBCluster": MANAGED_PASSWORD,
+    "RestoreDBClusterToPointInTime": ("kms:CreateGrant", "iam:PassRole"),
+    "RestoreDBClusterFromSnapshot": ("kms:CreateGrant", "iam:PassRole"),
+    "ModifyDBCluster": (*MANAGED_PASSWORD, *SECRET_KEY),
     "CreateDBInstance": ("iam:PassRole",),
 }
 """What AWS asks of the caller beside the operation's own permission, when its parameters call for it."""
@@ -107,6 +110,11 @@ def needs_of_call(operation: str, request: Mapping[str, Any], *, place: Place) -
         secret, key = place.arn("secretsmanager", "secret:rds!cluster-new"), place.arn("kms", "key/managed")
         yield from (Need(action=action, resource=secret) for action in MANAGED_PASSWORD[:2])
         yield Need(action=MANAGED_PASSWORD[2], resource=key)
+        if own_key := str(request.get("MasterUserSecretKmsKeyId") or ""):
+            via = {"kms:ViaService": (f"secretsmanager.{place.region}.amazonaws.com",)}
+            named = own_key if own_key.startswith("arn:") else place.arn("kms", f"key/{own_key}")
+            yield from (Need(action=action, resource=named, context=via) for action in SECRET_KEY)
+    yield from _passed_roles(operation, request, place)
     if role := request.get("MonitoringRoleArn"):
         context = {"iam:PassedToService": ("monitoring.rds.amazonaws.com",)}
         yield Need(action="iam:PassRole", resource=str(role), context=context)
@@ -116,6 +124,20 @@ def needs_of_call(operation: str, request: Mapping[str, Any], *, place: Place) -
             "kms:ViaService": (f"rds.{place.region}.amazonaws.com",),
         }
         yield Need(action="kms:CreateGrant", resource=place.key, context=context)
+
+
+def _passed_roles(operation: str, request: Mapping[str, Any], place: Place) -> Iterator[Need]:
+    """Return the roles that a restore passes on: those of the cluster, and the one that joins it to a directory.
+
+    Source: Service Authorization Reference, Amazon RDS, dependent actions of the two restores.
+    """
+    if operation not in RESTORES:
+        return
+    roles = [str(role["RoleArn"]) for role in request.get("AssociatedRoles") or () if role.get("RoleArn")]
+    if name := str(request.get("DomainIAMRoleName") or ""):
+        roles.append(f"arn:{place.partition}:iam::{place.account}:role/{name}")
+    for role in roles:
+        yield Need(action="iam:PassRole", resource=role, context={"iam:PassedToService": (PASSED_TO,)})
 
 
 def reading_a_secret(arn: str, *, place: Place) -> Iterator[Need]:

@@ -1,131 +1,168 @@
-"""Hold a given policy against what the notebooks need: what is missing, what is too wide, what denies everything."""
+"""Hold a given policy against what the notebooks need: what is missing, too wide, never true, or not to be judged."""
 
 from __future__ import annotations
 
-import fnmatch
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runbook_lib.errors import InputRefused
-from runbook_lib.policy.evaluation import Context, Statement, Wanted, is_allowed
+from runbook_lib.policy.evaluation import Wanted, judge, like
+from runbook_lib.policy.reading import Statement, read_document
 
-Kind = Literal["missing", "too wide", "never true"]
-_FOREIGN = "arn:aws:rds:ap-northeast-1:123456789012"
-_READS = ("Describe", "List", "Get")
+Kind = Literal["missing", "too wide", "never true", "could not judge"]
+
+_ACCOUNT, _REGION = "123456789012", "ap-northeast-1"
+# Reads that tell nothing but how AWS resources are set up. Every other read may tell data, code or secrets.
+_HARMLESS = (
+    "rds:Describe*", "rds:ListTagsForResource", "cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*",
+    "backup:Describe*", "backup:List*", "pricing:*", "kms:Describe*", "kms:List*", "sts:GetCallerIdentity",
+)  # fmt: skip
+# Services that answer for every region from this one (Service endpoints and quotas, AWS General Reference).
+_GLOBAL = {"iam": "us-east-1", "ce": "us-east-1", "pricing": "us-east-1"}
+_TAKES_TAGS = (
+    "rds:RestoreDBCluster*", "rds:CreateDBInstance", "rds:CreateDBClusterEndpoint", "rds:AddTagsToResource",
+    "rds:RemoveTagsFromResource", "secretsmanager:CreateSecret", "secretsmanager:TagResource",
+)  # fmt: skip
+_REQUEST_KEYS = ("aws:RequestTag/", "aws:TagKeys", "rds:req-tag/")
+_RESOURCE_KEYS = {
+    # kind of resource: the keys that others do not have
+    "cluster": "rds:cluster-tag/", "db": "rds:db-tag/", "cluster-snapshot": "rds:cluster-snapshot-tag/",
+    "cluster-pg": "rds:cluster-pg-tag/", "pg": "rds:pg-tag/", "og": "rds:og-tag/", "subgrp": "rds:subgrp-tag/",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be, in a sentence."""
+    """One thing that is not as it should be, or that could not be judged, in a sentence."""
 
     kind: Kind
     sentence: str
 
 
-def read_policy(text: str) -> tuple[Statement, ...]:
-    """Read a policy document, as it stands or inside what `aws iam get-role-policy` or `get-policy-version` print.
+def review(given: Sequence[Statement], wanted: Mapping[str, Any], *, region: str = "") -> tuple[Finding, ...]:
+    """Compare a given policy with the document that `policy_for` makes for the same notebooks and sources.
 
-    Raises:
-        InputRefused: it is no JSON policy.
+    `region` is where the notebooks will be run; empty means that nobody knows.
     """
-    try:
-        found = json.loads(text)
-        found = found.get("PolicyVersion", found)
-        found = found.get("PolicyDocument", found.get("Document", found))
-        statements = found["Statement"]
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputRefused(
-            "The file holds no IAM policy in JSON.",
-            hint="`terraform show -json` or `aws iam get-role-policy` print one from Terraform or AWS.",
-        ) from error
-    return tuple(statements if isinstance(statements, list) else [statements])
-
-
-def review(given: Sequence[Statement], wanted: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Compare a given policy with the one that `policy_for` makes for the same notebooks and sources."""
-    needed = {
-        action for statement in wanted["Statement"] if statement["Effect"] == "Allow" for action in statement["Action"]
-    }
-    return (*_never_true(given), *_missing(given, wanted["Statement"]), *_too_wide(given, needed, wanted["Statement"]))
+    needed = read_document(wanted)
+    actions = {action for statement in needed if statement.effect == "Allow" for action in statement.actions}
+    return (
+        *_never_true(given),
+        *_missing(given, needed, region),
+        *_too_wide(given, actions),
+        *_others(given, needed, actions),
+    )
 
 
 def _never_true(given: Iterable[Statement]) -> Iterator[Finding]:
     for statement in given:
         keys = [
-            key
-            for operator, found in statement.get("Condition", {}).items()
-            for key in found
-            if key.lower().startswith("rds:cluster-tag/") and not operator.endswith("IfExists") and operator != "Null"
+            condition.key
+            for condition in statement.conditions
+            if condition.key.lower().startswith("rds:cluster-tag/")
+            and not condition.operator.endswith("IfExists")
+            and condition.operator.rpartition(":")[2] != "Null"
         ]
-        on = _several(statement.get("Resource", "*"))
-        if keys and statement["Effect"] == "Allow" and not all(":cluster:" in resource for resource in on):
-            actions = ", ".join(_several(statement.get("Action", ())))
+        clusters_only = not statement.not_resources and all(":cluster:" in name for name in statement.resources)
+        if keys and statement.effect == "Allow" and not clusters_only:
             yield Finding(
                 kind="never true",
                 sentence=f"The condition on {keys[0]} is there on the cluster resource only: a Describe call names no "
                 "resource, and a restore is decided on cluster-pg, og and subgrp too. With it this statement denies "
-                f"what it means to allow: {actions}.",
+                f"what it means to allow: {', '.join(statement.actions)}.",
             )
 
 
-def _missing(given: Sequence[Statement], wanted: Iterable[Statement]) -> Iterator[Finding]:
+def _missing(given: Sequence[Statement], needed: Iterable[Statement], region: str) -> Iterator[Finding]:
     lacking: dict[str, list[str]] = {}
-    for statement in wanted:
-        if statement["Effect"] != "Allow":
-            continue
-        context = _satisfying(statement)
-        for action in statement["Action"]:
-            for resource in _several(statement["Resource"]):
-                sample = resource if resource == "*" else resource.replace("*", "x")
-                if not is_allowed(given, Wanted(action=action, resource=sample, context=context)):
+    doubtful: dict[tuple[str, ...], list[str]] = {}
+    for statement in needed:
+        for action in statement.actions if statement.effect == "Allow" else ():
+            for resource in statement.resources:
+                verdict = judge(given, _sample(action, resource, statement, region))
+                if verdict.answer == "unknown":
+                    doubtful.setdefault(verdict.depends_on, []).append(action)
+                elif verdict.answer != "allowed":
                     lacking.setdefault(action, []).append(resource)
     for action, resources in lacking.items():
         on = "" if resources == ["*"] else f" on {', '.join(resources)}"
         yield Finding(kind="missing", sentence=f"{action}{on}.")
+    for reasons, actions in doubtful.items():
+        listed = ", ".join(dict.fromkeys(actions))
+        yield Finding(
+            kind="could not judge",
+            sentence=f"Whether {listed} is allowed depends on {' and '.join(reasons)}: look at that by hand.",
+        )
 
 
-def _satisfying(statement: Statement) -> Context:
-    context: dict[str, list[str]] = {}
-    for operator, keys in statement.get("Condition", {}).items():
-        for key, value in keys.items():
-            context[key] = ["x"] if operator == "Null" else [str(value).replace("*", "x")]
-    return context
+def _sample(action: str, resource: str, statement: Statement, region: str) -> Wanted:
+    """Make a request of a needed permission: on a resource of that pattern, with what is known of such a request."""
+    service, region = action.partition(":")[0], _region_of(action, resource) or region
+    context: dict[str, list[str]] = {"aws:SecureTransport": ["true"]}
+    for condition in statement.conditions:
+        if condition.operator == "Null":
+            context[condition.key] = ["x"]
+        elif condition.key == "kms:ViaService":
+            where = f"{region}.amazonaws.com" if region else "x"
+            context[condition.key] = [condition.values[0].replace("*", where)]
+        else:
+            context[condition.key] = list(condition.values)
+    if region:
+        context["aws:RequestedRegion"] = [region]
+    absent = [] if any(like(pattern, action, folded=True) for pattern in _TAKES_TAGS) else [*_REQUEST_KEYS]
+    kind = resource.split(":")[5] if service == "rds" and resource != "*" else ""
+    absent += [key for of, key in _RESOURCE_KEYS.items() if of != kind]
+    absent += ["aws:ResourceTag/"] if resource == "*" else []
+    name = resource if resource == "*" else resource.replace("*", "x")
+    return Wanted(action=action, resource=name, context=context, absent=tuple(absent))
 
 
-def _too_wide(given: Sequence[Statement], needed: set[str], wanted: Sequence[Statement]) -> Iterator[Finding]:
-    for pattern in dict.fromkeys(
-        action
-        for statement in given
-        if statement["Effect"] == "Allow"
-        for action in _several(statement.get("Action", ()))
-    ):
-        matched = [action for action in needed if fnmatch.fnmatchcase(action.lower(), pattern.lower())]
-        operation = pattern.partition(":")[2]
-        reads = operation.startswith(_READS) and not pattern.startswith(("secretsmanager:", "s3:"))
-        if "*" in pattern and not reads:
+def _region_of(action: str, resource: str) -> str:
+    """Return the region that a request goes to, empty where the ARN does not say it."""
+    if home := _GLOBAL.get(action.partition(":")[0]):
+        return home
+    named = resource.split(":")[3] if resource.startswith("arn:") else ""
+    return "" if "*" in named else named
+
+
+def _too_wide(given: Sequence[Statement], needed: set[str]) -> Iterator[Finding]:
+    allowing = [statement for statement in given if statement.effect == "Allow"]
+    listed = dict.fromkeys(
+        action for statement in allowing if not statement.not_actions for action in statement.actions
+    )
+    for pattern in listed:
+        if any(like(harmless, pattern, folded=True) for harmless in _HARMLESS):
+            continue
+        if "*" in pattern or "?" in pattern:
             yield Finding(kind="too wide", sentence=f"{pattern} covers more than the notebooks call.")
-        elif not matched and not reads:
+        elif not any(action.lower() == pattern.lower() for action in needed):
             yield Finding(kind="too wide", sentence=f"{pattern} is needed by no notebook.")
-    if any("NotAction" in statement and statement["Effect"] == "Allow" for statement in given):
-        yield Finding(kind="too wide", sentence="NotAction allows whatever it does not name.")
-    for action, resource in _probes(needed):
-        probe = Wanted(action=action, resource=resource)
-        if is_allowed(given, probe) and not is_allowed(wanted, probe):
-            what = resource.rpartition(":")[2]
-            yield Finding(kind="too wide", sentence=f"{action} is allowed on others' resources too (tried: {what}).")
+    for element, there in (("NotAction", "not_actions"), ("NotResource", "not_resources")):
+        if any(getattr(statement, there) for statement in allowing):
+            yield Finding(kind="too wide", sentence=f"{element} allows whatever it does not name.")
 
 
-def _probes(needed: set[str]) -> Iterator[tuple[str, str]]:
-    """Name what a recovery must never do: change what is not its own."""
+def _others(given: Sequence[Statement], needed: Sequence[Statement], actions: set[str]) -> Iterator[Finding]:
+    """Try what a recovery must never do: change what is not its own."""
     kinds = {"DBInstance": "db", "Snapshot": "cluster-snapshot"}
     deletions = {"rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:ModifyDBCluster"}
-    changing = {action for action in needed if action.startswith("rds:") and not action[4:].startswith(_READS)}
+    changing = {action for action in actions if action.startswith("rds:") and not action.startswith("rds:Describe")}
     for action in sorted(changing | deletions):
         kind = next((kind for part, kind in kinds.items() if part in action), "cluster")
-        yield action, f"{_FOREIGN}:{kind}:somebody-elses"
-
-
-def _several(value: Any) -> list[str]:
-    return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
+        probe = Wanted(
+            action=action,
+            resource=f"arn:aws:rds:{_REGION}:{_ACCOUNT}:{kind}:somebody-elses",
+            context={"aws:SecureTransport": ["true"], "aws:RequestedRegion": [_REGION]},
+            absent=(*_REQUEST_KEYS, "aws:ResourceTag/", *_RESOURCE_KEYS.values()),
+        )
+        if judge(needed, probe).answer == "allowed":
+            continue
+        what, verdict = probe.resource.rpartition(":")[2], judge(given, probe)
+        if verdict.answer == "allowed":
+            yield Finding(kind="too wide", sentence=f"{action} is allowed on others' resources too (tried: {what}).")
+        elif verdict.answer == "unknown":
+            reasons = " and ".join(verdict.depends_on)
+            yield Finding(
+                kind="could not judge",
+                sentence=f"Whether {action} is allowed on others' resources too depends on {reasons}.",
+            )

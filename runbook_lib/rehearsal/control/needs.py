@@ -68,6 +68,22 @@ def needs_of(request: Request, rds: AuroraBackend) -> Iterator[Wanted]:
         for action in ("secretsmanager:CreateSecret", "secretsmanager:TagResource"):
             yield Wanted(action=action, resource=secrets)
         yield Wanted(action="kms:DescribeKey", resource=f"arn:aws:kms:{rds.region_name}:{rds.account_id}:key/managed")
+        if key := str(request.parameters.get("MasterUserSecretKmsKeyId") or ""):
+            arn = key if key.startswith("arn:") else f"arn:aws:kms:{rds.region_name}:{rds.account_id}:key/{key}"
+            via = {"kms:ViaService": [f"secretsmanager.{rds.region_name}.amazonaws.com"]}
+            yield Wanted(action="kms:GenerateDataKey", resource=arn, context=via)
+    if request.operation in _RESTORES:
+        yield from _roles(request.parameters, rds)
+
+
+def _roles(parameters: Mapping[str, Any], rds: AuroraBackend) -> Iterator[Wanted]:
+    """Return the roles that a restore passes on. Source: "dependent actions" of both restores in the reference."""
+    context = {"iam:PassedToService": ["rds.amazonaws.com"]}
+    for role in parameters.get("AssociatedRoles") or ():
+        yield Wanted(action="iam:PassRole", resource=str(role.get("RoleArn", "")), context=context)
+    if name := parameters.get("DomainIAMRoleName"):
+        arn = f"arn:aws:iam::{rds.account_id}:role/{name}"
+        yield Wanted(action="iam:PassRole", resource=arn, context=context)
 
 
 def _arns(request: Request, rds: AuroraBackend) -> Iterator[str]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
-from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, IAMUserAccessKey
 from moto.iam.models import iam_backends
 
 from runbook_lib.policy.evaluation import is_allowed
+from runbook_lib.policy.reading import Statement, read_document
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.faults import Refusal, denied
 from runbook_lib.rehearsal.control.needs import needs_of
 from runbook_lib.rehearsal.control.request_log import Request
 from runbook_lib.rehearsal.control.simulation import Decision, simulate
 
-_EVERYTHING = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
+_EVERYTHING = (Statement(effect="Allow", actions=("*",), resources=("*",)),)
+
+_IN_EVERY_REQUEST = {"aws:SecureTransport": ["true"]}
 
 
 class Permissions:
@@ -60,7 +63,8 @@ class Permissions:
             return Refusal(code="InvalidClientTokenId", message=message, status=403)
         statements = list(_statements(user))
         for wanted in needs_of(request, self._rds()):
-            if not is_allowed(statements, wanted):
+            context = {**_IN_EVERY_REQUEST, "aws:RequestedRegion": [self._rds().region_name], **wanted.context}
+            if not is_allowed(statements, replace(wanted, context=context, is_whole=True)):
                 return denied(wanted.action, who=user.arn, resource=wanted.resource)
         return None
 
@@ -77,7 +81,6 @@ def _user_of(access_key: str) -> IAMUserAccessKey:
     return IAMUserAccessKey(account_id=DEFAULT_ACCOUNT_ID, partition="aws", access_key_id=access_key, headers={})
 
 
-def _statements(user: IAMUserAccessKey) -> Iterator[dict[str, Any]]:
+def _statements(user: IAMUserAccessKey) -> Iterator[Statement]:
     for policy in user.collect_policies():
-        found = IAMPolicy(policy)._policy_json["Statement"]
-        yield from found if isinstance(found, list) else [found]
+        yield from read_document(IAMPolicy(policy)._policy_json)

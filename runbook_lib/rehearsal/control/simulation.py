@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from runbook_lib.policy.evaluation import Statement, Wanted, is_allowed
+from runbook_lib.policy.evaluation import Wanted, judge
+from runbook_lib.policy.reading import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class Decision:
 
     action: str
     resource: str
-    allowed: bool
+    answer: str
+    missing: tuple[str, ...] = ()
 
 
 def simulate(statements: Iterable[Statement], asked: Mapping[str, Any]) -> Iterator[Decision]:
@@ -28,12 +30,18 @@ def simulate(statements: Iterable[Statement], asked: Mapping[str, Any]) -> Itera
     }
     for action in _texts(asked.get("ActionNames")):
         for resource in _texts(asked.get("ResourceArns")) or ["*"]:
-            wanted = Wanted(action=action, resource=resource, context=context)
-            yield Decision(action=action, resource=resource, allowed=is_allowed(held, wanted))
+            verdict = judge(held, Wanted(action=action, resource=resource, context=context, is_whole=True))
+            # what AWS cannot compare it does not allow
+            answer = "implicitDeny" if verdict.answer == "unknown" else verdict.answer
+            yield Decision(action=action, resource=resource, answer=answer, missing=verdict.missing)
 
 
 def _texts(value: Any) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else [str(value)] if value else []
+
+
+def _members(values: Iterable[str]) -> str:
+    return "".join(f"<member>{escape(value)}</member>" for value in values)
 
 
 def written(decisions: Iterable[Decision]) -> str:
@@ -41,7 +49,8 @@ def written(decisions: Iterable[Decision]) -> str:
     members = "".join(
         f"<member><EvalActionName>{escape(decision.action)}</EvalActionName>"
         f"<EvalResourceName>{escape(decision.resource)}</EvalResourceName>"
-        f"<EvalDecision>{'allowed' if decision.allowed else 'implicitDeny'}</EvalDecision></member>"
+        f"<EvalDecision>{decision.answer}</EvalDecision>"
+        f"<MissingContextValues>{_members(decision.missing)}</MissingContextValues></member>"
         for decision in decisions
     )
     result = f"<IsTruncated>false</IsTruncated><EvaluationResults>{members}</EvaluationResults>"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from runbook_lib.aws import AwsSession, Identity, declare
 from runbook_lib.aws.calls import declared
@@ -17,6 +19,7 @@ SIMULATE = declare("iam", "SimulatePrincipalPolicy", items="EvaluationResults")
 GET_ROLE = declare("iam", "GetRole")
 
 _SUBJECT = "permissions"
+_RESOURCE_POLICIES = ("kms", "secretsmanager")  # their own policies may allow what no policy of the caller does
 # Needed only where a secret is under a key of the customer's, which nobody can tell without reading the secret.
 _PERHAPS = ("kms:Decrypt",)
 
@@ -96,34 +99,52 @@ def check_permissions(session: AwsSession, identity: Identity, needs: tuple[Need
         principal = principal_of(session, identity)
         if not principal:
             return unknown(_SUBJECT, f"IAM cannot simulate the policies of {identity.arn}")
-        denied = dict.fromkeys(_denied(session, principal, needs))
-        looking = dict.fromkeys(_denied(session, principal, reads_of_the_checks()))
+        denied = tuple(dict.fromkeys(_denied(session, principal, needs)))
+        looking = tuple(dict.fromkeys(_denied(session, principal, reads_of_the_checks())))
     except CredentialsRefused:
         raise
     except RunbookError as error:
         if isinstance(error, AccessDenied):
             return unknown(_SUBJECT, f"What is allowed {could_not(error)} would let the checks see it")
         return unknown(_SUBJECT, f"What is allowed {could_not(error)}")
-    return judge_permissions(tuple(denied), tuple(looking), asked=len(needs), source=source.arn)
+    return judge_permissions(denied, looking, asked=len(needs), source=source.arn)
 
 
-def judge_permissions(
-    denied: tuple[tuple[str, str], ...], looking: tuple[tuple[str, str], ...], *, asked: int, source: str
-) -> Check:
-    """Decide from what IAM denies: (action, resource) of the calls ahead, and of the checks' own look-ups."""
-    hint = f"`runbook policy restore_to_timestamp --source {source}` prints the whole policy."
-    hard = [pair for pair in denied if pair[0] not in _PERHAPS]
-    if hard:
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """What IAM's simulation does not allow. `why_perhaps` says why AWS may allow it all the same, else empty."""
+
+    action: str
+    resource: str = "*"
+    why_perhaps: str = ""
+
+
+def judge_permissions(denied: Sequence[Denial], looking: Sequence[Denial], *, asked: int, source: str) -> Check:
+    """Decide from what IAM denies of the calls ahead, and of the checks' own look-ups."""
+    roles = [denial.resource for denial in denied if denial.action == "iam:PassRole"]
+    more = "".join(f" --role {role}" for role in roles)
+    hint = f"`runbook policy restore_to_timestamp --source {source}{more}` prints the whole policy."
+    by_name = [denial for denial in denied if denial.action not in _PERHAPS]
+    if hard := [denial for denial in by_name if not denial.why_perhaps]:
         return bad(_SUBJECT, f"This caller may not {_listed(hard)}.", hint)
+    if by_name:
+        reasons = " and ".join(dict.fromkeys(denial.why_perhaps for denial in by_name))
+        return Check(
+            subject=_SUBJECT,
+            state="unknown",
+            sentence=f"IAM does not say whether this caller may {_listed(by_name)}: {reasons}.",
+            hint=f"Look at that before you approve. {hint}",
+        )
     if soft := [*denied, *looking]:
         return warn(_SUBJECT, f"Allowed are all calls ahead; not allowed is {_listed(soft)}.", hint)
     return ok(_SUBJECT, f"IAM allows all {asked} permissions that the calls ahead need.")
 
 
-def _listed(denied: list[tuple[str, str]]) -> str:
+def _listed(denied: Sequence[Denial]) -> str:
     by_action: dict[str, list[str]] = {}
-    for action, resource in denied:
-        by_action.setdefault(action, []).append(resource.split(":", 5)[-1] if resource != "*" else "")
+    for denial in denied:
+        named = denial.resource.split(":", 5)[-1] if denial.resource != "*" else ""
+        by_action.setdefault(denial.action, []).append(named)
     return ", ".join(f"{action} on {' and '.join(on)}" if any(on) else action for action, on in by_action.items())
 
 
@@ -141,11 +162,11 @@ def principal_of(session: AwsSession, identity: Identity) -> str:
     return f"{head.rpartition('::')[0].replace(':sts', ':iam')}::{identity.account}:role/{role}"
 
 
-def _denied(session: AwsSession, principal: str, needs: tuple[Need, ...]) -> Iterator[tuple[str, str]]:
+def _denied(session: AwsSession, principal: str, needs: tuple[Need, ...]) -> Iterator[Denial]:
     for question in together(needs):
         entries = [
             {"ContextKeyName": name, "ContextKeyValues": list(values), "ContextKeyType": _type_of(name)}
-            for name, values in question.context.items()
+            for name, values in {**_in_every_request(question.actions, session.region), **question.context}.items()
         ]
         for result in SIMULATE.pages(
             session,
@@ -158,15 +179,37 @@ def _denied(session: AwsSession, principal: str, needs: tuple[Need, ...]) -> Ite
 
 
 def _type_of(key: str) -> str:
-    return {"aws:TagKeys": "stringList", "kms:GrantIsForAWSResource": "boolean"}.get(key, "string")
+    kinds = {"aws:TagKeys": "stringList", "kms:GrantIsForAWSResource": "boolean", "aws:SecureTransport": "boolean"}
+    return kinds.get(key, "string")
 
 
-def _denials(result: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    action = str(result["EvalActionName"])
+def _in_every_request(actions: Sequence[str], region: str) -> dict[str, tuple[str, ...]]:
+    """Return what AWS puts into every request and its simulation does not; IAM has one region."""
+    everywhere = all(action.startswith("iam:") for action in actions)
+    return {"aws:RequestedRegion": ("us-east-1" if everywhere else region,), "aws:SecureTransport": ("true",)}
+
+
+def _denials(result: Mapping[str, Any]) -> Iterator[Denial]:
+    """Read one answer. What is not said to be allowed is denied, and AWS may allow it after all."""
+    action, missing = str(result.get("EvalActionName", "")), result.get("MissingContextValues") or ()
     specific = result.get("ResourceSpecificResults") or ()
-    assert isinstance(specific, (list, tuple))
     for decision in specific:
-        if decision["EvalResourceDecision"] != "allowed":
-            yield action, str(decision["EvalResourceName"])
-    if not specific and result["EvalDecision"] != "allowed":
-        yield action, str(result.get("EvalResourceName") or "*")
+        said = str(decision.get("EvalResourceDecision", ""))
+        if said != "allowed":
+            lacking = decision.get("MissingContextValues") or missing
+            resource = str(decision.get("EvalResourceName") or "*")
+            yield Denial(action=action, resource=resource, why_perhaps=_why_perhaps(action, said, lacking))
+    if not specific and (said := str(result.get("EvalDecision", ""))) != "allowed":
+        resource = str(result.get("EvalResourceName") or "*")
+        yield Denial(action=action, resource=resource, why_perhaps=_why_perhaps(action, said, missing))
+
+
+def _why_perhaps(action: str, said: str, missing: Sequence[str]) -> str:
+    """Say why AWS may decide otherwise than its simulation, which knows neither resources' policies nor every key."""
+    if said not in ("implicitDeny", "explicitDeny"):
+        return "its simulation gave no decision"
+    if missing:
+        return f"it depends on {', '.join(sorted(missing))} of the real request"
+    if said == "implicitDeny" and action.partition(":")[0] in _RESOURCE_POLICIES:
+        return "a policy of the key or secret itself may allow it, and the simulation does not know those"
+    return ""
