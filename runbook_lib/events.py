@@ -89,7 +89,7 @@ def append(path: Path, event: str, *, by: str, facts: Mapping[str, Any]) -> None
             **({"facts": dict(facts)} if facts else {}),
             "previous": _hash_of_last_line(descriptor, size),
         }
-        written = json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n"
+        written = json.dumps(line, ensure_ascii=False, default=str).encode(errors="backslashreplace") + b"\n"
         try:
             if os.write(descriptor, written) != len(written):
                 raise OSError(28, os.strerror(28))
@@ -132,6 +132,45 @@ def event_lines(path: Path) -> list[bytes]:
         return path.read_bytes().rstrip(b"\n").split(b"\n")
     except FileNotFoundError:
         return []
+
+
+class Watch:
+    """Follows a file of events while it grows, and notices when somebody cuts or changes what was in it already."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self.problem = ""
+
+    def look(self, *, at_last: bool = False) -> None:
+        """Read what is new. `at_last` also reads again what was read before."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            self._notice(self._size > 0)
+            return
+        except OSError:
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # not in the middle of a line
+            size = os.fstat(descriptor).st_size
+            self._notice(size < self._size)
+            if at_last and not self.problem:
+                again = hashlib.sha256(os.pread(descriptor, self._size, 0))
+                self._notice(again.digest() != self._hash.digest())
+            if size > self._size:
+                self._hash.update(os.pread(descriptor, size - self._size, self._size))
+                self._size = size
+        except OSError as error:
+            log.debug("the events cannot be read: %s", error.strerror)
+        finally:
+            os.close(descriptor)
+
+    def _notice(self, is_wrong: bool) -> None:
+        if is_wrong and not self.problem:
+            self.problem = "was cut or changed while the run went on"
+            log.warning("The record's events were cut or changed while the run goes on.")
 
 
 def hash_of(line: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -10,7 +11,9 @@ import click
 import runbook_lib
 from runbook_lib.cli._lazy import group_of
 from runbook_lib.cli._logging import log_to_stderr
-from runbook_lib.errors import Aborted, RunbookError
+from runbook_lib.errors import Aborted, RunbookError, StepFailed
+
+_DEBUG_VARIABLE = "RUNBOOK_DEBUG"
 
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -39,4 +42,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Aborted.", err=True)
         sys.exit(Aborted.exit_code)
+    except Exception as error:
+        if os.environ.get(_DEBUG_VARIABLE):
+            raise
+        from runbook_lib.redaction import scrubbed
+
+        click.echo(f"Failed: {type(error).__name__}: {scrubbed(str(error))}", err=True)
+        click.echo(f"What to do: this is a fault of ours; ${_DEBUG_VARIABLE}=1 shows where it happened.", err=True)
+        sys.exit(StepFailed.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
 from runbook_lib.events import INCIDENT_VARIABLE
+from runbook_lib.records.kernel import check_kernel
 from runbook_lib.records.outcomes import Ending, Limits, Outcome
 from runbook_lib.records.parameters import check_parameters, read_parameters
 from runbook_lib.records.recording import Recording, Request
@@ -84,6 +85,7 @@ class RunbookEngine:
         if runbook_run is not None:
             return runbook_run.execute(nb, **passed).for_papermill()
         limits = Limits(cell_seconds=execution_timeout or 0, run_seconds=runbook_deadline)
+        check_kernel(kernel_name)
         run = _own_run(nb, input_path, limits)
         with run.guarded():
             run.start_kernel(kernel_name, environment={}, cwd=None)

@@ -41,10 +41,11 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
         cell.metadata.runbook = {"state": CellState.RUNNING.value}
         self.cell_start(cell, index)
 
-    def end(self, index: int, state: CellState, *, allowed: bool = False) -> None:
-        """Mark how a cell ended."""
+    def end(self, index: int, state: CellState, *, allowed: bool = False, note: str = "") -> None:
+        """Mark how a cell ended. `note` says why it never ran, or what of its output is not kept."""
         cell = self.nb.cells[index]
         facts: dict[str, Any] = {"state": state.value, **({"allowed": True} if allowed else {})}
+        facts |= {"note": note} if note else {}
         if index in self._started:
             facts["seconds"] = round(time.monotonic() - self._started[index], 3)
             self._recording.event("cell-ended", cell=index + 1, id=cell.get("id", ""), **facts)
@@ -119,7 +120,7 @@ def presentable(notebook: NotebookNode, recording: Recording) -> NotebookNode:
 def as_bytes(notebook: NotebookNode) -> bytes:
     """Write a notebook."""
     text: str = nbformat.v4.writes(notebook)
-    return (text + "\n").encode()
+    return (text + "\n").encode(errors="backslashreplace")  # a lone surrogate, as JSON writes it
 
 
 def _as_text(output: NotebookNode) -> NotebookNode:

@@ -18,6 +18,8 @@ from runbook_lib.errors import CheckFailed
 from runbook_lib.events import event_lines, hash_of
 from runbook_lib.records.outcomes import HEADLESS, CellState, Mode, Outcome
 
+_LATER = {"mode": HEADLESS, "note": "", "problem": ""}
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -31,13 +33,17 @@ class Phase(_Part):
 
 
 class Cell(_Part):
-    """How one code cell ended. `number` counts all cells from 1; `allowed` marks an error its tag expects."""
+    """How one code cell ended. `number` counts all cells from 1; `allowed` marks an error its tag expects.
+
+    `note` says why it never ran in a run that came to its end, or what of its output is not kept.
+    """
 
     number: int
     id: str
     state: CellState
     seconds: float | None = None
     allowed: bool = False
+    note: str = ""
 
 
 class Operator(_Part):
@@ -73,10 +79,14 @@ class File(_Part):
 
 
 class Events(_Part):
-    """The end of `events.jsonl`: how many lines, and the hash of the last."""
+    """The end of `events.jsonl`: how many lines, and the hash of the last.
+
+    `problem` says what the run itself saw happen to them: that somebody cut or changed them while it went on.
+    """
 
     lines: int
     last_sha256: str
+    problem: str = ""
 
 
 class Link(_Part):
@@ -90,8 +100,8 @@ class Link(_Part):
 class Manifest(_Part):
     """Everything known of one finished run. Times are UTC.
 
-    `mode` is left out of what is written and sealed where it is the headless one: manifests from before somebody could
-    finish a run by hand have no such field, and their seals stay good.
+    Fields that came later (`mode`, a cell's `note`, the events' `problem`) are left out of what is written and sealed
+    where they say nothing: manifests from before have no such field, and their seals stay good.
     """
 
     version: Literal[1] = 1
@@ -137,11 +147,15 @@ class Manifest(_Part):
 
     def written(self) -> bytes:
         """Return the file's content."""
-        return json.dumps(self._content(), indent=1, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(self._content(), indent=1, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
     def _content(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
         content = self.model_dump(mode="json", exclude=exclude)
-        return {name: value for name, value in content.items() if (name, value) != ("mode", HEADLESS)}
+        for part in (content, content["events"], *content["cells"]):
+            for name, unsaid in _LATER.items():
+                if part.get(name) == unsaid:
+                    del part[name]
+        return content
 
 
 def read_manifest(content: bytes, *, name: str) -> Manifest:
@@ -163,7 +177,9 @@ def read_manifest(content: bytes, *, name: str) -> Manifest:
 
 def canonical(value: Any) -> bytes:
     """Write a value as JSON in one way only, for hashing."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
+        errors="backslashreplace"
+    )
 
 
 def hash_of_value(value: Any) -> str:

@@ -59,6 +59,7 @@ class Recording:
         self.folder = store.open_record(
             notebook=self.notebook, incident=self.incident, run_id=self.run_id, started=self.started
         )
+        self.watch = events.Watch(self.path / stores.EVENTS)
         self.git = provenance.GitState(request.notebook.absolute().parent)
 
     @property
@@ -80,6 +81,10 @@ class Recording:
             stores.STORE_VARIABLE: str(self.path.parents[1]),  # where past restores are looked up
         }
 
+    def look_at_events(self) -> None:
+        """Notice whether somebody cuts the record's events while the run goes on."""
+        self.watch.look()
+
     def event(self, event: str, **facts: Any) -> None:
         """Write a line of `events.jsonl` before the step it announces; one that cannot be written is tried again."""
         self._late.append((event, self.scrubber.value(facts)))
@@ -94,6 +99,7 @@ class Recording:
                 return
             self._late.pop(0)
         self._losses.pop(stores.EVENTS, None)
+        self.watch.look()
 
     def write(self, name: str, content: bytes, *, lasting: bool = True) -> bool:
         """Write one file of the record; tell whether it worked."""

@@ -7,10 +7,12 @@ The page forbids itself every script and every request by a content security pol
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from runbook_lib.records import without_unused
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import HEADLESS, CellState, Outcome
 from runbook_lib.records.recovery import recovery_lines
+
+log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {
@@ -30,6 +34,7 @@ _SIGNS = {
     Outcome.KERNEL_DIED: "✘ The kernel died",
     Outcome.ORPHANED: "✘ Killed: nobody was left to say how it ended",
     Outcome.RUNNING: "… Running",
+    Outcome.SPOILT: "✘ Spoilt: the record cannot be read",
 }
 _STATES = {
     CellState.COMPLETED: "completed",
@@ -40,7 +45,7 @@ _STATES = {
     CellState.RUNNING: "running",
     CellState.PENDING: "not yet run",
 }
-_HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-caller", "phase"}
+_HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-caller", "phase", "sealing"}
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +61,8 @@ def exporter() -> Any:
 
 def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """Return the page of one record. `announced` are the record's events."""
+    states = notebook.get("metadata", {}).get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    widgets = states.get("state", {})
     resources = {
         "manifest": manifest,
         "sign": _SIGNS[manifest.outcome],
@@ -65,12 +72,93 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
         "duration": lambda seconds: seconds_text(seconds),
         "steps": [event for event in announced if event.get("event") not in _HOUSEKEEPING],
         "cell_state": cell_state,
+        "prose": prose,
+        "shown": lambda output: shown(output, widgets),
         "plain": lambda value: ", ".join(map(str, value)) if isinstance(value, list) else str(value),
         "written": lambda value: json.dumps(value, ensure_ascii=False),
         "clock": lambda text: str(text)[11:19],
     }
     page, _ = exporter().from_notebook_node(notebook, resources=resources)
-    return re.sub(r"\n\s*\n+", "\n", page).encode()
+    return re.sub(r"\n\s*\n+", "\n", page).encode(errors="replace")
+
+
+def contained_page(
+    notebook: Callable[[], Any], manifest: Manifest, announced: Sequence[Mapping[str, Any]] = ()
+) -> bytes:
+    """Return the page of a record, or where that cannot be made, a page with its facts that says so."""
+    try:
+        return report_page(notebook(), manifest, announced)
+    except Exception as error:  # the record must not depend on its report
+        log.warning("the report cannot be made in full: %s", type(error).__name__, exc_info=True)
+        name = type(error).__name__
+    rows = [("outcome", manifest.outcome.value), ("what came of it", manifest.headline), *facts(manifest)]
+    lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    said = f"The cells cannot be shown ({name}); record.ipynb holds them."
+    head = f'<meta charset="utf-8"><title>{escape(manifest.notebook)}</title>'
+    page = f"<head>{head}</head>\n<body><p>{said}</p><table>{lines}</table></body>"
+    return f'<!doctype html>\n<html lang="en">{page}</html>\n'.encode(errors="replace")
+
+
+def prose(cell: Mapping[str, Any]) -> str:
+    """Return a text cell as HTML, its attached pictures in it. What cannot be shown is said in its place."""
+    source = "".join(cell.get("source", ""))
+    for text in (source, source.replace("attachment:", "not-attached:")):
+        try:
+            return str(exporter().markdown2html({"cell": cell, "resources": {}}, text))
+        except Exception as error:  # noqa: BLE001 # whatever a reader wrote there
+            log.debug("a text cell cannot be shown: %s", error)
+    return f"<pre>{escape(source)}</pre>"
+
+
+def shown(output: Mapping[str, Any], widgets: Mapping[str, Any] | None = None) -> str:
+    """Return one output of a cell as HTML. What cannot be shown is said in its place.
+
+    `widgets` are the states of the notebook's widgets: what was written into an Output widget is shown too.
+    """
+    try:
+        return "\n".join(_shown(output, widgets or {}, depth=0))
+    except Exception as error:  # noqa: BLE001 # whatever a notebook shows
+        return f"<pre>[an output cannot be shown: {escape(type(error).__name__)}]</pre>"
+
+
+def _shown(output: Mapping[str, Any], widgets: Mapping[str, Any], *, depth: int) -> Iterator[str]:
+    filters = exporter().environment.filters
+    kind = output["output_type"]
+    if kind == "stream":
+        yield f'<pre class="{escape(output["name"])}">{filters["ansi2html"](_text(output["text"]))}</pre>'
+        return
+    if kind == "error":
+        yield f'<pre class="error">{filters["ansi2html"](chr(10).join(map(str, output["traceback"])))}</pre>'
+        return
+    data = {name: _text(value) for name, value in output["data"].items()}
+    state = _widget_outputs(output["data"], widgets)
+    if state is not None and depth < 5:
+        for inner in state:
+            yield from _shown(inner, widgets, depth=depth + 1)
+        return
+    text = data.get("text/plain", "")
+    if "text/html" in data:
+        yield data["text/html"]
+    elif "image/svg+xml" in data:
+        yield data["image/svg+xml"]
+    elif picture := next((name for name in ("image/png", "image/jpeg") if name in data), ""):
+        content = escape(data[picture].replace("\n", ""))
+        yield f'<img alt="{escape(text or "figure")}" src="data:{picture};base64,{content}">'
+    elif "text/markdown" in data:
+        yield prose({"source": data["text/markdown"]})
+    elif "text/plain" in data:
+        yield f"<pre>{filters['ansi2html'](text)}</pre>"
+
+
+def _widget_outputs(data: Mapping[str, Any], widgets: Mapping[str, Any]) -> list[Any] | None:
+    """Return what was written into the Output widget that this display shows, or None where it shows none."""
+    view = data.get("application/vnd.jupyter.widget-view+json")
+    state = widgets.get(view.get("model_id", ""), {}).get("state", {}) if isinstance(view, dict) else {}
+    return list(state.get("outputs", ())) if state.get("_model_name") == "OutputModel" else None
+
+
+def _text(value: Any) -> str:
+    return "".join(value) if isinstance(value, list) and all(isinstance(line, str) for line in value) else str(value)
 
 
 def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
@@ -78,6 +166,7 @@ def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
     said = cell.get("metadata", {}).get("runbook", {})
     state = CellState(said.get("state", CellState.NEVER_RAN))
     words = _STATES[state] + (", as its tag allows" if said.get("allowed") else "")
+    words += f" ({said['note']})" if said.get("note") else ""
     seconds = said.get("seconds")
     if seconds is not None and seconds >= 1:
         words += f" in {seconds_text(seconds)}"
@@ -93,7 +182,10 @@ def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Return the recovery point and time that were reached by a restore; its phases are shown elsewhere."""
     said = manifest.recovery or {}
     if "steps" in said:  # measured over the whole incident
-        return recovery_lines(said)
+        try:
+            return recovery_lines(said)
+        except (TypeError, ValueError, AttributeError):
+            return [("recovery", "what the run measured cannot be read")]
     found = []
     for name, value in said.items():
         if name.endswith("_seconds") and isinstance(value, int | float):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.records import without_unused
+from runbook_lib.records.kernel import check_kernel
 from runbook_lib.records.outcomes import Limits, Progress
 from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
 from runbook_lib.records.recording import Recording, Request
@@ -18,6 +20,8 @@ from runbook_lib.records.store import Store, default_store
 if TYPE_CHECKING:
     from runbook_lib.records.notes import Notes
     from runbook_lib.records.publishing import Destination
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Limits", "Progress", "RunRecord", "notebook_parameters", "run_notebook"]
 
@@ -47,6 +51,8 @@ def run_notebook(  # one keyword for each option of `runbook run`
     """
     path, source, content = _read(notebook)
     values = check_parameters(read_parameters(content, name=path.name), parameters, name=path.name)
+    kernel_name = content["metadata"].get("kernelspec", {}).get("name") or "python3"
+    check_kernel(kernel_name, cwd=cwd)
     notes = _notes(notify, values)
     request = Request(
         notebook=path,
@@ -57,13 +63,18 @@ def run_notebook(  # one keyword for each option of `runbook run`
     )
     recording = Recording(store or default_store(), request)
     run = Run(recording, limits=limits or Limits(), on_progress=on_progress)
-    with run.guarded():
-        kernel_name = content["metadata"].get("kernelspec", {}).get("name") or "python3"
-        run.start_kernel(kernel_name, environment=environment or {}, cwd=cwd)
-        if notes:
-            notes.send(f"{path.stem} begins", {"incident": incident, "run": recording.run_id})
-        _through_papermill(path, values, run, kernel_name)
-        record = run.finish()
+    try:
+        with run.guarded():
+            run.start_kernel(kernel_name, environment=environment or {}, cwd=cwd)
+            if notes:
+                notes.send(f"{path.stem} begins", {"incident": incident, "run": recording.run_id})
+            _through_papermill(path, values, run, kernel_name)
+            record = run.finish()
+    except Exception:
+        if run.record is None:
+            raise
+        log.debug("the runner failed; its record says so", exc_info=True)
+        record = run.record
     if destination is not None:
         from runbook_lib.records.publishing import published
 
@@ -135,10 +146,33 @@ def _read(notebook: Path) -> tuple[Path, bytes, dict[str, Any]]:
         raise NotFound(f"There is no notebook {path}: {error.strerror}.", hint="Check the path.") from error
     try:
         content = json.loads(source)
+        if problem := _problem_of(content):
+            raise InputRefused(f"{path.name} is not a notebook: {problem}.", hint="Open and save it in JupyterLab.")
         if content["nbformat"] != 4:
             raise InputRefused(
                 f"{path.name} is in notebook format {content['nbformat']}.", hint="Open and save it in JupyterLab."
             )
-        return path, source, {"metadata": {}, **content, "cells": list(content["cells"])}
-    except (ValueError, TypeError, KeyError) as error:
+        return path, source, content
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputRefused(f"{path.name} is not a notebook.", hint="Name a Jupyter notebook (.ipynb).") from error
+
+
+def _problem_of(content: dict[str, Any]) -> str:
+    """Say what a notebook of format 4 lacks, or nothing. papermill would stop in the middle of it."""
+    for name, kind in (("metadata", dict), ("cells", list)):
+        if not isinstance(content.get(name), kind):
+            return f"it has no {name}"
+    if not isinstance(content["metadata"].get("kernelspec", {}), dict):
+        return "its kernelspec is none"
+    for number, cell in enumerate(content["cells"], start=1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+            return f"cell {number} is of no known type"
+        source = cell.get("source")
+        lines = source if isinstance(source, list) else [source]
+        if not all(isinstance(line, str) for line in lines):
+            return f"the source of cell {number} is no text"
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags", []) if isinstance(metadata, dict) else None
+        if not isinstance(tags, list):
+            return f"cell {number} has no metadata, or its tags are no list"
+    return ""

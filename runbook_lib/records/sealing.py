@@ -5,6 +5,8 @@ Imported while the kernel works, because the run only waits then.
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -26,9 +28,13 @@ from runbook_lib.records.manifest import (
     seal_of_events,
     utc,
 )
+from runbook_lib.records.outcomes import usable
 from runbook_lib.records.recording import Recording
-from runbook_lib.records.report import report_page
+from runbook_lib.records.report import contained_page
 
+log = logging.getLogger(__name__)
+
+SEALING = "sealing"  # the event that says how a run ended, before its record is complete
 _AWS_OPERATION = re.compile(r"(?:[A-Z][a-z0-9]+){1}(?:[A-Z]+[a-z0-9]*)+")
 
 
@@ -57,29 +63,41 @@ def finish(
     ending = recording.ending
     assert ending is not None, "only a run that ended is finished"
     files = {}
-    if manager is not None:
-        files[stores.NOTEBOOK] = manager.written()
-        recording.write_at_last(stores.NOTEBOOK, files[stores.NOTEBOOK])
+    if manager is not None and (content := _contained(manager.written, recording, stores.NOTEBOOK)) is not None:
+        files[stores.NOTEBOOK] = content
+        recording.write_at_last(stores.NOTEBOOK, content)
     manifest = draft(recording, seconds=seconds)
+    gist = {"outcome": ending.outcome.value, "exit_code": ending.exit_code}
+    recording.event(SEALING, **gist, headline=manifest.headline)  # what follows takes a while
     if manager is not None:
         announced = read_events(recording.path / stores.EVENTS)
-        files[stores.REPORT] = report_page(manager.presentable(), manifest, announced)
+        files[stores.REPORT] = contained_page(manager.presentable, manifest, announced)
         recording.write_at_last(stores.REPORT, files[stores.REPORT])
     end_kernel()  # it may announce things until its very end
-    recording.event("run-ended", outcome=ending.outcome.value, exit_code=ending.exit_code)
+    recording.event("run-ended", **gist)
     return _sealed(recording, manifest, files)
+
+
+def _contained(make: Callable[[], bytes], recording: Recording, name: str) -> bytes | None:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 # nothing in a notebook may cost its record
+        log.warning("%s could not be written: %s", name, type(error).__name__)
+        recording.note_missing(name, f"it could not be written ({type(error).__name__}); it is as it was saved before")
+        return None
 
 
 def _sealed(recording: Recording, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
     announced = recording.path / stores.EVENTS
-    if announced.exists():
-        files[stores.EVENTS] = announced.read_bytes()
-    if (proof := recording.path / stores.PROOF).exists():
-        files[stores.PROOF] = proof.read_bytes()
+    for name in (stores.NOTEBOOK, stores.EVENTS, stores.PROOF):
+        if name not in files and (recording.path / name).is_file():
+            files[name] = (recording.path / name).read_bytes()
+    recording.watch.look(at_last=True)
+    events = seal_of_events(announced).model_copy(update={"problem": recording.watch.problem})
     final = manifest.model_copy(
         update={
             "files": {name: file_of(content) for name, content in files.items()},
-            "events": seal_of_events(announced),
+            "events": events,
             "losses": recording.losses,
         }
     )
@@ -99,7 +117,7 @@ def _sealed(recording: Recording, manifest: Manifest, files: dict[str, bytes]) -
 
 def draft(recording: Recording, *, seconds: float) -> Manifest:
     """Return the manifest of a run that has ended, before its files are written and sealed."""
-    ending, result = recording.ending, recording.result or {}
+    ending, result = recording.ending, usable(plain(recording.result or {}))
     assert ending is not None, "only a run that ended has a manifest"
     announced = read_events(recording.path / stores.EVENTS)
     who = provenance.operator()
@@ -131,9 +149,9 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
         plan_id=plan_id,
         source=Source(sha256=recording.source_sha256, **recording.git.answer()),
         versions=provenance.versions(),
-        parameters=scrub.value(recording.parameters),
+        parameters=scrub.value(plain(recording.parameters)),
         parameters_sha256=hash_of_value(recording.parameters),
-        changed=tuple(scrub.value(list(result.get("changed") or ()))),
+        changed=tuple(str(line) for line in scrub.value(list(result.get("changed") or ()))),
         requested=requested(announced),
         recovery=scrub.value(result["recovery"]) if result.get("recovery") else None,
         facts={str(name): str(value) for name, value in scrub.value(dict(result.get("facts") or {})).items()},
@@ -141,6 +159,17 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
         events=Events(lines=0, last_sha256=""),
         files={},
     )
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: names are texts, and so is what is neither text, number, list nor mapping."""
+    if isinstance(value, dict):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def requested(announced: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ class Run:
         self._manager: TruthfulManager | None = None
         self._begun = time.monotonic()
         self._finished = False
+        self.record: RunRecord | None = None
 
     def start_kernel(self, kernel_name: str, *, environment: Mapping[str, str], cwd: Path | None) -> None:
         """Start the kernel process; it gets ready while this process goes on importing."""
@@ -95,10 +96,11 @@ class Run:
                 yield
         except BaseException as error:
             if not self._finished:
+                said = self.recording.scrubber.text(str(error)[:2000])
                 self.recording.ending = self.recording.ending or Ending(
                     outcome=Outcome.FAILED,
                     exit_code=errors.StepFailed.exit_code,
-                    headline=f"The runner itself failed: {type(error).__name__}: {error}",
+                    headline=f"The runner itself failed: {type(error).__name__}: {said}",
                     error=type(error).__name__,
                 )
                 self.finish()
@@ -140,7 +142,8 @@ class Run:
         self._finished = True
         seconds = time.monotonic() - self._begun
         manifest = sealing.finish(self.recording, self._manager, seconds=seconds, end_kernel=self._end_kernel)
-        return self._record(manifest)
+        self.record = self._record(manifest)
+        return self.record
 
     def _end_kernel(self) -> None:
         kernel, self._kernel = self._kernel, None

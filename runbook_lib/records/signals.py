@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -33,13 +33,19 @@ class Stop:
         """Return the state of the cell that was running when the run was stopped."""
         return CellState.TIMED_OUT if self.timed_out else CellState.INTERRUPTED
 
-    def ending(self, *, cell: int) -> Ending:
-        """Return the run's ending. `cell` is where it stopped, from 1."""
+    def ending(self, *, cell: int, before: bool = False, longest: Mapping[str, Any] | None = None) -> Ending:
+        """Return the run's ending. `cell` is where it stopped, from 1: in that cell, or before it began.
+
+        `longest` is the cell that took most of the time, as the manifest will say it.
+        """
         kind = errors.TimedOut if self.timed_out else errors.Aborted
+        blame = ""
+        if before and self.timed_out and longest is not None and longest.get("seconds"):
+            blame = f" Most of the time went to cell {longest['number']}, which took {longest['seconds']:.1f} s."
         return Ending(
             outcome=Outcome.TIMED_OUT if self.timed_out else Outcome.ABORTED,
             exit_code=kind.exit_code,
-            headline=f"Stopped at cell {cell}: {self.reason}.",
+            headline=f"Stopped {'before' if before else 'at'} cell {cell}: {self.reason}.{blame}",
             error=kind.__name__,
         )
 
