@@ -103,6 +103,7 @@ def test_a_good_load_is_published_and_everything_around_it_is_as_before(server: 
     assert (again.approved_id, server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.rooms")) == (plan.id, 211)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("spoil", "reasons"), BAD.values(), ids=list(BAD))
 def test_a_bad_load_is_held_for_its_reason_and_nothing_is_changed(
     server: Server, spoil: Spoil, reasons: set[str]
@@ -162,6 +163,7 @@ def test_an_undo_puts_the_generation_before_back_and_keeps_later_writes(server: 
     assert done.plan.was not in {str(row[0]) for row in server.admin.rows("SHOW DATABASES")}
 
 
+@pytest.mark.thorough
 def test_only_the_oldest_generation_beyond_those_kept_goes_and_only_if_it_is_ours(server: Server) -> None:
     plans = []
     for day in range(4):
@@ -174,8 +176,9 @@ def test_only_the_oldest_generation_beyond_those_kept_goes_and_only_if_it_is_our
     assert server.admin.value(f"SELECT COUNT(*) FROM {plans[0].was}.mine") == 0
 
 
+@pytest.mark.thorough
 def test_readers_see_one_generation_at_any_moment(server: Server, two_servers: TwoServers) -> None:
-    """Three tables tied by keys are read again and again while loads are published: each answer is of one generation."""
+    """Three tables tied by keys are read all the while loads are published: each answer is of one generation."""
     stop, answers, errors = threading.Event(), [], []
 
     def read() -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runbook_lib.checks import Check, bad, ok, unknown, warn
-from runbook_lib.errors import InputRefused, RunbookError
+from runbook_lib.errors import InputRefused, NotFound, RunbookError
 from runbook_lib.guard.history import PastLoad, too_few
 from runbook_lib.guard.load_checks import (
     ASK_LOAD,
@@ -82,14 +82,17 @@ def look(database: Database, facts: ServerFacts, *, live: str, next_schema: str)
     """Measure every table of both generations that are to be exchanged. Changes nothing.
 
     Raises:
-        InputRefused: one of the two schemas is not there, or the next one holds no table.
+        InputRefused: there is no such live schema.
+        NotFound: there is no load: its schema is not there, or holds no table.
     """
-    for schema, hint in ((live, "Check `live`."), (next_schema, "The load has to make and fill it first.")):
-        if schema not in facts.schemas:
-            raise InputRefused(f"There is no schema `{schema}` at {facts.name}.", hint=hint)
+    if live not in facts.schemas:
+        raise InputRefused(f"There is no schema `{live}` at {facts.name}.", hint="Check `live`.")
     names = owned(facts, next_schema)
     if not names:
-        raise InputRefused(f"`{next_schema}` holds no table.", hint="The load has to make and fill its tables first.")
+        missing = "holds no table" if next_schema in facts.schemas else "is not there"
+        raise NotFound(
+            f"There is no load to publish: `{next_schema}` {missing}.", hint="Has the load run? Look at its log."
+        )
     wanted = [*names.values(), *(table for name, table in owned(facts, live).items() if name in names)]
     measured, denied = measure(database, wanted)
     return Generation(live=live, next=next_schema, facts=facts, measured=measured, denied=denied)

@@ -15,6 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runbook_lib.errors import InputRefused
+from runbook_lib.guard.load_audit import LoadAudit
+from runbook_lib.guard.publish.plan import PublishPlan
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -29,7 +31,6 @@ class Bounds(_Strict):
     rows_gone_percent: Percent = 5
     rows_changed_percent: Percent = 50
     rows_added_percent: float = Field(default=100, ge=0)
-    tables_gone: int = Field(default=0, ge=0)
     tables_new: int = Field(default=0, ge=0)
     definitions_changed: int = Field(default=0, ge=0)
 
@@ -94,3 +95,31 @@ def read_standing(path: str) -> Signed:
             hint="parameters/publish.yml shows how one looks.",
         ) from error
     return Signed(approval=approval, sha256=hashlib.sha256(content).hexdigest(), path=path)
+
+
+def outside_bounds(bounds: Bounds, plan: PublishPlan, audit: LoadAudit) -> tuple[str, ...]:
+    """Say where a load leaves the bounds; nothing where it keeps them all, or could not be compared.
+
+    A load that could not be compared is held by its audit.
+    """
+    found = []
+    for table in audit.difference.tables if audit.difference else ():
+        rows = table.expected_rows or 0
+        for count, bound, what in (
+            (table.missing, bounds.rows_gone_percent, "rows go"),
+            (table.changed, bounds.rows_changed_percent, "rows change"),
+            (table.extra, bounds.rows_added_percent, "rows come"),
+        ):
+            if count > max(rows, 1) * bound / 100:
+                name = table.pair.expected.name
+                found.append(f"{name}: {count:,} of {rows:,} {what}, {bound:g} % may")
+    changed = [table for table in (audit.difference.tables if audit.difference else ()) if table.definition]
+    for names, bound, what in (
+        (sorted(set(plan.tables) - set(plan.replaced)), bounds.tables_new, "tables are new"),
+        ([table.pair.expected.name for table in changed], bounds.definitions_changed, "definitions are changed"),
+    ):
+        if len(names) > bound:
+            found.append(f"{len(names)} {what} ({', '.join(names[:3])}), {bound} may")
+    if plan.accepted:
+        found.append("findings are accepted by name, which only a person may do")
+    return tuple(found)

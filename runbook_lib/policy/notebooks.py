@@ -72,6 +72,7 @@ NOTEBOOKS = {
         ),
     ),
     "audit_schemas": Uses(always=(*_FIND, *_SECRET)),
+    "publish_load": Uses(always=(*_FIND, *_SECRET)),
     "cost_analysis": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",

@@ -16,7 +16,7 @@ from runbook_lib.mysql import Database, quoted
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.proof import Side
 from runbook_lib.swap.foreign_keys import make_ties, parent_of
-from runbook_lib.swap.objects import existing
+from runbook_lib.swap.objects import existing, refused_definers
 from runbook_lib.swap.reach import shut
 from runbook_lib.swap.reading import read_server
 from runbook_lib.swap.rename import create_schema, do_swap, is_done, mend
@@ -115,6 +115,7 @@ def _run(database: Database, plan: PublishPlan, state: State, *, phases: Phases,
         announce("publish", plan=plan.id, live=plan.live, statements=list(plan.statements))
         with phases.step("prepare"):
             state.make()
+            _require_definers(database, plan, state)
             for name, value in (("live", plan.live), ("at", plan.at.isoformat()), ("was", plan.was), ("plan", plan)):
                 state.put(name, value)
             database.execute(create_schema(plan.was, *plan.schema))
@@ -144,6 +145,16 @@ def _run(database: Database, plan: PublishPlan, state: State, *, phases: Phases,
         problems=tuple(problems),
         began=began,
     )
+
+
+def _require_definers(database: Database, plan: PublishPlan, state: State) -> None:
+    if refused := refused_definers(database, plan.triggers, table=state.facts):
+        database.execute(f"DROP DATABASE {quoted(state.schema)}")
+        raise CheckFailed(
+            f"The account may not make triggers for {', '.join(refused)}. Nothing was changed.",
+            hint="Grant it SET_USER_ID (8.2 and later SET_ANY_DEFINER and, for a definer that has it, SYSTEM_USER; "
+            "MariaDB SET USER), or give the triggers another definer.",
+        )
 
 
 def _drop(database: Database, schema: str, tables: tuple[str, ...]) -> None:
