@@ -15,6 +15,7 @@ from papermill.iorw import write_ipynb
 from runbook_lib.records import store
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.recording import Recording
+from runbook_lib.redaction import Scrubber
 
 _PAPERMILL_STATUS = {CellState.FAILED: "failed", CellState.COMPLETED: "completed"}
 
@@ -106,15 +107,22 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
 
 
 def presentable(notebook: NotebookNode, recording: Recording) -> NotebookNode:
-    """Return a notebook as it may be stored: its outputs are clean already, this cleans sources and metadata."""
+    """Return a notebook as it may be stored: its outputs are clean already, this cleans all else of it."""
     scrub = recording.scrubber
-    cells = [
-        NotebookNode({**cell, "source": scrub.text(cell.source)}) if scrub.text(cell.source) != cell.source else cell
-        for cell in notebook.cells
-    ]
+    cells = [_clean(cell, scrub) for cell in notebook.cells]
     metadata = nbformat.from_dict(scrub.value(notebook.metadata))
     metadata["runbook"] = recording.summary()
     return NotebookNode({**notebook, "cells": cells, "metadata": metadata})
+
+
+def _clean(cell: NotebookNode, scrub: Scrubber) -> NotebookNode:
+    """Return a cell whose source, metadata and attachments hold no secret; the same cell where they held none."""
+    source = scrub.source(cell.source) if cell.cell_type == "code" else scrub.text(cell.source)
+    rest = {name: scrub.value(cell[name]) for name in ("metadata", "attachments") if cell.get(name)}
+    if source == cell.source and all(rest[name] == cell[name] for name in rest):
+        return cell
+    clean: NotebookNode = nbformat.from_dict({**cell, **rest, "source": source})
+    return clean
 
 
 def as_bytes(notebook: NotebookNode) -> bytes:

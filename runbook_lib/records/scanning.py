@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runbook_lib.redaction.patterns import PATTERNS
+from runbook_lib.redaction.patterns import spans
 
 _LARGEST_BYTES = 256 << 20
 
@@ -46,7 +46,5 @@ def _of_file(file: Path) -> Iterator[Found]:
         yield Found(file=str(file), line=0, kind="too large to be looked through")
         return
     text = content.decode(errors="replace")
-    for pattern in PATTERNS:
-        for match in pattern.shape.finditer(text):
-            if pattern.accept(match["secret"]):
-                yield Found(file=str(file), line=text.count("\n", 0, match.start("secret")) + 1, kind=pattern.kind)
+    for span in spans(text):
+        yield Found(file=str(file), line=text.count("\n", 0, span.start) + 1, kind=span.kind)
