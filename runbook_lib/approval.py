@@ -7,6 +7,7 @@ from typing import Protocol
 
 from runbook_lib.checks import Check
 from runbook_lib.errors import ApprovalRefused, CheckFailed
+from runbook_lib.given import Given
 
 
 class Plan(Protocol):
@@ -17,16 +18,30 @@ class Plan(Protocol):
         """A hash of what would be done to what; not of the clock."""
 
 
-def is_approved(plan: Plan, approve: str, *, given: str = "", why: str = "") -> bool:
+def approval_of(plan: object, approve: str | Given) -> str:
+    """Return the id that is approved, empty for none. `approve` is an id, or the choices of a notebook as they are now.
+
+    Raises:
+        ApprovalRefused: the plan was made from other choices than those of the notebook.
+    """
+    if isinstance(approve, str):
+        return approve.strip()
+    if plan is not None:
+        approve.same(plan)
+    return approve.approve
+
+
+def is_approved(plan: Plan, approve: str | Given, *, given: str = "", why: str = "") -> bool:
     """Tell whether `approve` is the id of the plan. Without an approval the answer is False, and nothing may be done.
 
+    A notebook hands in its choices as they are now: a plan that was made from others is refused, approved or not.
     `given` is what approves this plan where that is more than `approve` alone, as it is written in the parameters;
     `why` says what may have changed since the approval.
 
     Raises:
-        ApprovalRefused: there is an approval, and it is not of this plan.
+        ApprovalRefused: there is an approval, and it is not of this plan; or the plan is one of other choices.
     """
-    wanted = approve.strip()
+    wanted = approval_of(plan, approve)
     if not wanted:
         return False
     if wanted != plan.id:
@@ -44,13 +59,13 @@ def refusal(plan: Plan, approve: str, *, given: str = "", why: str = "") -> Appr
     )
 
 
-def require_checks(checks: Iterable[Check], plan: Plan, *, approve: str) -> None:
+def require_checks(checks: Iterable[Check], plan: Plan, *, approve: str | Given) -> None:
     """Stop an approved plan that a check speaks against. A plan that is only looked at is never stopped.
 
     Raises:
         CheckFailed: the plan is approved, and a check is bad.
     """
-    if approve.strip() != plan.id:
+    if approval_of(plan, approve) != plan.id:
         return
     if found := [check for check in checks if check.state == "bad"]:
         raise CheckFailed(

@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from runbook_lib.aws import AwsSession, Identity, connect
 from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display import Table
+from runbook_lib.given import Given
 from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now
+
+T = TypeVar("T")
+WHO_WHERE_WHEN = 'the cell under "Who, where, when"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,19 @@ class Run:
     run_id: str
     incident: str
     session: AwsSession = field(repr=False)
+    given: Given = field(repr=False)
+
+    def choices(self, kind: type[T]) -> T:
+        """Return the choices of one kind as they are now. Raises as the kind does when it is made."""
+        return self.given.choices(kind)
+
+    def keep(self, value: T, *made_of: object) -> T:
+        """Keep a value with the choices it is made of: this run's own, and see `Given.keep`."""
+        return self.given.keep(value, self, *made_of)
+
+    def same(self, value: T, *, of: object = None) -> T:
+        """Return a value that is kept, if it is made of the choices as they are now. Raises as `Given.same`."""
+        return self.given.same(value, of=of)
 
     @property
     def target(self) -> Cluster:
@@ -72,9 +90,11 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     profile: str = "",
     timezone: str = "",
     one_cluster: bool = True,
+    given: Mapping[str, Any] | None = None,
 ) -> Run:
     """Validate what every notebook takes and connect. Changes nothing.
 
+    `given` is the notebook's namespace, in which its parameters are looked up again whenever something is applied.
     With `one_cluster` False an empty `cluster` means the whole account, and the run's cluster is None.
 
     Raises:
@@ -88,7 +108,8 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     session = connect(region=region, profile=profile)
     identity = session.identity()
     found = find_cluster(session, cluster) if cluster or one_cluster else None
-    return Run(
+    namespace = {} if given is None else given
+    run = Run(
         notebook=notebook,
         now=now,
         zone=zone,
@@ -98,7 +119,10 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
         run_id=os.environ.get("RUNBOOK_RUN_ID", ""),
         incident=os.environ.get("RUNBOOK_INCIDENT", ""),
         session=session,
+        given=Given(namespace),
     )
+    taken = ["timestamp", "region", "profile", "timezone", *(["cluster"] if found or cluster else [])]
+    return run.given.keep(run, *(name for name in taken if name in namespace), where=WHO_WHERE_WHEN)
 
 
 class _ProgressLine(logging.Formatter):

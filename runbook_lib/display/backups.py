@@ -80,33 +80,41 @@ def _none(seen: Sequence[object]) -> str:
     return f": {getattr(seen, 'why_not', '') or 'there are none'}"
 
 
-def outlook(cost: CopyCost, *, past: Mapping[str, Sequence[timedelta]] | None = None) -> Outlook:
-    """Hand what a copy costs, and how long our own past runs took by the name of the way, to the ways back."""
+def outlook(
+    cost: CopyCost, *, past: Mapping[str, Sequence[timedelta]] | None = None, damage: Proposal | None = None
+) -> Outlook:
+    """Hand what a copy costs, how long our own past runs took by the name of the way, and when the damage was done."""
     return Outlook(
         past=past or {},
         copy_usd_a_day=cost.usd_a_day,
         instance_usd_a_day=cost.instance_usd_a_day,
         cost_note=cost.note,
+        damage=damage,
     )
 
 
 def ways_table(ways: Sequence[Way], *, cost_note: str = "", zone: ZoneInfo, now: datetime) -> Stack:
     """Show every way back with how far it reaches, what it loses, takes, costs and does besides; one is recommended."""
     best = recommended(ways)
-    marks = {
-        index: "good" if way is best else "bad" if way.reaches is None and way.looked else "" if way.looked else "warn"
-        for index, way in enumerate(ways)
-    }
+    marks = {index: "good" if way is best else _mark(way) for index, way in enumerate(ways)}
     table = Table(
-        title="What can still be done" if best else "Nothing reaches that moment",
+        title="What can still be done",
         columns=("", "way back, from", "reaches", "lost before the asked moment", "takes", "USD a day", "note"),
         rows=tuple(_way_row(way, best, zone=zone, now=now) for way in ways),
         marks=marks,
         longest_line=30,
         note=f"USD a day: {cost_note}." if cost_note else "",
     )
-    headline = f"Recommended: {best.name}" if best else "No way back to that moment was found"
+    damaged = any(way.damage for way in ways)
+    none = "No way is recommended: they lead to damaged data" if damaged else "No way back to that moment was found"
+    headline = f"Recommended: {best.name}" if best else none
     return Stack(headline=headline, tables=(table,), closing=reason(ways))
+
+
+def _mark(way: Way) -> str:
+    if way.damage or (way.reaches is None and way.looked):
+        return "bad"
+    return "" if way.looked else "warn"
 
 
 def _way_row(way: Way, best: Way | None, *, zone: ZoneInfo, now: datetime) -> tuple[str, ...]:
@@ -114,6 +122,8 @@ def _way_row(way: Way, best: Way | None, *, zone: ZoneInfo, now: datetime) -> tu
     if way.reaches is None:
         return ("out" if way.looked else "not looked at", name, "—", "—", "—", "—", way.why_not)
     state = "recommended" if way is best else "possible" if way.is_usable else "evidence"
+    if way.damage:
+        state = f"damage {way.damage}"
     reached = full_text(way.reaches, zone=zone, now=now).replace(" · ", "\n")
     lost = "—" if not way.is_usable else duration_text(way.lost) if way.lost else "nothing"
     cost = "not known" if way.usd_a_day is None else f"{cents(way.usd_a_day):,}"
@@ -201,12 +211,15 @@ def inspect_result(
     moment = utc_text(asked) if asked else "the latest restorable time"
     proposed = _proposed(proposal, asked=asked)
     if best is None or best.reaches is None:
+        damage = next((way.damage for way in ways if way.damage), "")
         return Result(
             notebook="inspect_backups",
-            outcome="check-failed",
-            headline=f"Nothing brings {cluster.identifier} back to {moment}",
+            outcome="succeeded" if damage else "check-failed",
+            headline=f"At {moment} the damage was {damage}: choose an earlier second"
+            if damage
+            else f"Nothing brings {cluster.identifier} back to {moment}",
             cluster=cluster.identifier,
-            facts={"proposed second": _second_text(proposal)},
+            facts={"proposed second": _second_text(proposal), **_damage_facts(proposal)},
             next=(*proposed, *(f"{way.name}: {way.why_not}" for way in ways if way.why_not)),
         )
     exactly = not best.lost
@@ -253,6 +266,6 @@ def _proposed(proposal: Proposal | None, *, asked: datetime | None) -> tuple[str
     if proposal is None or proposal.second is None or proposal.second == asked:
         return ()
     return (
-        f'If the evidence convinces you, run this again with timestamp="{iso(proposal.second)}", the second proposed; '
-        "what is said here is about another moment.",
+        f'If the evidence convinces you, open restore_to_timestamp with timestamp="{iso(proposal.second)}", the second '
+        "proposed. What is said above is about another moment.",
     )

@@ -11,6 +11,7 @@ from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.display.timeline_figure import timeline_figure
 from runbook_lib.restore import Candidate, Proposal
+from runbook_lib.restore.ways import damage_at
 from runbook_lib.timeline import Birth, Series, Timeline
 from runbook_lib.timeline.episodes import Episode, episodes
 from runbook_lib.timeline.second import run_text
@@ -168,11 +169,7 @@ def _neighbours(proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo
 
 def damage_then(moment: datetime, proposal: Proposal) -> str:
     """Say how far the damage had come at a moment, by the candidates of a proposal."""
-    begun = [candidate for candidate in proposal.candidates if candidate.began <= moment]
-    if not begun:
-        return "not begun"
-    last = begun[-1]
-    return "done" if last.ended and last.ended <= moment else "under way"
+    return damage_at(moment, proposal) or "not begun"
 
 
 def _when_columns(zone: ZoneInfo) -> tuple[str, ...]:

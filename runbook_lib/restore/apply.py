@@ -16,6 +16,7 @@ from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, tags_of
 from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
+from runbook_lib.given import Given
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.plan import PlannedCall, RestorePlan
 from runbook_lib.restore.settings import as_changed
@@ -51,7 +52,7 @@ def apply(
     session: AwsSession,
     plan: RestorePlan,
     *,
-    approve: str,
+    approve: str | Given,
     run_id: str = "",
     incident: str = "",
     deadline: timedelta = LONGEST_WAIT,

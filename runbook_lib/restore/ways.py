@@ -12,6 +12,7 @@ from runbook_lib.backups import ClusterSnapshot, Held, RecoveryPoint, RetainedBa
 from runbook_lib.clusters import Cluster, utc
 from runbook_lib.errors import InputRefused
 from runbook_lib.looking import Seen
+from runbook_lib.timeline.second import Proposal
 from runbook_lib.times import AskedTime, TimeWindow, ago, duration_text, iso, utc_text
 
 Kind = Literal["new cluster", "in place", "evidence"]
@@ -23,7 +24,8 @@ class Way:
 
     `lost` is how much of the time before the asked moment it does not bring back. `kind` "evidence" is none to go
     back by, but keeps the present to look at. `looked` False means that nobody could look whether it is there.
-    `usd_a_day` is None where it is not known.
+    `usd_a_day` is None where it is not known. `damage` says how far the damage had come at the second it reaches; empty
+    where it had not begun, or nobody knows.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Way:
     looked: bool = True
     takes: str = ""
     usd_a_day: float | None = None
+    damage: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -49,13 +52,14 @@ class Outlook:
 
     `past` holds, by the name of a way, how long our own earlier runs of it took. `copy_usd_a_day` is what one more
     cluster costs: an instance like the writer's and the full volume; `instance_usd_a_day` the instance alone.
-    `cost_note` says what the prices are, or why there are none.
+    `cost_note` says what the prices are, or why there are none. `damage` is what is known of when it was done.
     """
 
     past: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
     copy_usd_a_day: float | None = None
     instance_usd_a_day: float | None = None
     cost_note: str = "no prices were looked up"
+    damage: Proposal | None = None
 
     def takes(self, name: str, *, otherwise: str) -> str:
         """Say how long a way takes: from our own past runs, else what is said of it in general."""
@@ -104,8 +108,22 @@ def ways_back(
     ways += _unseen("AWS Backup", held.recovery_points, cluster) or _recovery_points(
         held.recovery_points, cluster, question
     )
-    ways.append(_clone(cluster, question))
-    return tuple(sorted(ways, key=_rank))
+    ways = [_judged(way, question) for way in ways]
+    return tuple(sorted([*ways, _clone(cluster, question)], key=_rank))
+
+
+def _judged(way: Way, question: Question) -> Way:
+    known = question.outlook.damage
+    return replace(way, damage=damage_at(way.reaches, known)) if way.reaches and known else way
+
+
+def damage_at(moment: datetime, proposal: Proposal) -> str:
+    """Say how far the damage had come at a moment: "under way" or "done", empty where it had not begun."""
+    begun = [candidate for candidate in proposal.candidates if candidate.began <= moment]
+    if not begun:
+        return ""
+    last = begun[-1]
+    return "done" if last.ended and last.ended <= moment else "under way"
 
 
 def _unseen(name: str, found: Seen[Any], cluster: Cluster) -> list[Way]:
@@ -116,12 +134,15 @@ def _unseen(name: str, found: Seen[Any], cluster: Cluster) -> list[Way]:
 def _rank(way: Way) -> tuple[object, ...]:
     place = 0 if way.is_usable else 1 if way.kind == "evidence" else 2 if not way.looked else 3
     # What leaves the cluster as it is comes first; ties go to the restore that this project makes itself.
-    return (place, way.kind == "in place", way.lost, way.name != POINT_IN_TIME)
+    return (place, bool(way.damage), way.kind == "in place", way.lost, way.name != POINT_IN_TIME)
 
 
 def recommended(ways: Sequence[Way]) -> Way | None:
-    """Return the way that loses least among those that make a new cluster; in place only where there is no other."""
-    usable = [way for way in ways if way.is_usable]
+    """Return the way that loses least among those that make a new cluster; in place only where there is no other.
+
+    A way that leads to damaged data is never recommended.
+    """
+    usable = [way for way in ways if way.is_usable and not way.damage]
     return min(usable, key=_rank) if usable else None
 
 
@@ -130,6 +151,8 @@ def reason(ways: Sequence[Way]) -> str:
     best = recommended(ways)
     unseen = [way.name for way in ways if not way.looked]
     doubt = f" Could not be looked at: {', '.join(unseen)}; there may be a better way." if unseen else ""
+    if best is None and any(way.damage for way in ways):
+        return f"Every way leads to a moment after the damage had begun: choose an earlier one.{doubt}"
     if best is None:
         return f"Nothing reaches that moment.{doubt}"
     if best.kind == "in place":

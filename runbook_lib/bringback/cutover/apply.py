@@ -21,6 +21,7 @@ from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, tags_of
 from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
+from runbook_lib.given import Given
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.apply import CREATE_INSTANCE, MODIFY_CLUSTER
 from runbook_lib.restore.copies.apply import ADD_TAGS
@@ -68,7 +69,7 @@ class CutOver:
 
 
 def apply_cut_over(
-    session: AwsSession, plan: CutOverPlan, *, approve: str, deadline: timedelta = LONGEST_WAIT
+    session: AwsSession, plan: CutOverPlan, *, approve: str | Given, deadline: timedelta = LONGEST_WAIT
 ) -> CutOver:
     """Apply a cut-over, or the undo of one, if `approve` is its id; without an approval do nothing and say so.
 

@@ -15,6 +15,7 @@ from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.snapshots.plan import KEEP_TAGS, Candidate, CleanupPlan, Keeping, kept_by_tag, plan_cleanup
 from runbook_lib.errors import ApprovalRefused, CheckFailed, NotFound, RunbookError, StepFailed
 from runbook_lib.events import announce
+from runbook_lib.given import Given
 
 SNAPSHOT_ATTRIBUTES = declare("rds", "DescribeDBClusterSnapshotAttributes")
 DELETE_SNAPSHOT = declare("rds", "DeleteDBClusterSnapshot", mutates=True)
@@ -81,7 +82,7 @@ def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:
     )
 
 
-def apply_cleanup(session: AwsSession, plan: CleanupPlan, *, approve: str) -> CleanupDone:
+def apply_cleanup(session: AwsSession, plan: CleanupPlan, *, approve: str | Given) -> CleanupDone:
     """Delete what the plan names if `approve` is its id; without an approval do nothing and say so in the value.
 
     Every snapshot is read again before the first one is deleted, and each after its deletion.

@@ -7,9 +7,8 @@ from typing import Any
 
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
-from runbook_lib.display.timeline import damage_then
 from runbook_lib.restore import Proposal, Way, recommended
-from runbook_lib.restore.ways import POINT_IN_TIME, RETAINED
+from runbook_lib.restore.ways import POINT_IN_TIME, RETAINED, damage_at
 from runbook_lib.times import duration_text, iso
 
 _ONWARD = "restore_to_timestamp"
@@ -38,7 +37,7 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) 
         return value
     import ipywidgets as w
 
-    best = recommended(ways)
+    best, cell = recommended(ways), front.cell_now()
     options = [(_name(way, best), index) for index, (way, _) in enumerate(offered)]
     first = next((index for index, (way, _) in enumerate(offered) if way is best), 0)
     choice = w.RadioButtons(options=options, value=first, layout=w.Layout(width="auto"))
@@ -53,10 +52,11 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) 
         button.button_style = "danger" if warning else "primary"
 
     def on_click(_button: Any) -> None:
-        front.hand_on(_ONWARD, offered[choice.value][1])
-        said.value = words(f"{_ONWARD} is open, with this in its parameters cell. Run it from its top.") + in_sight(
-            front.assignments(offered[choice.value][1])
-        )
+        front.hand_on(_ONWARD, offered[choice.value][1], cell=cell)
+        said.value = words(
+            f"The rest of this notebook is read and its record written; then {_ONWARD} opens with this in its "
+            "parameters cell. Run it from its top."
+        ) + in_sight(front.assignments(offered[choice.value][1]))
 
     show()
     choice.observe(show, names="value")
@@ -68,8 +68,8 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) 
 
 def _warning(way: Way, proposal: Proposal) -> str:
     assert way.reaches is not None
-    state = damage_then(way.reaches, proposal)
-    if state == "not begun":
+    state = damage_at(way.reaches, proposal)
+    if not state:
         return ""
     better = f" The proposed second is {iso(proposal.second)}: take it in the picker above." if proposal.second else ""
     return f"<b>Then the damage is {state}: this leads to damaged data.</b>{better}<br>"

@@ -6,10 +6,11 @@ $RUNBOOK_LAB_KERNEL. A papermill run started from there inherits the variable, b
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +52,82 @@ def assignments(values: Mapping[str, Any]) -> str:
     return "\n".join(f"{name} = {literal(value)}" for name, value in values.items())
 
 
-def choose(values: Mapping[str, Any], *, again: bool) -> None:
-    """Make values those of this notebook's parameters: here, in its parameters cell and in its record.
+def literals(source: str) -> Iterator[tuple[str, Any]]:
+    """Return what a parameters cell sets; a line that is computed, which a person may write there, is left out."""
+    for statement in ast.parse(source).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        if len(targets) == 1 and isinstance(targets[0], ast.Name) and value is not None:
+            try:
+                yield targets[0].id, ast.literal_eval(value)
+            except ValueError:
+                continue
 
-    With `again` the notebook runs anew from that cell, because cells above were about other values.
+
+class _Page:
+    """What this kernel knows of its page: the cell that runs, whom a choice concerns, and the way to the page."""
+
+    cell = ""
+    watchers: list[Callable[[], object]] = []  # noqa: RUF012 # one page, one kernel
+    outlet: Any = None
+    waiting: dict[str, Callable[[str], object]] = {}  # noqa: RUF012
+
+
+def enter(cell: str) -> None:
+    """Note which cell runs now; what it shows belongs to it."""
+    _Page.cell = cell
+
+
+def cell_now() -> str:
+    """Return the id of the cell that runs now, or nothing."""
+    return _Page.cell
+
+
+def watch_choices(look_again: Callable[[], object]) -> None:
+    """Have something called whenever a choice is made: what was offered before may be about other choices then."""
+    _Page.watchers.append(look_again)
+
+
+def choose(values: Mapping[str, Any], *, cell: str, again: bool = False, stay: bool = False) -> None:
+    """Make values those of this notebook's parameters: in its kernel, in its parameters cell and in its record.
+
+    `cell` is the one that offered them; the cursor goes to the next one, unless it is to `stay`. With `again` the
+    notebook runs again from its parameters to the cell after that one, because cells above were about other values;
+    there a person decides.
     """
     from IPython import get_ipython
 
     for name, value in values.items():
-        announce(CHOSEN, parameter=name, value=value, again=again)
+        announce(CHOSEN, parameter=name, value=value, again=again, cell=cell)
     get_ipython().user_ns.update(values)
-    _tell({"path": own_path(), "set": _literals(values), "run": again})
+    for look_again in _Page.watchers:
+        look_again()
+    _tell({"path": own_path(), "set": _literals(values), "after": "" if stay else cell, "run": again})
 
 
-def hand_on(notebook: str, values: Mapping[str, Any]) -> None:
-    """Open another notebook with these values in its parameters cell. Nothing of it is run."""
+def ask_page(answer: Callable[[str], object]) -> None:
+    """Ask the page what its parameters cell says; `answer` is called with that source, empty without a page to ask."""
+    once = secrets.token_hex(8)
+    _Page.waiting[once] = answer
+    if not _tell({"path": own_path(), "ask": once}):
+        page_says(once, "")
+
+
+def page_says(once: str, source: str) -> None:
+    """Hand in what the page answered to `ask_page`; an answer counts once."""
+    if answer := _Page.waiting.pop(once, None):
+        answer(source)
+
+
+def hand_on(notebook: str, values: Mapping[str, Any], *, cell: str) -> None:
+    """Open another notebook with these values in its parameters cell. Nothing of it is run.
+
+    The cells of this one below `cell` are run first, and its record is written: they only read.
+    """
     announce("handed-on", notebook=notebook, parameters=dict(values))
-    _tell({"path": path_of(notebook), "open": True, "set": _literals(values)})
+    _tell(
+        {"path": path_of(notebook), "open": True, "set": _literals(values), "leave": own_path(), "rest": cell},
+    )
 
 
 def save() -> bool:
@@ -79,27 +139,21 @@ def _literals(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: literal(value) for name, value in values.items()}
 
 
-class _Outlet:
-    """The newest place through which a script reaches the page; each set of widgets brings one."""
-
-    newest: Any = None
-
-
 def outlet() -> Any:
     """Return an invisible widget through which this page can be asked for something."""
     import ipywidgets
 
-    _Outlet.newest = ipywidgets.Output(layout=ipywidgets.Layout(height="0px", margin="0", overflow="hidden"))
-    return _Outlet.newest
+    _Page.outlet = ipywidgets.Output(layout=ipywidgets.Layout(height="0px", margin="0", overflow="hidden"))
+    return _Page.outlet
 
 
 def _tell(instruction: Mapping[str, Any]) -> bool:
     """Have the page do something, once: a page that is loaded anew must not do it again."""
-    if _Outlet.newest is None or not instruction["path"]:
+    if _Page.outlet is None or not instruction["path"]:
         return False
     once = {**instruction, "once": secrets.token_hex(8)}
     code = f"({_SCRIPT.read_text(encoding='utf-8').strip()})({json.dumps(once)})"
-    _Outlet.newest.outputs = (
+    _Page.outlet.outputs = (
         {"output_type": "display_data", "data": {"application/javascript": code, "text/plain": ""}, "metadata": {}},
     )
     return True

@@ -1,34 +1,69 @@
 async function (asked) {
-  // What a choice does to the page: parameters written into their cell, cells run, a notebook opened or saved.
+  // What a choice does to the page: parameters written into their cell, cells run, a notebook opened, left or saved.
   const once = "runbook-" + asked.once;
   const app = window.jupyterapp;
   if (!app || sessionStorage.getItem(once)) return;
   sessionStorage.setItem(once, "done");
 
-  const opened = () => Array.from(app.shell.widgets("main")).find(each => each.context?.path === asked.path);
-  let panel = opened();
-  if (asked.open) panel = (await app.commands.execute("docmanager:open", {path: asked.path})) || opened();
+  const panelOf = path => Array.from(app.shell.widgets("main")).find(each => each.context?.path === path);
+  const kernelOf = panel => panel?.sessionContext.session?.kernel;
+  const say = (panel, code) => kernelOf(panel)?.requestExecute({code, silent: true, store_history: false}).done;
+  const parametersOf = panel => panel.content.widgets.find(
+    each => (each.model.getMetadata("tags") || []).includes("parameters"));
+  const goTo = (panel, index) => {
+    app.shell.activateById(panel.id);
+    panel.content.deselectAll();
+    panel.content.activeCellIndex = index;
+    panel.content.mode = "command";
+    panel.content.activate();
+    panel.content.scrollToItem(index, "auto");
+  };
+  const nextCode = (cells, from) => cells.findIndex((each, index) => index > from && each.model.type === "code");
+
+  if (asked.leave) {
+    // Read the rest of the notebook that is left, and write its record, before the next one opens.
+    const left = panelOf(asked.leave);
+    if (left) {
+      const from = left.content.widgets.findIndex(each => each.model.id === asked.rest);
+      const next = nextCode(left.content.widgets, from);
+      if (from >= 0 && next >= 0) {
+        goTo(left, next);
+        await app.commands.execute("notebook:run-all-below");
+      }
+      await say(left, "from runbook_lib.records.interactive import finish_from_outside as _f; _f()");
+    }
+  }
+  let panel = panelOf(asked.path);
+  if (asked.open) panel = (await app.commands.execute("docmanager:open", {path: asked.path})) || panelOf(asked.path);
   if (!panel) return;
   await panel.context.ready;
   await panel.revealed;
 
   const cells = panel.content.widgets;
-  const at = cells.findIndex(each => (each.model.getMetadata("tags") || []).includes("parameters"));
-  if (at >= 0 && asked.set) {
-    const lines = cells[at].model.sharedModel.getSource().split("\n");
+  const parameters = parametersOf(panel);
+  if (asked.ask) {
+    const source = JSON.stringify(parameters ? parameters.model.sharedModel.getSource() : "");
+    say(panel, `from runbook_lib.display.interactive import front as _f; _f.page_says(${JSON.stringify(asked.ask)}, ${source})`);
+  }
+  if (parameters && asked.set) {
+    const lines = parameters.model.sharedModel.getSource().split("\n");
     for (const [name, value] of Object.entries(asked.set)) {
       const shape = new RegExp("^(" + name + "\\s*(?::[^=]+)?=\\s*)(\"(?:[^\"\\\\]|\\\\.)*\"|'(?:[^'\\\\]|\\\\.)*'|[^#]*?)(\\s*#.*)?$");
       for (let index = 0; index < lines.length; index++) {
         lines[index] = lines[index].replace(shape, (_, before, old, comment) => before + value + (comment || ""));
       }
     }
-    cells[at].model.sharedModel.setSource(lines.join("\n"));
+    parameters.model.sharedModel.setSource(lines.join("\n"));
   }
-  if (asked.run && at >= 0) {
-    app.shell.activateById(panel.id);
-    panel.content.deselectAll();
-    panel.content.activeCellIndex = at;
-    await app.commands.execute("notebook:run-all-below");
+  if (asked.after) {
+    const next = nextCode(cells, cells.findIndex(each => each.model.id === asked.after));
+    if (next >= 0) {
+      if (asked.run) {
+        goTo(panel, Math.min(next + 1, cells.length - 1));
+        await app.commands.execute("notebook:run-all-above");
+      }
+      goTo(panel, next);
+    }
   }
   if (asked.save) await panel.context.save();
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from runbook_lib.clusters import Cluster
 from runbook_lib.display.figure import Figure
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
@@ -15,43 +16,48 @@ from runbook_lib.display.timeline_figure import span_of
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore import Proposal
 from runbook_lib.timeline import Timeline
-from runbook_lib.times import TimeWindow, full_text, iso, parse_timestamp
+from runbook_lib.times import full_text, iso, parse_timestamp
 
 _ONWARD = "restore_to_timestamp"
 _WIDEST = "1100px"  # of a figure: 10 inches at 110 dots
 _STEPS = (("−1 min", -60), ("−1 s", -1), ("+1 s", 1), ("+1 min", 60))
 
 
-def picker(
-    value: Figure, timeline: Timeline, proposal: Proposal, *, window: TimeWindow | None, zone: ZoneInfo, now: datetime
-) -> Any:
+class Run(Protocol):
+    """The run of the notebook: its cluster, the reader's zone, and the one clock reading of it."""
+
+    @property
+    def target(self) -> Cluster:
+        """Return the cluster that the notebook is about."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the zone that times are shown in beside UTC."""
+
+    @property
+    def now(self) -> datetime:
+        """Return the clock reading, aware UTC."""
+
+
+def picker(value: Figure, timeline: Timeline, proposal: Proposal, *, run: Run) -> Any:
     """Show the picture of the timeline, in JupyterLab with a picker of the second under it."""
     if not front.reader_is_there():
         return value
     start, end = span_of(timeline, proposal)
     start = start.replace(microsecond=0)
-    last = int((end - start).total_seconds())
-    return _Picker(value, proposal, window=window, zone=zone, now=now, span=(start, last)).shown()
+    return _Picker(value, proposal, run, span=(start, int((end - start).total_seconds()))).shown()
 
 
 class _Picker:
     """The widgets, each of which only moves the slider; the slider's second is the choice."""
 
-    def __init__(
-        self,
-        value: Figure,
-        proposal: Proposal,
-        *,
-        window: TimeWindow | None,
-        zone: ZoneInfo,
-        now: datetime,
-        span: tuple[datetime, int],
-    ) -> None:
+    def __init__(self, value: Figure, proposal: Proposal, run: Run, *, span: tuple[datetime, int]) -> None:
         """Begin at the proposed second. `span` is where the axis begins, and how many seconds it is long."""
         import ipywidgets as w
 
-        self._value, self._proposal, self._window = value, proposal, window
-        self._zone, self._now, (self._start, self._last) = zone, now, span
+        self._cell = front.cell_now()
+        self._value, self._proposal, self._run = value, proposal, run
+        self._start, self._last = span
         first = proposal.second or (proposal.candidates[0].second if proposal.candidates else self._start)
         self._slider = w.IntSlider(
             value=self._seconds(first),
@@ -124,7 +130,7 @@ class _Picker:
         if change["new"] == iso(self.moment):
             return
         try:
-            asked = parse_timestamp(change["new"], now=self._now).moment
+            asked = parse_timestamp(change["new"], now=self._run.now).moment
         except InputRefused as refusal:
             self._said.value = words(f"<b>{escape(refusal.message)}</b> {escape(refusal.hint)}")
             return
@@ -137,21 +143,28 @@ class _Picker:
         moment = self.moment
         self._text.value = iso(moment)
         proposed = " · <b>the proposed second</b>" if moment == self._proposal.second else ""
-        reach = "" if self._window is None or moment in self._window else " · <b>cannot be restored</b>"
+        reach = (
+            ""
+            if self._run.target.window is None or moment in self._run.target.window
+            else " · <b>cannot be restored</b>"
+        )
         state = damage_then(moment, self._proposal)
         self._said.value = words(
-            f"{escape(full_text(moment, zone=self._zone, now=self._now))}{proposed}{reach}<br>"
+            f"{escape(full_text(moment, zone=self._run.zone, now=self._run.now))}{proposed}{reach}<br>"
             f"the damage then: <b>{state}</b>"
         ) + in_sight(front.assignments({"timestamp": iso(moment)}))
 
     def _choose(self) -> None:
-        front.choose({"timestamp": iso(self.moment)}, again=True)
+        front.choose({"timestamp": iso(self.moment)}, cell=self._cell, again=True)
+        self._said.value = words("This notebook runs again from this second, as far as the ways back.")
 
     def _hand_on(self) -> None:
-        front.hand_on(_ONWARD, {"timestamp": iso(self.moment)})
-        self._said.value = words(f"{_ONWARD} is open with this second in its parameters cell.") + in_sight(
-            front.assignments({"timestamp": iso(self.moment)})
-        )
+        given = {"timestamp": iso(self.moment), "cluster": self._run.target.identifier}
+        front.hand_on(_ONWARD, given, cell=self._cell)
+        self._said.value = words(
+            f"The rest of this notebook is read and its record written; then {_ONWARD} opens with this in its "
+            "parameters cell."
+        ) + in_sight(front.assignments(given))
 
 
 def _margins(figure: Figure) -> str:

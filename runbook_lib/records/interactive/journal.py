@@ -42,6 +42,7 @@ class Journal:
 
     def before(self, info: Any) -> None:
         """Write that a cell begins, before it does."""
+        front.enter(info.cell_id or "")
         if not info.cell_id or not self._open():
             return
         assert self._recording is not None
@@ -90,6 +91,7 @@ class Journal:
                     parameter=str(facts["parameter"]),
                     value=facts["value"],
                     again=bool(facts["again"]),
+                    cell=str(facts.get("cell", "")),
                 )
             )
 

@@ -6,7 +6,6 @@ ended, and outputs count only when they belong to that execution. From the file 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from papermill.parameterize import parameterize_notebook
 from papermill.translators import papermill_translators
 
 from runbook_lib import __version__
+from runbook_lib.display.interactive.front import literals
 from runbook_lib.errors import InputRefused
 from runbook_lib.records import outcomes
 from runbook_lib.records.executed import as_bytes, presentable
@@ -81,7 +81,7 @@ class Executed:
         declared = read_parameters(original, name=self._recording.notebook)
         defaults = {parameter.name: parameter.default for parameter in declared}
         run = next((self._steps.runs.get(cell.id) for cell in _code(original) if _is_tagged(cell, "parameters")), None)
-        values = dict(_literals(run.source)) if run else {}
+        values = dict(literals(run.source)) if run else {}
         since = run.order if run else 0
         values |= {choice.parameter: choice.value for choice in self._steps.choices if choice.order > since}
         given = {name: value for name, value in values.items() if name in defaults and value != defaults[name]}
@@ -177,15 +177,3 @@ def _is_tagged(cell: NotebookNode, tag: str) -> bool:
 def _heading(cell: NotebookNode) -> str:
     lines = [line.lstrip("#").strip() for line in cell.source.splitlines() if line.startswith("#")]
     return lines[-1] if lines else ""
-
-
-def _literals(source: str) -> Iterator[tuple[str, Any]]:
-    """Return what a parameters cell sets; a line that is computed, which a person may write there, is left out."""
-    for statement in ast.parse(source).body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        value = getattr(statement, "value", None)
-        if len(targets) == 1 and isinstance(targets[0], ast.Name) and value is not None:
-            try:
-                yield targets[0].id, ast.literal_eval(value)
-            except ValueError:
-                continue

@@ -36,12 +36,16 @@ class CellRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A parameter that was chosen with a widget. After one with `again`, what ran before it is about other values."""
+    """A parameter that was chosen with a widget, which `cell` showed.
+
+    After it, what the cells below have run before is about other values; with `again` what any cell has run.
+    """
 
     order: int
     parameter: str
     value: Any
     again: bool
+    cell: str = ""
 
 
 @dataclass(kw_only=True)
@@ -95,8 +99,9 @@ def _is_behind(cell_id: str, cells: Sequence[tuple[int, Any]], steps: Steps) -> 
     order = steps.runs[cell_id].order
     ids = [cell.id for _, cell in cells]
     above = [steps.runs[each].order for each in ids[: ids.index(cell_id)]]
-    repeated = [choice.order for choice in steps.choices if choice.again]
-    return any(order < each for each in (*above, *repeated))
+    at = ids.index(cell_id)
+    chosen = [choice.order for choice in steps.choices if choice.again or choice.cell in ids[:at]]
+    return any(order < each for each in (*above, *chosen))
 
 
 def _cells(numbers: Sequence[int]) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from runbook_lib.approval import refusal
+from runbook_lib.approval import approval_of, refusal
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
 from runbook_lib.errors import NotFound
 from runbook_lib.events import announce
+from runbook_lib.given import Given
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.copies.leftovers import Leftover, leftovers, read_region
 from runbook_lib.restore.copies.plan import CleanUpPlan, emptying, ending, marking, read_backups
@@ -71,7 +72,9 @@ class CleanUpCheck:
         return not self.still_there and not self.missing
 
 
-def clean_up(session: AwsSession, plan: CleanUpPlan, *, approve: str, deadline: timedelta = LONGEST_WAIT) -> CleanedUp:
+def clean_up(
+    session: AwsSession, plan: CleanUpPlan, *, approve: str | Given, deadline: timedelta = LONGEST_WAIT
+) -> CleanedUp:
     """Delete what the plan names if `approve` is its id; without an approval do nothing and say so in the value.
 
     A run that was stopped half way has left its plan's id as a mark on what it had not deleted yet: with the same
@@ -81,7 +84,7 @@ def clean_up(session: AwsSession, plan: CleanUpPlan, *, approve: str, deadline: 
         ApprovalRefused: the approval is neither this plan's nor that of one which was begun.
         StepFailed, AccessDenied, TimedOut: what was deleted is deleted; run again with the same approval to go on.
     """
-    given = approve.strip()
+    given = approval_of(plan, approve)
     if not given or not plan.delete:
         return CleanedUp(plan=plan)
     doomed = plan.delete if given == plan.id else tuple(leftover for leftover in plan.delete if leftover.mark == given)

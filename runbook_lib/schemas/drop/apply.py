@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from runbook_lib.approval import is_approved
+from runbook_lib.approval import approval_of, is_approved
 from runbook_lib.errors import ApprovalRefused, CheckFailed, StepFailed
 from runbook_lib.events import announce
+from runbook_lib.given import Given
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.schemas.audit import Audit, audit_again
 from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
@@ -44,7 +45,7 @@ class DropVerification:
 
 
 def apply_drop(
-    database: Database, audit: Audit, plan: DropPlan | None, *, approve: str, window: TimeWindow | None
+    database: Database, audit: Audit, plan: DropPlan | None, *, approve: str | Given, window: TimeWindow | None
 ) -> Dropped:
     """Drop what the plan names if `approve` is its id and every proof still holds; otherwise do nothing.
 
@@ -57,7 +58,7 @@ def apply_drop(
         CheckFailed: a proof does not hold.
         StepFailed: rows or objects appeared at the last moment; nothing more was dropped.
     """
-    if not approve.strip():
+    if not approval_of(plan, approve):
         return Dropped(plan=plan)
     if plan is None:
         raise ApprovalRefused("There is an approval, but no schema is chosen.", hint="Set `drop`, or empty `approve`.")
