@@ -73,7 +73,7 @@ def test_rows_written_after_the_swap_outlive_an_undo_and_are_named(estate: Estat
         source.execute("INSERT INTO letting.contracts (id, room_id, tenant) VALUES (12, 80, 'after')")
         source.execute(f"INSERT INTO {ODD} VALUES ('aft', 'er')")
     undone = undo(estate)
-    assert "Rows written since the swap" in str(copy_undo_sheet(undone.plan, approve="", undone=undone))
+    assert "Rows written since the swap" in str(copy_undo_sheet(undone.plan, undone=undone))
     found = shown(estate, undone.left)
     assert found["house.hold.rooms"] == (2, True, [2, 80])
     assert found["letting.contracts"] == (1, True, [12])

@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.bringback.bring_back import Wanted
-from runbook_lib.bringback.rules import read_rules
+from runbook_lib.bringback.copy import CopyChoices
 from runbook_lib.bringback.schedule import judge_schedule
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.looking import Seen
+
+
+def read_rules(rows: str, **more: str) -> CopyChoices:
+    return Wanted(way="copy", rows=rows, **more).choices
+
 
 APARTMENTS, ROOMS = TableName(schema="staging", name="apartments"), TableName(schema="staging", name="rooms")
 
@@ -41,6 +46,36 @@ def test_a_column_for_all_tables_and_the_plain_default() -> None:
 def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(InputRefused):
         read_rules(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"rows": "keepnew"}, "replace, keep new, newer wins"),
+        ({"rows": "Keep new"}, "replace, keep new, newer wins"),
+        ({"rows": "newer wins"}, "newer wins by COLUMN"),
+        ({"rows": "keep new by updated_at"}, "newer wins by COLUMN"),
+        ({"rows": "keep new; conflict: source"}, 'Did you mean "conflicts: source"?'),
+        ({"rows": "keep new; definition: copy"}, 'Did you mean "definitions: copy"?'),
+        ({"rows": "keep new", "rules": "replace"}, "schema.table: rule"),
+        ({"rows": "keep new; conflicts: copy", "conflicts": "source"}, "Say it once"),
+        ({"rows": "keep new", "conflicts": "both"}, '"copy" or "source"'),
+        ({"rows": "keep new", "definitions": "mine"}, '"copy" or "source"'),
+        ({"rows": "keep new", "through": "ftp"}, "mydumper"),
+    ],
+)
+def test_a_mistyped_choice_is_never_the_default_and_is_refused_with_what_there_is(
+    given: dict[str, str], hint: str
+) -> None:
+    with pytest.raises(InputRefused) as refused:
+        Wanted(way="copy", **given)
+    assert hint in refused.value.hint
+
+
+def test_parameters_of_their_own_say_what_the_one_line_said() -> None:
+    line = "keep new; staging.apartments: newer wins by updated_at; conflicts: source; definitions: copy; through: load"
+    own = {"rules": "staging.apartments: newer wins by updated_at", "conflicts": "source", "definitions": "copy"}
+    assert read_rules(line) == read_rules("keep new", through="load", **own)
 
 
 def test_a_way_that_is_none_is_refused_with_those_there_are() -> None:

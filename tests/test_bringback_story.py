@@ -187,16 +187,16 @@ def test_copied_back_with_new_rows_kept_the_applications_rows_are_still_there_an
 ) -> None:
     """It should hold every row the application wrote after the wipe, beside everything of the second before it."""
     session, story = night.session, night.told.story
-    wanted = Wanted(way="copy", rows="keep new; conflicts: source")
+    wanted = Wanted(way="copy", rows="keep new", conflicts="source")
     proof = prove_pairing(session, night.pairing)
     proposed = propose_bring_back(
-        session, night.pairing, proof, wanted=wanted, identity=session.identity(), named=NAME, now=utc_now()
+        session, night.pairing, proof, wanted=wanted, identity=session.identity(), now=utc_now()
     )
     assert proposed.plan is not None
     done = apply_bring_back(session, proposed, approve=proposed.id, run_id="test")
     verified = verify_bring_back(session, proposed, done)
     assert verified is not None
-    assert verified.lost == ()
+    assert verified.wrong == ()
     with night.admin(NAME) as database:
         assert wrong_after_keeping(story, database) == ()
     undo = propose_bring_back(
@@ -205,12 +205,11 @@ def test_copied_back_with_new_rows_kept_the_applications_rows_are_still_there_an
         proof,
         wanted=Wanted(way="undo copy"),
         identity=session.identity(),
-        named=NAME,
         now=utc_now(),
     )
     undone = verify_bring_back(session, undo, apply_bring_back(session, undo, approve=undo.id))
     assert undone is not None
-    assert undone.lost == ()
+    assert undone.wrong == ()
     with night.admin(NAME) as database:
         found = take_proof(database)
     left = differences(story.proofs[story.moments["now"]], found)

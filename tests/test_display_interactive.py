@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from runbook_lib.display import interactive
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown
+from runbook_lib.given import Given
 
 
 @dataclass(frozen=True)
@@ -80,28 +81,76 @@ def test_a_plan_with_nothing_to_do_has_no_button(names: dict[str, Any]) -> None:
     assert interactive.approval(Plan(id=""), sheet, Plan(), approve="") == "abc123 waits"
 
 
+def test_a_button_is_closed_once_the_choices_are_others_and_opens_again_with_them(names: dict[str, Any]) -> None:
+    names |= {"rows": "replace", "approve": ""}
+    given = Given(names)
+    plan = given.keep(Plan(), "rows")
+    shown = interactive.approval(plan, sheet, plan, approve=given)
+    (button,), (said,) = widgets(shown, "Button"), widgets(shown, "HTML")
+    front.choose({"rows": "keep new", "approve": ""}, cell="ways")
+    assert button.disabled
+    assert "rows was &quot;replace&quot; then and is &quot;keep new&quot; now" in said.value
+    front.choose({"rows": "replace"}, cell="ways")
+    assert not button.disabled
+    names["rows"] = "keep new"  # typed into the parameters cell and run: nobody tells the button
+    button.click()
+    assert names["approve"] == ""
+    assert button.disabled
+
+
+def test_a_plan_that_a_check_speaks_against_has_a_closed_button(names: dict[str, Any]) -> None:
+    shown = interactive.approval(Plan(), sheet, Plan(), approve="", closed="STOP: room.")
+    (button,) = widgets(shown, "Button")
+    assert button.disabled
+    assert "STOP: room." in widgets(shown, "HTML")[0].value
+
+
+def test_what_the_page_says_and_nobody_ran_is_not_approved(
+    names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names |= {"rows": "replace", "approve": ""}
+    given = Given(names)
+    plan = given.keep(Plan(), "rows")
+    shown = interactive.approval(plan, sheet, plan, approve=given)
+    (button,), (said,) = widgets(shown, "Button"), widgets(shown, "HTML")
+    monkeypatch.setattr(front, "ask_page", lambda answer: answer('rows: str = "keep new"  # typed\napprove: str = ""'))
+    button.click()
+    assert names["approve"] == ""
+    assert "rows = &quot;keep new&quot;" in said.value
+
+
 @dataclass(frozen=True)
 class Two:
     state: str = "apart"
 
 
+@dataclass(frozen=True)
+class Chosen:
+    way: str = "compare"
+    rows: str = "replace"
+    conflicts: str = ""
+
+
 def test_a_way_back_is_written_with_its_rule_and_takes_an_earlier_approval_away(names: dict[str, Any]) -> None:
     names["approve"] = "abc123"
-    shown = interactive.way_chooser("the table", Two(), way="compare", rows="replace")  # type: ignore[arg-type]
+    shown = interactive.way_chooser("the table", Two(), wanted=Chosen())  # type: ignore[arg-type]
     (choice,), (rule,), (button,) = (widgets(shown, kind) for kind in ("RadioButtons", "Combobox", "Button"))
     assert shown.value == "the table"
     assert rule.layout.display == "none"
     assert "undo cutover" not in [value for _, value in choice.options], "nothing of it has been cut over"
     choice.value, rule.value = "copy", "newer wins by COLUMN"
     assert button.disabled
-    rule.value = "keep new; conflicts: source"
+    rule.value = "keep new"
     assert not button.disabled
+    (side,) = widgets(shown, "Dropdown")
+    side.value = "source"
     button.click()
-    assert (names["way"], names["rows"], names["approve"]) == ("copy", "keep new; conflicts: source", "")
+    assert [names[each] for each in ("way", "rows", "conflicts", "approve")] == ["copy", "keep new", "source", ""]
+    assert "tables" not in names, "what is marked stays as it is"
 
 
 def test_a_cut_over_can_be_undone_where_one_was_begun_and_needs_no_rule(names: dict[str, Any]) -> None:
-    shown = interactive.way_chooser("the table", Two("cut over"), way="undo cutover", rows="keep new")  # type: ignore[arg-type]
+    shown = interactive.way_chooser("the table", Two("cut over"), wanted=Chosen(way="undo cutover"))  # type: ignore[arg-type]
     (button,) = widgets(shown, "Button")
     button.click()
     assert names["way"] == "undo cutover"
@@ -109,4 +158,4 @@ def test_a_cut_over_can_be_undone_where_one_was_begun_and_needs_no_rule(names: d
 
 
 def test_without_a_reader_the_ways_are_only_shown() -> None:
-    assert interactive.way_chooser("the table", Two(), way="copy", rows="replace") == "the table"  # type: ignore[arg-type]
+    assert interactive.way_chooser("the table", Two(), wanted=Chosen()) == "the table"  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ SAME = Proof(expected="copy", found="source", tables=(table("silver", "rooms", "
 
 def test_the_sheet_names_what_is_lost_first_and_says_how_much() -> None:
     said = str(proof_sheet(PROOF))
-    assert "Against copy, source has tables 1 missing, 1 emptied, 1 damaged, 1 new since: 5 tables" in said
+    assert "Against copy, source has tables 1 missing, 1 emptied, 1 damaged, 1 with rows added: 5 tables" in said
     assert said.index("staging.gone") < said.index("staging.rooms") < said.index("staging.tenants")
     assert "rent: 100 → 1" in said
     assert "mail: (personal) → NULL" in said
@@ -58,7 +58,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     figure = next(part for part in proof_sheet(PROOF).tables if isinstance(part, Figure))
     assert figure.png.startswith(b"\x89PNG")
     assert figure.title.endswith("?")
-    assert figure.words == "staging: 1 missing, 1 emptied, 1 damaged, 1 new since of 4 tables."
+    assert figure.words == "staging: 1 missing, 1 emptied, 1 damaged, 1 with rows added of 4 tables."
 
 
 def test_equal_servers_are_said_to_be_equal() -> None:

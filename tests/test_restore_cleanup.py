@@ -311,7 +311,7 @@ def test_backups_of_others_stay_and_a_loss_is_noticed(world: World) -> None:
     check = restore.verify_clean_up(world.session, done)
     assert check is not None
     assert [thing.split()[0] for thing in check.missing] == ["cluster", "snapshot"]
-    assert show.clean_up_result(done, check, {}).outcome == "check-failed"
+    assert show.clean_up_result(done, check, {}, {}).outcome == "check-failed"
 
 
 @pytest.mark.thorough

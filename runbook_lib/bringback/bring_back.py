@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runbook_lib.approval import require_checks
+from runbook_lib.approval import approval_of, refusal, require_checks
 from runbook_lib.aws import AwsSession, Identity
 from runbook_lib.bringback.copy import (
-    CopiedBack,
     CopyBackPlan,
-    CopyChoices,
-    CopyUndone,
     CopyUndoPlan,
     apply_copy_back,
     apply_undo,
@@ -19,71 +17,51 @@ from runbook_lib.bringback.copy import (
     propose_with_checks,
 )
 from runbook_lib.bringback.cutover import (
-    CutOver,
     CutOverPlan,
-    CutOverVerification,
     Pairing,
     apply_cut_over,
     check_cut_over,
-    find_pairing,
     propose_cut_over,
     propose_undo_cut_over,
-    verify_cut_over,
 )
-from runbook_lib.bringback.rules import read_rules
+from runbook_lib.bringback.rules import WAYS, Wanted, chosen_otherwise
 from runbook_lib.bringback.schedule import check_schedule
-from runbook_lib.bringback.sides import changed_since, prove_pairing, sides_of
-from runbook_lib.checks import Check
-from runbook_lib.errors import InputRefused
-from runbook_lib.inventory import TableName
+from runbook_lib.bringback.sides import Sides, sides_of
+from runbook_lib.bringback.verify import Done, Verified, prove_kept, verify_done
+from runbook_lib.checks import Check, bad, ok, warn
+from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.given import Given
+from runbook_lib.inventory import list_tables
 from runbook_lib.proof import Proof
-from runbook_lib.times import utc_now
+from runbook_lib.swap.state import find_states
 
-WAYS = ("compare", "copy", "cutover", "undo copy", "undo cutover")
+__all__ = [
+    "WAYS",
+    "Done",
+    "Proposed",
+    "Verified",
+    "Wanted",
+    "apply_bring_back",
+    "propose_bring_back",
+    "verify_bring_back",
+]
+
 Plan = CutOverPlan | CopyBackPlan | CopyUndoPlan
-Done = CutOver | CopiedBack | CopyUndone
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the person chose, as the notebook's parameters say it.
-
-    `way` "compare" plans nothing. `tables` are names of tables or schemas, separated by commas; empty takes what the
-    proof calls damaged. `rows` says what becomes of rows written since, see `read_rules`. `secret` and `personal` are
-    as in `prove_pairing`.
-    """
-
-    way: str = "compare"
-    tables: str = ""
-    rows: str = "replace"
-    secret: str = ""
-    personal: str = "*"
-
-    def __post_init__(self) -> None:
-        if self.way not in WAYS:
-            hint = f"Set `way` to one of: {', '.join(WAYS)}."
-            raise InputRefused(f'There is no way "{self.way}".', hint=hint)
-
-    @property
-    def undo(self) -> bool:
-        """Tell whether an earlier bring-back is to be taken back."""
-        return self.way.startswith("undo ")
-
-    @property
-    def choices(self) -> CopyChoices:
-        """Return what a copy back is to do."""
-        return read_rules(self.rows, tables=tuple(part for piece in self.tables.split(",") if (part := piece.strip())))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
-    """What would be done, and what speaks against it. `plan` is None where two servers are only compared."""
+    """What would be done, and what speaks against it. `plan` is None where two servers are only compared.
+
+    `proof` is the comparison it was planned with; `kept` that of the tables which the undo of a copy back puts back.
+    """
 
     wanted: Wanted
     pairing: Pairing
     proof: Proof = field(repr=False)
     plan: Plan | None = None
     checks: tuple[Check, ...] = ()
+    kept: Proof | None = field(default=None, repr=False)
 
     @property
     def id(self) -> str:
@@ -96,39 +74,19 @@ class Proposed:
         plan = self.plan
         return isinstance(plan, CopyUndoPlan) or (isinstance(plan, CutOverPlan) and plan.direction == "undo")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """What was seen afterwards. `moved` are tables of the serving side that are not as they were proved before.
-
-    `lost` says what is not as it should be, in words; empty when all holds.
-    """
-
-    proof: Proof
-    names: CutOverVerification | None
-    moved: tuple[TableName, ...]
-    lost: tuple[str, ...]
-    finished: datetime
-
     @property
-    def holds(self) -> bool:
-        """Tell whether everything is as the plan wanted it."""
-        return not self.lost
+    def stops(self) -> str:
+        """Say which checks speak against the plan, so that it cannot be approved; empty while none does."""
+        found = ", ".join(check.subject for check in self.checks if check.state == "bad")
+        return f"STOP: {found}. Do what stands beside it, and make the plan again." if found else ""
 
 
 def propose_bring_back(
-    session: AwsSession,
-    pairing: Pairing,
-    proof: Proof,
-    *,
-    wanted: Wanted,
-    identity: Identity,
-    named: str,
-    now: datetime,
+    session: AwsSession, pairing: Pairing, proof: Proof, *, wanted: Wanted, identity: Identity, now: datetime
 ) -> Proposed:
     """Make the plan of the chosen way, or of its undo, and its checks. Changes nothing.
 
-    `named` is the cluster as the person wrote it: a cut-over is only for one that was named.
+    A cut-over is only for a cluster that was named: `wanted.cluster`.
 
     Raises:
         NotFound, InputRefused: there is nothing to undo, or the choices cannot be used.
@@ -138,14 +96,13 @@ def propose_bring_back(
         return Proposed(wanted=wanted, pairing=pairing, proof=proof)
     jobs = check_schedule(session)
     if wanted.way.endswith("cutover"):
-        name = pairing.name
-        copy = pairing.copy.identifier
+        name, copy = pairing.name, pairing.copy.identifier
         plan = (
             propose_undo_cut_over(session, source=name)
             if wanted.undo
             else propose_cut_over(session, source=name, copy=copy, now=now)
         )
-        checks = check_cut_over(session, plan, identity=identity, named=named, proof=proof)
+        checks = check_cut_over(session, plan, identity=identity, named=wanted.cluster, proof=proof)
         return Proposed(wanted=wanted, pairing=pairing, proof=proof, plan=plan, checks=(*checks, jobs))
     if pairing.state != "apart":
         raise InputRefused(
@@ -154,68 +111,130 @@ def propose_bring_back(
         )
     sides = sides_of(session, pairing, secret=wanted.secret)
     if wanted.undo:
-        return Proposed(wanted=wanted, pairing=pairing, proof=proof, plan=propose_undo(sides.source))
-    plan, checks = propose_with_checks(sides.copy, sides.source, proof=proof, choices=wanted.choices, now=now)
-    return Proposed(wanted=wanted, pairing=pairing, proof=proof, plan=plan, checks=(*checks, jobs))
-
-
-def apply_bring_back(session: AwsSession, proposed: Proposed, *, approve: str, run_id: str = "") -> Done | None:
-    """Apply what is proposed if `approve` is its id; None where there is no plan.
-
-    Raises:
-        CheckFailed: the plan is approved, and a check speaks against it.
-        ApprovalRefused: the approval is of another plan.
-    """
-    plan = proposed.plan
-    if plan is None:
-        return None
-    require_checks(proposed.checks, plan, approve=approve)
-    if isinstance(plan, CutOverPlan):
-        return apply_cut_over(session, plan, approve=approve)
-    sides = sides_of(session, proposed.pairing, secret=proposed.wanted.secret)
-    if isinstance(plan, CopyUndoPlan):
-        return apply_undo(sides.source, plan, approve=approve, restored=sides.copy)
-    return apply_copy_back(sides.copy, sides.source, plan, approve=approve, run_id=run_id)
-
-
-def verify_bring_back(session: AwsSession, proposed: Proposed, done: Done | None) -> Verified | None:
-    """Read both servers anew, prove them again, and say what is not as it should be. None when nothing was applied."""
-    if done is None or not done.done:
-        return None
-    wanted, before = proposed.wanted, proposed.proof
-    before_that = proposed.pairing
-    origin = before_that.origin(before_that.copy.identifier, before_that.copy.tags)
-    pairing = find_pairing(session, cluster=before_that.name, copy=origin)
-    names = verify_cut_over(session, done, secret=wanted.secret) if isinstance(done, CutOver) else None
-    proof = prove_pairing(session, pairing, secret=wanted.secret, personal=wanted.personal)
-    moved = changed_since(before, proof) if isinstance(done, CutOver) else ()
-    return Verified(
-        proof=proof, names=names, moved=moved, lost=(*_lost(done, names, proof, before),), finished=utc_now()
+        undo = _planned_undo(sides)
+        return Proposed(wanted=wanted, pairing=pairing, proof=proof, plan=undo, kept=prove_kept(sides, undo))
+    plan, found = propose_with_checks(sides.copy, sides.source, proof=proof, choices=wanted.choices, now=now)
+    if plan.resumes and (otherwise := chosen_otherwise(plan, wanted)):
+        raise InputRefused(
+            "A copy back has begun to swap tables and is not finished; it was planned with other choices.",
+            hint=f'Finish it first, with {otherwise}; or undo it with way="undo copy".',
+        )
+    return Proposed(
+        wanted=wanted, pairing=pairing, proof=proof, plan=plan, checks=(*found, *_row_checks(plan, proof, wanted), jobs)
     )
 
 
-def _lost(done: Done, names: CutOverVerification | None, proof: Proof, before: Proof) -> tuple[str, ...]:
-    if isinstance(done, CutOver):
-        wrong = [
-            f"{seen.kind} {seen.name} is {seen.status}" for seen in (names.names if names else ()) if not seen.holds
-        ]
-        now = {verdict.pair.expected for verdict in proof.tables if verdict.expected_rows is not None}
-        gone = [verdict.pair.expected for verdict in before.tables if verdict.expected_rows is not None]
-        return (*wrong, *(f"{name} is not in the copy any more" for name in gone if name not in now))
-    found = {verdict.pair.expected: verdict for verdict in proof.tables}
-    if isinstance(done, CopyUndone):
-        tables = done.plan.undoes.tables
-        return tuple(
-            f"{table.name} is {'there' if found[table.name].found_rows is not None else 'not there'}"
-            for table in tables
-            if table.name in found and (found[table.name].found_rows is None) != (table.dated is None)
+def _planned_undo(sides: Sides) -> CopyUndoPlan:
+    """Plan the undo of the newest copy back.
+
+    Raises:
+        NotFound: there is none; says which one is undone already, and which one cannot be undone any more and why.
+    """
+    try:
+        return propose_undo(sides.source)
+    except NotFound as error:
+        with sides.source.connect() as database:
+            present = set(list_tables(database))
+            known = [(state, state.get_as(CopyBackPlan, "plan")) for state in find_states(database)]
+            undone = [str(at) for state, _ in known if (at := state.get("undone"))]
+            lost = [
+                (plan, missing)
+                for state, plan in known
+                if plan
+                and state.get("done")
+                and not state.get("undone")
+                and (missing := [table.dated for table in plan.tables if table.dated and table.dated not in present])
+            ]
+        if lost:
+            plan, missing = lost[-1]
+            raise NotFound(
+                f"The copy back {plan.id} cannot be undone any more: {', '.join(map(str, missing[:3]))} "
+                f"{'is' if len(missing) == 1 else 'are'} gone. It could be undone until these tables were dropped.",
+                hint="What they held can come back only by another restore.",
+            ) from error
+        if undone:
+            raise NotFound(
+                f"The newest copy back is undone already, since {max(undone)}. Nothing was changed now.",
+                hint='Set way="compare" to see how the tables are now.',
+            ) from error
+        raise
+
+
+def _row_checks(plan: CopyBackPlan, proof: Proof, wanted: Wanted) -> Iterator[Check]:
+    """Say before the copying what the swap would stop at: rows that both sides have, rows that lose their parent."""
+    known = {str(table.name) for table in plan.tables} | {table.name.schema for table in plan.tables}
+    known |= {table.name.sql for table in plan.tables}
+    if unknown := sorted(set(wanted.choices.rules) - known):
+        yield bad(
+            "rules for tables",
+            f"No table that is copied back is called {', '.join(unknown)}.",
+            f"Correct `rules`; it may name {_some(sorted(known - {table.name.sql for table in plan.tables}))}.",
         )
-    lost = []
-    for table in done.plan.tables:
-        one = found.get(table.name)
-        if one is None or table.rows_from != "restored":
-            continue
-        may_change = table.rule == "newer wins" or done.plan.conflicts == "source"
-        if one.missing or (one.changed and not may_change) or (one.extra and table.rule == "replace"):
-            lost.append(f"{table.name}: {one.missing} rows missing, {one.changed} changed, {one.extra} more")
-    return tuple(lost)
+    verdicts = {table.pair.expected: table for table in proof.tables}
+    kept = [table for table in plan.tables if table.merged and table.rows_from == "restored" and table.name in verdicts]
+    both = [table for table in kept if table.key and verdicts[table.name].changed]
+    subject = "rows that both sides have"
+    if both and not plan.conflicts:
+        said = "; ".join(f"{table.name}: {verdicts[table.name].changed:,} rows" for table in both)
+        hint = 'Choose whose are taken: conflicts="copy" or conflicts="source".'
+        if any(table.rule == "keep new" for table in both):
+            yield bad(subject, f"They have the same key and other values, and no choice decides: {said}.", hint)
+        else:
+            yield warn(subject, f"Where {both[0].newer_by} is the same on both sides, no choice decides: {said}.", hint)
+    else:
+        yield ok(subject, f"conflicts={plan.conflicts!r} decides." if both else "None needs a decision.")
+    rules = {table.name: table for table in plan.tables}
+    for key in plan.foreign_keys:
+        parent = rules.get(key.parent)
+        child = verdicts.get(key.table)
+        if parent and parent.rule == "replace" and child and child.extra and rules[key.table] in kept:
+            yield warn(
+                "rows without a parent",
+                f"{child.extra:,} rows of {key.table} are kept; rows of {key.parent} that they may point at are not.",
+                f'If the swap stops for that, set rules="{key.parent}: keep new".',
+            )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = [*names]
+    return ", ".join(listed[:6]) + (" …" if len(listed) > 6 else "")
+
+
+def apply_bring_back(session: AwsSession, proposed: Proposed, *, approve: str | Given, run_id: str = "") -> Done | None:
+    """Apply what is proposed if `approve` is its id; None where there is no plan.
+
+    The approval of a copy back that was begun or finished before is taken up, if it was planned with the same choices:
+    what is done is not done twice.
+
+    Raises:
+        CheckFailed: the plan is approved, and a check speaks against it.
+        ApprovalRefused: the approval is of another plan, or the plan is one of other choices than those of now.
+    """
+    plan, given = proposed.plan, approval_of(proposed, approve)
+    if plan is None:
+        return None
+    require_checks(proposed.checks, plan, approve=given)
+    if isinstance(plan, CutOverPlan):
+        return apply_cut_over(session, plan, approve=given)
+    sides = sides_of(session, proposed.pairing, secret=proposed.wanted.secret)
+    if isinstance(plan, CopyUndoPlan):
+        return apply_undo(sides.source, plan, approve=given, restored=sides.copy)
+    if given and given != plan.id:
+        _require_same_choices(sides, plan, given, proposed.wanted)
+    return apply_copy_back(sides.copy, sides.source, plan, approve=given, run_id=run_id)
+
+
+def _require_same_choices(sides: Sides, plan: CopyBackPlan, given: str, wanted: Wanted) -> None:
+    with sides.source.connect() as database:
+        kept = [state.get_as(CopyBackPlan, "plan") for state in find_states(database)]
+    for earlier in kept:
+        if earlier and earlier.id == given and (otherwise := chosen_otherwise(earlier, wanted)):
+            raise refusal(plan, given, why=f"It is of a copy back that was planned with {otherwise}")
+
+
+def verify_bring_back(session: AwsSession, proposed: Proposed, done: Done | None) -> Verified | None:
+    """Read both servers again and say what is not as it should be. None when nothing was applied."""
+    if done is None or not done.done:
+        return None
+    before = proposed.kept or proposed.proof
+    return verify_done(session, done, pairing=proposed.pairing, wanted=proposed.wanted, before=before)

@@ -10,7 +10,8 @@ from runbook_lib.clusters import Cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Credentials
-from runbook_lib.proof import Guard, Proof, ProofOptions, Side, prove
+from runbook_lib.proof import Guard, Proof, ProofOptions, Side
+from runbook_lib.restore.compare import Comparison, compare_servers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +41,18 @@ def _side(cluster: Cluster, account: Credentials) -> Side:
     return Side(name=cluster.identifier, connect=lambda: open_database(cluster, account))
 
 
-def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "*") -> Proof:
+def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "*") -> Comparison:
     """Compare the damaged cluster with the copy, to the row. `personal` are column patterns, separated by commas.
 
-    The proof waits while the damaged cluster is busy, by the guard's usual bounds.
+    Schemas that a copy back made for itself are no part of it. The proof waits while the damaged cluster is busy, by
+    the guard's usual bounds.
 
     Raises:
-        AccessDenied, Unreachable, TimedOut: see `prove`.
+        AccessDenied, Unreachable, TimedOut: see `compare_servers`.
     """
     sides = sides_of(session, pairing, secret=secret)
     hidden = tuple(part for piece in personal.split(",") if (part := piece.strip()))
-    return prove(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard()))
+    return compare_servers(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard()))
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:

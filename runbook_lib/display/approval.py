@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.phases import Phase
 from runbook_lib.times import duration_text
+
+
+def approval_sheet(shown: Table | Stack, plan_id: str, *, approve: str, given: str, closed: str = "") -> Stack:
+    """Show checks, or a plan, with how to approve exactly that plan below it; `closed` says why it cannot be now."""
+    closing = closed or how_to_go_on(plan_id, approve, given=given)
+    return Stack(tables=(shown,), closing=closing)
 
 
 def how_to_go_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,8 @@ from runbook_lib.bringback.bring_back import Done, Proposed, Verified
 from runbook_lib.bringback.copy import CopiedBack, CopyUndoPlan
 from runbook_lib.bringback.cutover import CutOver, Pairing
 from runbook_lib.bringback.cutover.plan import CutOverPlan
-from runbook_lib.display.bringback_copy import copied_sheet, copy_plan_sheet, copy_undo_sheet
+from runbook_lib.display.approval import approval_sheet
+from runbook_lib.display.bringback_copy import FOLDED, copied_sheet, copy_plan_sheet, copy_undo_sheet
 from runbook_lib.display.bringback_cutover import HOW_LONG, cut_over_sheet, cutover_plan_sheet, cutover_verified_sheet
 from runbook_lib.display.checks import checks_table
 from runbook_lib.display.figure import Figure
@@ -55,10 +56,10 @@ def _members(members: Any) -> str:
 
 def ways_table(pairing: Pairing, proof: Proof, *, chosen: str) -> Table:
     """Show both ways side by side: what they take, what is lost, how they are undone."""
-    damaged = {verdict.pair.expected: verdict for verdict in proof.tables if verdict.pair.expected in proof.damaged}
-    rows = sum(verdict.expected_rows or 0 for verdict in damaged.values())
-    newer = sum(verdict.extra for verdict in proof.tables)
-    new_tables = sum(1 for verdict in proof.tables if verdict.extra)
+    damaged = [table for table in proof.tables if table.pair.expected in proof.damaged]
+    rows = sum(table.expected_rows or 0 for table in damaged)
+    newer = sum(table.extra for table in proof.tables)
+    new_tables = sum(1 for table in proof.tables if table.extra)
     since = f"{newer:,} rows in {new_tables} tables are only in the damaged cluster"
     restarts = len(pairing.source_instances) + len(pairing.copy_instances)
     found = (
@@ -95,23 +96,31 @@ def ways_table(pairing: Pairing, proof: Proof, *, chosen: str) -> Table:
     return Table(title="Which way?", columns=columns, rows=found, note=note)
 
 
-def plan_sheet(proposed: Proposed, *, approve: str) -> Stack:
+def plan_sheet(proposed: Proposed) -> Stack:
     """Show the plan of the chosen way, whichever it is."""
     plan = proposed.plan
     if plan is None:
         return Stack(headline='Nothing is planned: way="compare" only looks.')
     if isinstance(plan, CutOverPlan):
-        return cutover_plan_sheet(plan, approve=approve)
+        return cutover_plan_sheet(plan)
     if isinstance(plan, CopyUndoPlan):
-        return copy_undo_sheet(plan, approve=approve)
-    return copy_plan_sheet(plan, approve=approve)
+        return copy_undo_sheet(plan)
+    return copy_plan_sheet(plan)
 
 
-def bring_back_checks(proposed: Proposed) -> Table | Stack:
-    """Show every check of the plan."""
-    if not proposed.checks:
+def checks_sheet(proposed: Proposed, *, approve: str) -> Stack:
+    """Show every check of the plan, and below them how to approve exactly that plan."""
+    if proposed.plan is None:
         return Stack(headline="No checks: nothing is planned that needs one.")
-    return checks_table(proposed.checks, before="the change")
+    if isinstance(proposed.plan, CutOverPlan) and not proposed.plan.calls:
+        return Stack(headline="No checks: nothing is left to do.")
+    shown = (
+        checks_table(proposed.checks, before="the change")
+        if proposed.checks
+        else Stack(headline="No checks are needed: the undo moves tables that are kept, and changes no row.")
+    )
+    given = f'cluster="{proposed.pairing.name}" and approve="{proposed.id}"'
+    return approval_sheet(shown, proposed.id, approve=approve, given=given, closed=proposed.stops)
 
 
 def applied_sheet(done: Done | None) -> Stack | Table:
@@ -122,32 +131,58 @@ def applied_sheet(done: Done | None) -> Stack | Table:
         return cut_over_sheet(done)
     if isinstance(done, CopiedBack):
         return copied_sheet(done)
-    return Table(
-        title=f"Undid {done.plan.of} as plan {done.approved_id}",
-        columns=("statement",),
-        rows=tuple((text,) for text in done.plan.statements),
-    )
+    return copy_undo_sheet(done.plan, undone=done)
 
 
 def verified_sheet(found: Verified | None) -> Stack:
     """Show what holds afterwards, who has which name, and the second proof."""
     if found is None:
         return Stack(headline="Nothing to verify: nothing was applied.")
-    parts: list[Table | Figure] = [*cutover_verified_sheet(found.names).tables] if found.names else []
+    parts: list[Table | Figure | Stack] = [*cutover_verified_sheet(found.names).tables] if found.names else []
+    if found.wrong:
+        parts.insert(0, _lines("NOT as planned", found.wrong, mark="bad"))
     if found.moved:
-        rows = tuple((str(name),) for name in found.moved[:40])
         title = f"Tables of the copy that are not as they were proved before: {len(found.moved)}"
         note = "Written since it has the name, as a rule: compare with what applications do now."
-        parts.append(
-            Table(title=title, columns=("table",), rows=rows, left_out=max(0, len(found.moved) - 40), note=note)
+        parts.append(_lines(title, [str(name) for name in found.moved], note=note))
+    if found.since:
+        note = "Not wrong: the server says that these tables were written to after the swap."
+        parts.append(_lines("Written by applications since the swap", found.since, mark="warn", note=note))
+    proof = found.proof
+    compared = f"{len(proof.tables):,} tables compared row by row in {duration_text(timedelta(seconds=proof.seconds))}"
+    said = "Everything is as planned" if found.holds else f"{len(found.wrong)} things are NOT as planned"
+    if found.names:
+        return Stack(headline=said, tables=(*parts, *proof_sheet(proof).tables))
+    return Stack(headline=f"{said}: {compared}", tables=(*parts, *_by_choice(found)))
+
+
+def _by_choice(found: Verified) -> list[Table]:
+    """Show where tables are not as in the copy although all is as planned: by the rule for rows, or written since."""
+    differing = [table for table in found.proof.tables if table.extra or table.changed or table.missing]
+    if not differing or not found.is_copied:
+        return []
+    return [
+        Table(
+            title=f"Not as in the copy, by the rule for rows or because somebody has written since: {len(differing)}",
+            columns=("table", "rows added", "rows changed", "rows missing", "in columns"),
+            rows=tuple(
+                (str(table.pair.expected), table.extra, table.changed, table.missing, ", ".join(table.columns))
+                for table in differing
+            ),
+            folded=len(differing) > FOLDED,
         )
-    if found.lost:
-        rows = tuple((line,) for line in found.lost)
-        parts.append(
-            Table(title="NOT as planned", columns=("",), rows=rows, marks=dict.fromkeys(range(len(rows)), "bad"))
-        )
-    said = "Everything is as planned" if found.holds else f"{len(found.lost)} things are NOT as planned"
-    return Stack(headline=said, tables=(*parts, *proof_sheet(found.proof).tables))
+    ]
+
+
+def _lines(title: str, lines: Sequence[str], *, mark: str = "", note: str = "") -> Table:
+    return Table(
+        title=title,
+        columns=("",),
+        rows=tuple((line,) for line in lines),
+        marks=dict.fromkeys(range(len(lines)), mark) if mark else {},
+        note=note,
+        folded=len(lines) > FOLDED and mark != "bad",
+    )
 
 
 def recovery_table(said: Mapping[str, Any] | None) -> Table | Stack:

@@ -13,39 +13,35 @@ from runbook_lib.bringback.copy import (
     CopyBackPlan,
     CopyUndone,
     CopyUndoPlan,
-    CopyVerification,
 )
 from runbook_lib.bringback.copy.plan import TablePlan
 from runbook_lib.bringback.copy.remaining import Remaining
 from runbook_lib.bringback.copy.transport.ways import WAYS
 from runbook_lib.bringback.copy.undo import undo_statements
-from runbook_lib.checks import Check
-from runbook_lib.display.approval import how_to_go_on
-from runbook_lib.display.checks import checks_table
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.times import duration_text
 
-SHOWN_TABLES = 60
+SHOWN_TABLES, NAMED = 200, 4
+FOLDED = 12  # rows; longer lists show their title only, until a click
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
-def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check] = ()) -> Stack:
-    """Show everything the plan would do to the source, and how to approve exactly that."""
-    travelling = sum(table.rows for table in plan.tables)
+def copy_plan_sheet(plan: CopyBackPlan) -> Stack:
+    """Show what the plan would do to the source: what decides first, every statement below it, folded."""
     facts: list[tuple[str, str]] = [
         ("from", plan.restored),
         ("to", plan.damaged),
-        ("tables swapped together", f"{len(plan.tables):,}, with about {travelling:,} rows"),
+        *_which(plan),
+        ("rows written since", _rules(plan)),
+        ("a row that both sides have", CONFLICTS[plan.conflicts]),
+        ("what comes along", plan.along or "nothing but the tables"),
+        ("views, routines, events that changed", DEFINITIONS[plan.definitions]),
         ("will take", f"about {duration_text(timedelta(seconds=plan.seconds))} of copying, at 6 MB a second"),
         ("the application waits", "for the swap only: seconds, or as long as merging rows takes"),
         ("room needed at the source", f"{_size(plan.bytes)} beside what is there, until the dated schemas are dropped"),
         ("the damaged tables stay in", ", ".join(plan.dated_schemas.values()) or "— (the source has lost them all)"),
-        ("conflicting rows", CONFLICTS[plan.conflicts]),
-        ("what comes along", plan.along or "nothing but the tables"),
-        ("views, routines, events that changed", DEFINITIONS[plan.definitions]),
-        ("writes during the swap", _guarantee(plan)),
-        ("undone by", "a plan of its own, whose statements are in the record before the swap"),
+        ("undone by", 'a plan of its own (way="undo copy"); its statements are in the record before the swap'),
         ("plan id", plan.id),
     ]
     if plan.resumes:
@@ -53,30 +49,50 @@ def copy_plan_sheet(plan: CopyBackPlan, *, approve: str, checks: Sequence[Check]
     tables = [
         Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
         _tables(plan),
-        _meanings(plan),
-        *([checks_table(checks)] if checks else []),
         *([_notes(plan)] if plan.notes or plan.objects or plan.grants or plan.shut else []),
+        _meanings(plan),
         _statements("Every statement that changes the source, in order", plan.statements),
         _statements("What undoes the swap", undo_statements(plan)),
     ]
     return Stack(
-        headline=f"Plan {plan.id}: copy {len(plan.tables)} tables back, nothing changed yet",
-        tables=tuple(tables),
-        closing=_approval(plan.id, approve),
+        headline=f"Plan {plan.id}: copy {len(plan.tables)} tables back, nothing changed yet", tables=tuple(tables)
     )
+
+
+def _which(plan: CopyBackPlan) -> list[tuple[str, str]]:
+    """Say which tables are brought back, and which only go along because foreign keys tie them to these."""
+    brought = [table for table in plan.tables if table.rows_from == "restored"]
+    along = [table for table in plan.tables if table.rows_from == "damaged"]
+    rows = sum(table.rows for table in brought)
+    found = [("tables brought back", f"{len(brought):,}, about {rows:,} rows: {_names(brought)}")]
+    if along:
+        text = f"{len(along):,}, their rows stay: {_names(along)}"
+        found.append(("tables that foreign keys tie to them", text))
+    return found
+
+
+def _names(tables: Sequence[TablePlan]) -> str:
+    listed = ", ".join(str(table.name) for table in tables[:NAMED])
+    return listed + (f" and {len(tables) - NAMED} more, listed below" if len(tables) > NAMED else "")
+
+
+def _rules(plan: CopyBackPlan) -> str:
+    """Say the rule for rows, and which tables have another one."""
+    rules: dict[str, list[TablePlan]] = {}
+    for table in plan.tables:
+        if table.rows_from == "restored" and table.dated is not None:
+            rules.setdefault(_rule(table), []).append(table)
+    if len(rules) < 2:
+        return next(iter(rules), "there are none: the source has lost the tables")
+    return "\n".join(f"{rule}: {_names(tables)}" for rule, tables in rules.items())
 
 
 def copied_sheet(copied: CopiedBack) -> Stack:
     """Show what was done of a plan, and what became of the source's own rows."""
     if not copied.done:
         return Stack(headline="Nothing was copied back: no approval was given")
-    tables = [
-        Table(
-            title="How long each step took",
-            columns=("step", "seconds"),
-            rows=tuple((phase.name, round(phase.seconds, 1)) for phase in copied.phases),
-        )
-    ]
+    took = tuple((phase.name, round(phase.seconds, 1)) for phase in copied.phases)
+    tables = [Table(title="How long each step took", columns=("step", "seconds"), rows=took)] if took else []
     if copied.merged:
         rows = tuple(
             (
@@ -106,8 +122,9 @@ def copied_sheet(copied: CopiedBack) -> Stack:
         )
     tables += _remaining("Rows that only the dated schemas hold now", copied.left)
     tables.append(_statements("What undoes the swap", copied.undo))
+    did = f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement"
     return Stack(
-        headline=f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement",
+        headline=did if took else f"This plan was applied before: {did} then. Nothing was done a second time",
         tables=tuple(tables),
         closing=f"The damaged tables stay in {', '.join(copied.plan.dated_schemas.values())} until you drop them."
         if copied.plan.dated_schemas
@@ -115,20 +132,7 @@ def copied_sheet(copied: CopiedBack) -> Stack:
     )
 
 
-def copy_verified_sheet(verified: CopyVerification | None) -> Stack:
-    """Show whether the source holds what was planned."""
-    if verified is None:
-        return Stack(headline="Nothing was applied, so there is nothing to verify")
-    wrong = tuple((line,) for line in (*verified.wrong, *(f"{title} is not there" for title in verified.lacking)))
-    same = len(verified.proof.tables) - len(verified.wrong)
-    return Stack(
-        headline=f"{same} of {len(verified.proof.tables)} tables are as planned, proved row by row",
-        tables=(Table(title="What is not as planned", columns=("",), rows=wrong),) if wrong else (),
-        closing="" if verified.holds else "Look at these before anybody works on; the undo above is still possible.",
-    )
-
-
-def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | None = None) -> Stack:
+def copy_undo_sheet(plan: CopyUndoPlan, *, undone: CopyUndone | None = None) -> Stack:
     """Show the undo of a copy back, and whether it was done."""
     kept = ", ".join(plan.kept_in)
     table = _statements("Every statement of the undo, in order", plan.statements)
@@ -145,8 +149,7 @@ def copy_undo_sheet(plan: CopyUndoPlan, *, approve: str, undone: CopyUndone | No
     return Stack(
         headline=f"Undo {plan.id} of plan {plan.of}: {len(plan.undoes.tables)} tables, nothing changed yet",
         tables=(table,),
-        closing=f"What was brought back, and what was written to it since, stays in {kept}. "
-        + _approval(plan.id, approve),
+        closing=f"What was brought back, and what was written to it since, stays in {kept}.",
     )
 
 
@@ -154,7 +157,7 @@ def _remaining(title: str, left: Sequence[Remaining]) -> list[Table]:
     """Show where rows stay, how many, and the statement that shows them."""
     if not left:
         return []
-    rows = tuple((rename.table, rename.kept_in, _counted(rename), rename.statement) for rename in left)
+    rows = tuple((rest.table, rest.kept_in, _counted(rest), rest.statement) for rest in left)
     return [Table(title=title, columns=("table", "they are in", "rows", "shown by"), rows=rows)]
 
 
@@ -176,7 +179,8 @@ def _guarantee(plan: CopyBackPlan) -> str:
 def _tables(plan: CopyBackPlan) -> Table:
     shown = plan.tables[:SHOWN_TABLES]
     return Table(
-        title="The tables, swapped in one statement",
+        title=f"The tables, swapped in one statement: {len(plan.tables)}",
+        folded=len(shown) > FOLDED,
         columns=("table", "is", "rows from", "rule for the source's rows", "rows, about", "size", "way", "mind"),
         rows=tuple(
             (
@@ -207,7 +211,8 @@ def _meanings(plan: CopyBackPlan) -> Table:
     ways = {(f"way {table.way}", f"{WAYS[table.way]} ({table.why})") for table in plan.tables}
     rules = tuple((f"rule {rule}", meaning) for rule, meaning in ROW_RULES.items())
     decided = tuple((f"conflicts: {side or 'not decided'}", meaning) for side, meaning in CONFLICTS.items())
-    return Table(title="What the choices mean", columns=("", ""), rows=(*rules, *decided, *sorted(ways)))
+    rows = (*rules, *decided, ("writes during the swap", _guarantee(plan)), *sorted(ways))
+    return Table(title="What the choices mean", columns=("", ""), rows=rows, folded=True)
 
 
 def _notes(plan: CopyBackPlan) -> Table:
@@ -215,15 +220,13 @@ def _notes(plan: CopyBackPlan) -> Table:
     given = tuple(("given again", grant.statement) for grant in plan.grants)
     shut = tuple(("kept out as before", closed.statement) for closed in plan.shut)
     minded = tuple(("mind", note) for note in plan.notes)
-    return Table(title="Around the tables", columns=("", ""), rows=(*made, *given, *shut, *minded))
+    rows = (*made, *given, *shut, *minded)
+    return Table(title=f"Around the tables: {len(rows)}", columns=("", ""), rows=rows, folded=len(rows) > FOLDED)
 
 
 def _statements(title: str, statements: Sequence[str]) -> Table:
-    return Table(title=title, columns=("", "statement"), rows=tuple(enumerate(statements, 1)))
-
-
-def _approval(plan_id: str, approve: str) -> str:
-    return how_to_go_on(plan_id, approve, given=f'approve="{plan_id}"', cell="the apply cell")
+    rows = tuple(enumerate(statements, 1))
+    return Table(title=f"{title}: {len(rows)}", columns=("", "statement"), rows=rows, folded=True)
 
 
 def _size(size: int) -> str:

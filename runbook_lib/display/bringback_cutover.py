@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook_lib.bringback.cutover import CutOver, CutOverPlan, CutOverVerification, to_tell
-from runbook_lib.display.approval import how_to_go_on, phases_table
+from runbook_lib.display.approval import phases_table
 from runbook_lib.display.restore import request_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -12,8 +12,8 @@ from runbook_lib.times import duration_text
 HOW_LONG = "AWS's guides speak of about two minutes (DB cluster) to ten (DB instance) for a new name to take effect"
 
 
-def cutover_plan_sheet(plan: CutOverPlan, *, approve: str) -> Stack:
-    """Show everything a cut-over or its undo would do, in order, and how to approve exactly that."""
+def cutover_plan_sheet(plan: CutOverPlan) -> Stack:
+    """Show everything a cut-over or its undo would do, in order."""
     calls = plan.calls
     if not calls:
         return Stack(headline=f"Nothing is left to do: {_state(plan)}.")
@@ -21,9 +21,6 @@ def cutover_plan_sheet(plan: CutOverPlan, *, approve: str) -> Stack:
     return Stack(
         headline=f"Plan {plan.id}: {_aim(plan)}{begun}. {len(calls)} AWS calls, none of them made by this run yet",
         tables=(_facts(plan), _names_table(plan), _calls_table(plan), tell_table(plan)),
-        closing=how_to_go_on(
-            plan.id, approve, given=f'cluster="{plan.name}" and approve="{plan.id}"', cell="the apply cell"
-        ),
     )
 
 
@@ -74,7 +71,8 @@ def _calls_table(plan: CutOverPlan) -> Table:
     rows = tuple(
         (number, call.operation, call.why, request_text(call.request)) for number, call in enumerate(plan.calls, 1)
     )
-    return Table(title="The AWS calls that are left, in order", columns=("", "call", "why", "with"), rows=rows)
+    title, columns = f"The AWS calls that are left, in order: {len(rows)}", ("", "call", "why", "with")
+    return Table(title=title, columns=columns, rows=rows, folded=True)
 
 
 def tell_table(plan: CutOverPlan) -> Table:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from runbook_lib.bringback.bring_back import Done, Proposed, Verified
+from runbook_lib.bringback.copy import CopiedBack, CopyUndone
 from runbook_lib.bringback.cutover import CutOver, to_tell
+from runbook_lib.display.proof import word
 from runbook_lib.display.result import Result
-from runbook_lib.proof import VERDICTS, Proof
+from runbook_lib.proof import Proof
+from runbook_lib.restore.compare import unread_of
 from runbook_lib.times import duration_text
 
 NOTEBOOK = "bring_back_data"
+_LISTED = 6
 
 
 def bring_back_result(
@@ -24,40 +28,51 @@ def bring_back_result(
 ) -> Result:
     """Sum the run up from what was done and re-read.
 
-    A comparison succeeds whatever it finds; its finding is the headline. A bring-back whose verification does not hold
-    has failed its check.
+    A comparison succeeds whatever it finds, as long as it could read every table; its finding is the headline. A
+    bring-back whose verification does not hold has failed its check.
     """
     name, proof = proposed.pairing.name, proposed.proof
+    unread = unread_of(proof)
     if proposed.plan is None:
         return Result(
             notebook=NOTEBOOK,
-            outcome="succeeded",
-            headline=_compared(name, proof),
+            outcome="check-failed" if unread else "succeeded",
+            headline=_compared(name, proof) + (f", and {len(unread)} are not proved" if unread else ""),
             cluster=name,
-            facts=_facts(proof),
-            next=('Choose a way: run again with way="copy" or way="cutover".',),
+            facts=_compared_facts(proof),
+            next=(f'Choose a way: run again with cluster="{name}" and way="copy", or way="cutover".',),
+        )
+    if not getattr(proposed.plan, "statements", None) and not getattr(proposed.plan, "calls", None):
+        return Result(
+            notebook=NOTEBOOK,
+            outcome="succeeded",
+            headline=f"{_aim(proposed)} is done already: nothing is left to do",
+            cluster=name,
+            plan_id=proposed.id,
+            next=('See how the tables are: run again with way="compare".',),
         )
     if done is None or not done.done or verified is None:
+        given = f'{_parameters(proposed)} and approve="{proposed.id}"'
         return Result(
             notebook=NOTEBOOK,
             outcome="planned",
             headline=f"{_aim(proposed)} is planned",
             cluster=name,
             plan_id=proposed.id,
-            facts=_facts(proof),
-            next=(f'Approve it: run again with {_parameters(proposed)} and approve="{proposed.id}".',),
+            facts=_compared_facts(proof),
+            next=(proposed.stops or f"Approve it: run again with {given}.",),
         )
     return Result(
         notebook=NOTEBOOK,
         outcome="succeeded" if verified.holds else "check-failed",
-        headline=f"{_aim(proposed)} is done" + ("" if verified.holds else f", but {verified.lost[0]}"),
+        headline=f"{_aim(proposed)} is done" + ("" if verified.holds else f", but {verified.wrong[0]}"),
         cluster=name,
         plan_id=proposed.id,
         approved_by=approved_by,
         changed=_changed(done),
         recovery=recovery,
-        facts={**_facts(verified.proof), **_measured(done)},
-        next=_next(proposed, done),
+        facts=_done_facts(proposed, done, verified),
+        next=_next(proposed, done, verified),
     )
 
 
@@ -75,19 +90,57 @@ def _aim(proposed: Proposed) -> str:
     return f"The undo of {what}" if proposed.is_undo else f"{what[0].upper()}{what[1:]} from {copy}"
 
 
-def _facts(proof: Proof) -> dict[str, str]:
-    counts = {word: len(proof.of(word)) for word in VERDICTS}
-    newer = sum(verdict.extra for verdict in proof.tables)
+def _compared_facts(proof: Proof) -> dict[str, str]:
+    words = [word(table) for table in proof.tables]
+    unread = unread_of(proof)
     return {
-        "tables": ", ".join(f"{count} {word}" for word, count in counts.items() if count),
-        "rows that only the damaged side has": f"{newer:,}",
+        "tables": ", ".join(f"{words.count(each)} {each}" for each in dict.fromkeys(sorted(words))),
+        "rows that only the damaged side has": f"{sum(table.extra for table in proof.tables):,}",
+        **({"not proved": _listed([f"{name} ({why})" for name, why in unread])} if unread else {}),
     }
 
 
-def _measured(done: Done) -> dict[str, str]:
-    if isinstance(done, CutOver) and done.without_name is not None:
-        return {"without the name": duration_text(done.without_name)}
-    return {}
+def _done_facts(proposed: Proposed, done: Done, verified: Verified) -> dict[str, str]:
+    """Say what was brought back, what is new by choice, and what is open."""
+    wrong = {"NOT as planned": "\n".join(verified.wrong)} if verified.wrong else {}
+    since = {"written since, by applications": _listed(verified.since)} if verified.since else {}
+    if isinstance(done, CutOver):
+        took = {"without the name": duration_text(done.without_name)} if done.without_name is not None else {}
+        return {**wrong, **took}
+    if isinstance(done, CopyUndone):
+        return {
+            **wrong,
+            "put back": f"{len(done.plan.undoes.tables)} tables, as they were before plan {done.plan.of}",
+            "what had been brought back is in": ", ".join(done.plan.kept_in),
+        }
+    return {**wrong, **_copied_facts(proposed, done), **since}
+
+
+def _copied_facts(proposed: Proposed, done: CopiedBack) -> dict[str, str]:
+    tables = {table.name: table for table in done.plan.tables}
+    brought = [table for table in done.plan.tables if table.rows_from == "restored"]
+    along = len(tables) - len(brought)
+    kept = sum(merge.kept + merge.updated for merge in done.merged if merge.rule != "all its own rows")
+    left = [f"{rest.table}: {'some' if rest.rows is None else f'{rest.rows:,}'} rows" for rest in done.left]
+    again = [f"{len(done.plan.made)} views, triggers and routines"] if done.plan.made else []
+    again += [f"{len(done.plan.grants)} grants"] if done.plan.grants else []
+    open_still = [str(name) for name in proposed.proof.damaged if name not in tables]
+    found = {
+        "brought back": f"{len(brought)} tables, {done.copied_rows:,} rows of the copy",
+        "moved along, with their own rows": f"{along} tables that foreign keys tie to them" if along else "",
+        "made again": ", ".join(again),
+        "kept by choice": f"{kept:,} rows written since" if kept else "",
+        "only in the dated schemas": _listed(left),
+        "still damaged, because not chosen": _listed(open_still),
+        "not proved": _listed([f"{name} ({why})" for name, why in unread_of(proposed.proof)]),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _listed(lines: Any) -> str:
+    lines = [*lines]
+    more = f"\n… and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
+    return "\n".join(lines[:_LISTED]) + more
 
 
 def _changed(done: Done) -> tuple[str, ...]:
@@ -100,18 +153,33 @@ def _parameters(proposed: Proposed) -> str:
     return f'cluster="{proposed.pairing.name}", way="{proposed.wanted.way}"'
 
 
-def _next(proposed: Proposed, done: Done) -> tuple[str, ...]:
+def _next(proposed: Proposed, done: Done, verified: Verified) -> tuple[str, ...]:
+    """Say what comes next. Every step in quotes can be typed as it is written."""
     name, way = proposed.pairing.name, proposed.wanted.way
-    steps = ["Let somebody who knows the application look at it now."]
+    copy = proposed.pairing.origin(proposed.pairing.copy.identifier, proposed.pairing.copy.tags)
+    steps = [] if verified.holds else ["Look at what is not as planned before anybody works on."]
+    if proposed.is_undo:
+        steps += [f'To bring it back again: run again with cluster="{name}", way="{way.removeprefix("undo ")}".']
+    else:
+        steps += [
+            f'To undo it: run again with cluster="{name}", way="undo {way}"; it shows a plan with an id of its own.'
+        ]
+    steps.append("Let somebody who knows the application look at it now.")
     if isinstance(done, CutOver):
         steps += [f"Tell {duty.whom}: {duty.why}." for duty in to_tell(done.plan)]
         if done.plan.direction == "cut over":
             steps.append(
                 f"Keep {done.plan.damaged} until nobody needs what was written to it; it costs money each hour."
             )
-    if proposed.is_undo:
-        return (*steps, f'To bring it back again: cluster="{name}", way="{way}".')
-    undo = (
-        f'To undo it: run again with cluster="{name}", way="{way}", undo=True; it shows a plan with an id of its own.'
+        return tuple(steps)
+    if isinstance(done, CopiedBack) and proposed.proof.damaged:
+        if open_still := [each for each in proposed.proof.damaged if each not in {t.name for t in done.plan.tables}]:
+            more = f"the other {len(open_still)} damaged tables" if len(open_still) > 1 else str(open_still[0])
+            steps.append(f'To bring {more} back too: run again with cluster="{name}", way="copy".')
+        if done.plan.dated_schemas:
+            first = next(iter(done.plan.dated_schemas.values()))
+            steps.append(f'To drop what is set aside, and with it the undo: audit_schemas with drop="{first}".')
+    steps.append(
+        f'To delete the copy, which costs money and which an undo needs: clean_up_restores with only="{copy}".'
     )
-    return (undo, *steps)
+    return tuple(steps)

@@ -15,6 +15,7 @@ from runbook_lib.restore import CleanedUp, CleanUpCheck, CleanUpPlan, Leftover
 from runbook_lib.times import duration_text, utc_text
 
 _NOTEBOOK = "clean_up_restores"
+_FOLDED = 12
 _COLUMNS = ("cluster", "", "made, UTC", "expires, UTC", "instances", "cost, USD")
 
 
@@ -65,10 +66,20 @@ def _unknown(spent: Mapping[str, Spent]) -> str:
     return f" Not known, so no sum: {'; '.join(reasons)}." if reasons else ""
 
 
-def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -> Stack:
-    """Show every call the clean-up would make, what stays and why, and how to approve exactly that."""
+def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], needed: Mapping[str, str], *, approve: str) -> Stack:
+    """Show what would go and what is lost with it, every call, what stays and why, and how to approve exactly that.
+
+    `needed` says by name which copies an undo still needs.
+    """
+    lost = Table(
+        title="What cannot be done any more without them",
+        columns=("copy", ""),
+        rows=tuple(needed.items()),
+        marks=dict.fromkeys(range(len(needed)), "warn"),
+    )
     calls = Table(
-        title="The AWS calls, in order",
+        title=f"The AWS calls, in order: {len(plan.calls)}",
+        folded=len(plan.calls) > _FOLDED,
         columns=("", "call", "why", "with"),
         rows=tuple(
             (number, call.operation, call.why, "\n".join(f"{name}: {value}" for name, value in call.request.items()))
@@ -90,14 +101,17 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], *, approve: str) -
         headline=f"Plan {plan.id}: delete {count} of {len(plan.found)} copies{saves}"
         if count
         else "Nothing to clean up",
-        tables=((calls,) if count else ()) + ((left,) if plan.left else ()),
+        tables=((lost,) if needed else ()) + ((calls,) if count else ()) + ((left,) if plan.left else ()),
         closing=_how_to_go_on(plan, approve.strip()),
     )
 
 
 def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
+    if not plan.delete and plan.left:
+        names = ", ".join(f'"{leftover.name}"' for leftover in plan.left)
+        return f"There is nothing to approve. To delete one that stays, name it in `only`: {names}."
     if not plan.delete:
-        return "There is nothing to approve."
+        return "There is nothing to approve: no run of ours has left a copy."
     begun = [leftover.name for leftover in plan.delete if approve and leftover.mark == approve]
     if begun and approve != plan.id:
         return f"The clean-up {approve} was begun and stopped. The next cell goes on with what it had marked: " + (
@@ -151,13 +165,19 @@ def verified_sheet(check: CleanUpCheck | None) -> Stack:
 
 
 def clean_up_result(
-    cleaned: CleanedUp, check: CleanUpCheck | None, spent: Mapping[str, Spent], *, approved_by: str = ""
+    cleaned: CleanedUp,
+    check: CleanUpCheck | None,
+    spent: Mapping[str, Spent],
+    needed: Mapping[str, str],
+    *,
+    approved_by: str = "",
 ) -> Result:
-    """Sum the run up from what was done and seen afterwards."""
+    """Sum the run up from what was done and seen afterwards. `needed` is as in `plan_sheet`."""
     plan = cleaned.plan
     left = tuple(f"{leftover.name} stays: {leftover.stays}." for leftover in (*cleaned.spared, *plan.left))
     if not cleaned.done or check is None:
         count = len(plan.delete)
+        named = tuple(f'To delete {leftover.name}: run again with only="{leftover.name}".' for leftover in plan.left)
         approve = f'Approve it: run again with the same parameters and approve="{plan.id}".'
         return Result(
             notebook=_NOTEBOOK,
@@ -165,7 +185,7 @@ def clean_up_result(
             headline=f"{count} of {len(plan.found)} copies can go" if count else "Nothing to clean up",
             plan_id=plan.id if count else "",
             facts={"would go": _names(plan.delete), "stays": _names(plan.left)},
-            next=((approve,) if count else ()) + left,
+            next=((approve,) if count else ()) + left + (() if count else named),
         )
     deleted = len(cleaned.deleted)
     lost = [f"Find out who deleted {thing}: the clean-up did not." for thing in check.missing]
@@ -180,6 +200,7 @@ def clean_up_result(
         changed=cleaned.changed,
         facts={
             "deleted": _names(cleaned.deleted),
+            "lost with them": "; ".join(f"{name}: {said}" for name, said in needed.items()),
             "had cost": "; ".join(
                 f"{leftover.name}: {_cost_text(spent.get(leftover.name))}" for leftover in cleaned.deleted
             ),

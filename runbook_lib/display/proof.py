@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from runbook_lib.display.figure import Figure
@@ -11,11 +12,14 @@ from runbook_lib.display.table import Table
 from runbook_lib.inventory import TableName
 from runbook_lib.proof import Proof, RowDifference, TableVerdict
 from runbook_lib.restore import Verification
+from runbook_lib.restore.compare import unread_of
 from runbook_lib.times import duration_text
 
-SHOWN_TABLES, SHOWN_ROWS = 60, 40
-_MARKS = {"missing": "bad", "emptied": "bad", "damaged": "bad", "new since": "warn", "same": "good"}
-_KINDS = {"missing": "missing", "extra": "new since", "changed": "changed"}
+SHOWN_TABLES, SHOWN_ROWS = 200, 40
+FOLDED = 16  # rows; a longer list shows its title only, until a click
+_ADDED, _NEW = "rows added", "new table"
+_MARKS = {"missing": "bad", "emptied": "bad", "damaged": "bad", _ADDED: "warn", _NEW: "warn", "same": "good"}
+_KINDS = {"missing": "missing", "extra": "added", "changed": "changed"}
 
 
 def verified_sheet(verified: Verification | None) -> Stack:
@@ -38,10 +42,19 @@ def verified_sheet(verified: Verification | None) -> Stack:
     return Stack(headline=f"{answers}. {sheet.headline}", tables=sheet.tables, closing=sheet.closing)
 
 
+def word(table: TableVerdict) -> str:
+    """Return the word for what became of a table: one that lost nothing has rows added, or is a new table."""
+    if table.verdict != "new since":
+        return table.verdict
+    return _NEW if table.expected_rows is None else _ADDED
+
+
 def proof_sheet(proof: Proof) -> Stack:
     """Show a proof of two servers, or of one against an earlier record, the largest loss first."""
     differing = [table for table in proof.tables if table.verdict != "same"]
-    parts: list[Table | Figure] = [heat_map(proof)] if proof.tables else []
+    parts: list[Table | Figure | Stack] = [heat_map(proof)] if proof.tables else []
+    if unread := unread_of(proof):
+        parts.insert(0, _unread(unread))
     if differing:
         parts.append(_tables(proof, differing))
     if rows := [(table, row) for table in differing for row in table.samples]:
@@ -57,8 +70,23 @@ def headline(proof: Proof) -> str:
     read = f"{len(proof.tables):,} tables compared row by row in {took}"
     if proof.verdict == "same":
         return f"{proof.found} holds exactly what {proof.expected} holds: {read}"
-    parts = [f"{len(found):,} {verdict}" for verdict in _MARKS if verdict != "same" and (found := proof.of(verdict))]  # type: ignore[arg-type]
-    return f"Against {proof.expected}, {proof.found} has tables {', '.join(parts)}: {read}"
+    words = [word(table) for table in proof.tables]
+    said = {_ADDED: f"with {_ADDED}", _NEW: "new"}
+    parts = [f"{words.count(each):,} {said.get(each, each)}" for each in _MARKS if each != "same" and each in words]
+    found = (
+        f"Against {proof.expected}, {proof.found} has tables {', '.join(parts)}" if parts else "No difference was seen"
+    )
+    lacking = f"; {len(unread):,} could not be read and are NOT PROVED" if (unread := unread_of(proof)) else ""
+    return f"{found}: {read}{lacking}"
+
+
+def _unread(unread: Sequence[tuple[TableName, str]]) -> Table:
+    return Table(
+        title=f"Tables that could not be read, and so are not proved: {len(unread)}",
+        columns=("table", "why"),
+        rows=tuple((str(name), why) for name, why in unread),
+        marks=dict.fromkeys(range(len(unread)), "bad"),
+    )
 
 
 def _tables(proof: Proof, differing: list[TableVerdict]) -> Table:
@@ -67,21 +95,22 @@ def _tables(proof: Proof, differing: list[TableVerdict]) -> Table:
     return Table(
         title=f"Tables that differ: {len(differing):,} of {len(proof.tables):,}",
         columns=("verdict", "table", f"{proof.expected}, rows", f"{proof.found}, rows", "rows missing", "rows changed",
-                 "rows new since", "in columns"),
+                 "rows added", "in columns"),
         rows=tuple(
-            (table.verdict, _name(table), table.expected_rows, table.found_rows, table.missing, table.changed,
+            (word(table), _name(table), table.expected_rows, table.found_rows, table.missing, table.changed,
              table.extra, ", ".join(table.columns))
             for table in shown
         ),
-        marks={index: _MARKS[table.verdict] for index, table in enumerate(shown)},
+        marks={index: _MARKS[word(table)] for index, table in enumerate(shown)},
         left_out=len(ordered) - len(shown),
         note="Counts are exact. Missing and changed rows are what a recovery would bring back.",
+        folded=len(shown) > FOLDED,
     )  # fmt: skip
 
 
 def _loss(table: TableVerdict) -> tuple[int, int, TableName]:
     lost = table.missing + table.changed or table.expected_rows or 0
-    return [*_MARKS].index(table.verdict), -lost, table.pair.expected
+    return [*_MARKS].index(word(table)), -lost, table.pair.expected
 
 
 def _name(table: TableVerdict) -> str:
@@ -96,6 +125,7 @@ def _rows(rows: list[tuple[TableVerdict, RowDifference]]) -> Table:
         columns=("", "table", "key", "columns: as expected → as found"),
         rows=tuple((_KINDS[row.kind], str(table.pair.expected), _key(row), _values(row)) for table, row in shown),
         left_out=len(rows) - len(shown),
+        folded=len(shown) > FOLDED,
         note="Values of personal columns are never read.",
     )
 
@@ -116,7 +146,7 @@ def _definitions(tables: list[TableVerdict]) -> Table:
     return Table(
         title=f"Tables whose definition differs: {len(tables):,}",
         columns=("table", "verdict on the rows", "what differs"),
-        rows=tuple((_name(table), table.verdict, "\n".join(table.definition)) for table in tables[:SHOWN_TABLES]),
+        rows=tuple((_name(table), word(table), "\n".join(table.definition)) for table in tables[:SHOWN_TABLES]),
         left_out=max(0, len(tables) - SHOWN_TABLES),
         note="A definition is judged apart from the rows: they may be the same in another one.",
     )

@@ -42,7 +42,9 @@ def heat_map(proof: Proof) -> Figure:
                 )
         axes.set_xlim(0, len(VERDICTS))
         axes.set_ylim(len(schemas), 0)
-        axes.set_xticks([column + 0.5 for column in range(len(VERDICTS))], VERDICTS)
+        axes.set_xticks(
+            [column + 0.5 for column in range(len(VERDICTS))], [_WORDS.get(word, word) for word in VERDICTS]
+        )
         axes.set_yticks([row + 0.5 for row in range(len(schemas))], list(schemas))
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
@@ -58,6 +60,10 @@ def heat_map(proof: Proof) -> Figure:
     )
 
 
+_WORDS = {"new since": "rows added"}  # what the picture says for a proof's own word
+_SAID = {"new since": "with rows added"}
+
+
 def _lost(counts: Mapping[Verdict, int]) -> int:
     return sum(number for verdict, number in counts.items() if verdict in LOST)
 
@@ -69,7 +75,8 @@ def _legend() -> str:
 def _words(proof: Proof, left_out: int) -> str:
     lines = []
     for schema, counts in proof.schemas.items():
-        named = [f"{number} {verdict}" for verdict, number in counts.items() if number and verdict != "same"]
+        seen = {verdict: number for verdict, number in counts.items() if number and verdict != "same"}
+        named = [f"{number} {_SAID.get(verdict, verdict)}" for verdict, number in seen.items()]
         if named:
             lines.append(f"{schema}: {', '.join(named)} of {sum(counts.values())} tables")
     more = f" {left_out} more schemas are not in the picture." if left_out else ""

@@ -8,17 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from runbook_lib.checks import Check
 from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
 from runbook_lib.costs.prices import shipped_price
-from runbook_lib.display.approval import how_to_go_on, phases_table
-from runbook_lib.display.proof import headline
+from runbook_lib.display.approval import approval_sheet, phases_table
+from runbook_lib.display.checks import checks_table
+from runbook_lib.display.proof import headline, word
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.restore import Applied, RestorePlan, Verification
+from runbook_lib.restore.compare import unread_of
 from runbook_lib.restore.read_back import Compared, ReadBack
 from runbook_lib.times import duration_text, full_text, iso
 
+_LISTED = 8
 _HOW = {
     "sent": "sent",
     "after": "after",
@@ -29,13 +33,12 @@ _HOW = {
 def plan_sheet(
     plan: RestorePlan,
     *,
-    approve: str,
     zone: ZoneInfo,
     now: datetime,
     region: str = "",
     past: Sequence[timedelta] = (),
 ) -> Stack:
-    """Show everything the plan would do, and how to approve exactly that.
+    """Show everything the plan would do: what decides first, the calls and settings below it, folded.
 
     `past` are the durations of earlier restores of this cluster; `region` is where its price holds.
     """
@@ -55,11 +58,29 @@ def plan_sheet(
         headline=f"Plan {plan.id}: {len(plan.calls)} AWS calls, none of them made yet",
         tables=(
             Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
+            _by_hand_table(plan),
             _calls_table(plan),
             _settings_table(plan),
         ),
-        closing=how_to_go_on(plan.id, approve, given=f'timestamp="{iso(plan.moment)}" and approve="{plan.id}"'),
     )
+
+
+def checks_sheet(plan: RestorePlan, checks: Sequence[Check], *, approve: str) -> Stack:
+    """Show every check of a plan, and below them how to approve exactly that plan."""
+    given = f'timestamp="{iso(plan.moment)}" and approve="{plan.id}"'
+    return approval_sheet(checks_table(checks), plan.id, approve=approve, given=given, closed=stops(checks))
+
+
+def stops(checks: Sequence[Check]) -> str:
+    """Say which checks speak against a plan, so that it cannot be approved; empty while none does."""
+    found = ", ".join(check.subject for check in checks if check.state == "bad")
+    return f"STOP: {found}. Do what is said beside it, and make the plan again." if found else ""
+
+
+def _by_hand_table(plan: RestorePlan) -> Table:
+    rows = tuple((setting.name, setting.value, setting.note) for setting in plan.settings if setting.how == "by hand")
+    title = f"Not carried over, to be done by hand: {len(rows)}" if rows else "Every setting is carried over"
+    return Table(title=title, columns=("setting", "value", "note") if rows else (), rows=rows)
 
 
 def _purpose(plan: RestorePlan) -> str:
@@ -99,7 +120,8 @@ def _calls_table(plan: RestorePlan) -> Table:
         (number, call.operation, call.why, request_text(call.request)) for number, call in enumerate(plan.calls, 1)
     )
     note = "Tags of the run, the incident and the plan are added to everything that is made."
-    return Table(title="The AWS calls, in order", columns=("", "call", "why", "with"), rows=rows, note=note)
+    title, columns = f"The AWS calls, in order: {len(rows)}", ("", "call", "why", "with")
+    return Table(title=title, columns=columns, rows=rows, note=note, folded=True)
 
 
 def request_text(request: Mapping[str, Any]) -> str:
@@ -121,7 +143,8 @@ def _settings_table(plan: RestorePlan) -> Table:
             marks[index] = "warn"
     title = "What becomes of the source's settings"
     note = "sent: with the restore call. after: applied once the copy is there. BY HAND: not carried over."
-    return Table(title=title, columns=("", "setting", "value", "note"), rows=tuple(rows), marks=marks, note=note)
+    columns = ("", "setting", "value", "note")
+    return Table(title=title, columns=columns, rows=tuple(rows), marks=marks, note=note, folded=True)
 
 
 def applied_sheet(applied: Applied) -> Stack | Table:
@@ -157,11 +180,14 @@ def restore_result(
     assert applied.began is not None
     took = verified.finished - applied.began
     red = compared.of("differs") if compared else ()
-    held = f"{plan.target} holds {plan.source} as it was at {iso(plan.moment)}"
+    held = f"{plan.target} was restored from {plan.source} to {iso(plan.moment)}"
+    lacking = _not_proved(verified)
+    wrong = [lacking] if lacking else []
+    wrong += [f"{len(red)} of its settings differ"] if red else []
     return Result(
         notebook="restore_to_timestamp",
-        outcome="check-failed" if red else "succeeded",
-        headline=f"{held}, but {len(red)} of its settings differ" if red else held,
+        outcome="check-failed" if wrong else "succeeded",
+        headline=f"{held}, but {' and '.join(wrong)}" if wrong else held,
         cluster=plan.source,
         plan_id=plan.id,
         approved_by=approved_by,
@@ -179,7 +205,7 @@ def restore_result(
             "restored": f"{len(verified.copy.rows)} tables, {sum(verified.copy.rows.values()):,} rows",
             "took": duration_text(took),
             "proof": _proof_text(verified),
-            **({"damaged": ", ".join(map(str, verified.proof.damaged))} if verified.proof else {}),
+            **_proved_facts(verified),
             **({"settings": _settings_text(compared)} if compared else {}),
         },
         next=(*(f"Set right by hand: {_red_text(row)}." for row in red), *_after_restore(plan, verified)),
@@ -192,6 +218,28 @@ def _proof_text(verified: Verification) -> str:
     return f"{verified.proof.verdict}: {headline(verified.proof)}"
 
 
+def _not_proved(verified: Verification) -> str:
+    """Say what was not proved, or nothing."""
+    if verified.proof is None:
+        return "the source could not be read, so nothing is proved"
+    count = len(unread_of(verified.proof))
+    return f"{count} table{' is' if count == 1 else 's are'} not proved" if count else ""
+
+
+def _proved_facts(verified: Verification) -> dict[str, str]:
+    if verified.proof is None:
+        return {}
+    damaged = [*map(str, verified.proof.damaged)]
+    more = f" and {len(damaged) - _LISTED} more" if len(damaged) > _LISTED else ""
+    words = [word(table) for table in verified.proof.tables]
+    unread = unread_of(verified.proof)
+    return {
+        "tables of the source": ", ".join(f"{words.count(each)} {each}" for each in sorted(set(words))),
+        "damaged": f"{', '.join(damaged[:_LISTED])}{more}" if damaged else "none",
+        **({"not proved": "\n".join(f"{name} ({why})" for name, why in unread[:_LISTED])} if unread else {}),
+    }
+
+
 def _settings_text(compared: ReadBack) -> str:
     same, planned, red = (len(compared.of(verdict)) for verdict in ("same", "as planned", "differs"))
     return f"{same} as at the source, {planned} differ as planned, {red} differ"
@@ -202,12 +250,18 @@ def _red_text(row: Compared) -> str:
 
 
 def _after_restore(plan: RestorePlan, verified: Verification) -> tuple[str, ...]:
-    look = f"Look at the data on {verified.cluster.endpoint}, with the account of {plan.source}."
+    steps = [
+        f'Bring the data back: bring_back_data with cluster="{plan.source}" and copy="{plan.target}".',
+        "Stop the job that did the damage before its next run.",
+        f"To look at the data itself: {verified.cluster.endpoint}, with the account of {plan.source}.",
+    ]
     by_hand = [setting for setting in plan.settings if setting.how == "by hand"]
-    steps = [look, "Stop the job that did the damage before its next run."]
     if by_hand and plan.purpose == "cutover":
         steps.append(f"Before it takes over, do by hand: {'; '.join(setting.note for setting in by_hand)}.")
     if plan.expires_after:
         days = duration_text(plan.expires_after)
-        steps.append(f"Delete {plan.target} when you have what you need: it costs money, and is tagged for {days}.")
+        steps.append(
+            f'When you have what you need: clean_up_restores with only="{plan.target}". It costs money, and is tagged '
+            f"to be deleted after {days}."
+        )
     return tuple(steps)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
+from runbook_lib.display.table import NO_MATHEMATICS
+
 Outcome = Literal["succeeded", "planned", "check-failed"]
 _SIGNS = {"succeeded": "✔ Done", "planned": "◇ Planned, nothing was changed", "check-failed": "✘ A check failed"}
 
@@ -70,7 +72,7 @@ class Result:
         )
         steps = "".join(f"<li>{escape(step)}</li>" for step in self.next)
         return (
-            '<div style="border-left:5px solid currentColor;padding:.4em 1em;margin:.4em 0">'
+            f'<div class="{NO_MATHEMATICS}" style="border-left:5px solid currentColor;padding:.4em 1em;margin:.4em 0">'
             f'<div style="font-size:16px;font-weight:600">{escape(_SIGNS[self.outcome])}: {escape(self.headline)}</div>'
             f'<table style="border-collapse:collapse;font-size:13px">{rows}</table>'
             + (f"<div><b>What to do next</b><ol>{steps}</ol></div>" if steps else "")

@@ -11,6 +11,7 @@ from typing import Any
 
 # Colour is never the only sign: each mark has its word in the table as well. Tints work on light and dark themes.
 _TINTS = {"good": "rgba(0,158,115,.16)", "warn": "rgba(230,159,0,.20)", "bad": "rgba(213,94,0,.22)"}
+NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"  # JupyterLab reads $…$ as mathematics otherwise
 _WHOLE = 30
 _LEAST_EM = 12  # of a column with long texts: narrower ones become a tower of words
 
@@ -20,7 +21,8 @@ class Table:
     """Rows under headed columns; units belong into the heading ("size, GiB").
 
     `marks` tints rows by their index: "good", "warn" or "bad". `left_out` is how many rows are not shown.
-    `longest_line` is where lines within a cell are broken in the text; the HTML breaks them as there is room.
+    `longest_line` is where lines within a cell are broken in the text; the HTML breaks them as there is room. With
+    `folded` the HTML shows the title only, until a click.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Table:
     marks: Mapping[int, str] = field(default_factory=dict)
     left_out: int = 0
     longest_line: int = 72
+    folded: bool = False
 
     def __str__(self) -> str:
         cells = [[_text(value) for value in row] for row in self.rows]
@@ -56,8 +59,8 @@ class Table:
     def html(self) -> str:
         """Write the table as self-contained HTML with inline styles."""
         align = ["right" if self._is_number(index) else "left" for index in range(len(self.columns))]
-        parts = ['<table style="border-collapse:collapse;font-size:13px;margin:.4em 0">']
-        if self.title:
+        parts = [f'<table class="{NO_MATHEMATICS}" style="border-collapse:collapse;font-size:13px;margin:.4em 0">']
+        if self.title and not self.folded:
             style = "caption-side:top;text-align:left;font-weight:600;padding:.3em 0"
             parts.append(f'<caption style="{style}">{escape(self.title)}</caption>')
         if any(self.columns):
@@ -77,8 +80,9 @@ class Table:
             )
             parts.append(f'<tr style="background:{tint or "transparent"}">{cells}</tr>')
         parts.append("</tbody></table>")
-        parts += [f'<div style="font-size:12px;opacity:.85">{escape(line)}</div>' for line in self._endings()]
-        return "".join(parts)
+        style = f'class="{NO_MATHEMATICS}" style="font-size:12px;opacity:.85"'
+        parts += [f"<div {style}>{escape(line)}</div>" for line in self._endings()]
+        return _folded(self.title, "".join(parts)) if self.folded else "".join(parts)
 
     def _endings(self) -> list[str]:
         left = [f"… and {self.left_out:,} more rows that are not shown."] if self.left_out else []
@@ -87,6 +91,11 @@ class Table:
     def _is_number(self, column: int) -> bool:
         values = [row[column] for row in self.rows if row[column] not in (None, "", "—")]
         return bool(values) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+
+
+def _folded(title: str, content: str) -> str:
+    style = "cursor:pointer;font-size:13px;font-weight:600;padding:.3em 0"
+    return f'<details><summary style="{style}">{escape(title)}</summary>{content}</details>'
 
 
 def _text(value: Any) -> str:

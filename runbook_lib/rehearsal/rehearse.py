@@ -154,7 +154,8 @@ def put_back(stand_in: StandIn, done: Rehearsal, *, notebooks: Path, store: Stor
         "timezone": "Asia/Tokyo",
         "cluster": stand_in.cluster,
         "way": "copy",
-        "rows": "keep new; conflicts: source",
+        "rows": "keep new",
+        "conflicts": "source",
     }
 
     def run(expected: str, **more: Any) -> RunRecord:

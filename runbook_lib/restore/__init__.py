@@ -6,6 +6,7 @@ from runbook_lib.restore.checks import Check, Given, check_restore
 from runbook_lib.restore.copies.apply import CleanedUp, CleanUpCheck, clean_up, verify_clean_up
 from runbook_lib.restore.copies.leftovers import Leftover
 from runbook_lib.restore.copies.plan import CleanUpPlan, propose_clean_up
+from runbook_lib.restore.copies.undos import needed_by_undos
 from runbook_lib.restore.plan import Choices, PlannedCall, RestorePlan, plan_restore, propose
 from runbook_lib.restore.read_back import Compared, ReadBack, read_back
 from runbook_lib.restore.settings import Setting
@@ -35,6 +36,7 @@ __all__ = [
     "apply",
     "check_restore",
     "clean_up",
+    "needed_by_undos",
     "plan_restore",
     "propose",
     "propose_clean_up",

@@ -14,8 +14,10 @@ from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import RunbookError, Unreachable
 from runbook_lib.inventory import Inventory, list_schemas, take_inventory
 from runbook_lib.mysql import Credentials
-from runbook_lib.proof import Guard, Proof, ProofOptions, Side, prove, record_proof
+from runbook_lib.proof import Guard, Proof, ProofOptions, Side, record_proof
 from runbook_lib.restore.apply import Applied
+from runbook_lib.restore.compare import compare_servers
+from runbook_lib.swap.names import is_ours
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ def _prove(
     try:
         of_source = credentials_for(session, source, secret=secret)
         damaged = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
-        proof = prove(copy, damaged, options=ProofOptions(personal=personal, guard=guard))
+        proof = compare_servers(copy, damaged, options=ProofOptions(personal=personal, guard=guard))
     except RunbookError as error:  # the source may be in any state, that is why it is restored; the copy still counts
         log.warning("the source could not be proved: %s", error.message)
         return None, error.message
@@ -94,7 +96,7 @@ def _prove(
 
 def _held(proof: Proof, copy: Side) -> Inventory:
     with copy.connect() as database:
-        schemas = list_schemas(database)
+        schemas = tuple(schema for schema in list_schemas(database) if not is_ours(schema))
     rows = {table.pair.expected: table.expected_rows for table in proof.tables if table.expected_rows is not None}
     return Inventory(schemas=schemas, rows=rows)
 

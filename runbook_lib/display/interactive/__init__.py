@@ -8,8 +8,9 @@ the value of a parameter: set in the kernel, written into the parameters cell, a
 from runbook_lib.display.interactive.approval import approval
 from runbook_lib.display.interactive.board import board
 from runbook_lib.display.interactive.front import reader_is_there
+from runbook_lib.display.interactive.onward import leads_on
 from runbook_lib.display.interactive.picker import picker
 from runbook_lib.display.interactive.tables import table_chooser
 from runbook_lib.display.interactive.ways import way_chooser
 
-__all__ = ["approval", "board", "picker", "reader_is_there", "table_chooser", "way_chooser"]
+__all__ = ["approval", "board", "leads_on", "picker", "reader_is_there", "table_chooser", "way_chooser"]

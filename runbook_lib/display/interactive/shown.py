@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runbook_lib.display.table import NO_MATHEMATICS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
@@ -29,7 +31,7 @@ class Shown:
 
 def words(text: str) -> str:
     """Return a line of text in the notebook's own colours."""
-    return f'<div style="font-size:13px;line-height:1.5">{text}</div>'
+    return f'<div class="{NO_MATHEMATICS}" style="font-size:13px;line-height:1.5">{text}</div>'
 
 
 def in_sight(lines: str) -> str:

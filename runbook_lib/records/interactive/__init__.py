@@ -18,8 +18,10 @@ from runbook_lib.display import Result
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.finish import finish_strip
 from runbook_lib.display.interactive.progress import Progress
+from runbook_lib.display.interactive.shown import Shown
 from runbook_lib.records.earlier import past_phases
 from runbook_lib.records.interactive.journal import Journal
+from runbook_lib.records.interactive.names import explain_missing_names
 
 PROJECT_VARIABLE = "RUNBOOK_LAB_PROJECT"  # the folder that parameter files and records are found from
 ORIGINALS_VARIABLE = "RUNBOOK_LAB_ORIGINALS"  # where the notebooks lie that the reader's copies were made of
@@ -40,6 +42,7 @@ def load_ipython_extension(shell: Any) -> None:
     journal = Journal(Path(path), original=Path(os.environ.get(ORIGINALS_VARIABLE, "")) / Path(path).name)
     _journals.append(journal)
     _follow(shell, journal)
+    explain_missing_names(shell, journal.original)
     atexit.register(journal.close)
 
 
@@ -88,5 +91,7 @@ class Page:
 
     def offer_to_finish(self, result: Any) -> None:
         """Show the finish button under a notebook's result."""
-        if isinstance(result.result, Result) and self._journal.is_open:
+        shown = result.result
+        value = shown.value if isinstance(shown, Shown) else shown
+        if isinstance(value, Result) and self._journal.is_open:
             finish_strip(self._journal.finish)

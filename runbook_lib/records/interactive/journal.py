@@ -30,7 +30,7 @@ class Journal:
 
     def __init__(self, path: Path, *, original: Path) -> None:
         self.path = path
-        self._original = original if original.is_file() else path
+        self.original = original if original.is_file() else path
         self._recording: Recording | None = None
         self._steps = Steps()
         self._begun = 0.0
@@ -126,12 +126,12 @@ class Journal:
     def _open(self) -> bool:
         if self._recording is not None or self._given_up:
             return self._recording is not None
-        source = self._original.read_bytes()
+        source = self.original.read_bytes()
         cells = json.loads(source)["cells"]
         if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
             return False  # a page to read, not a runbook
         incident = os.environ.get(events.INCIDENT_VARIABLE, "")
-        request = Request(notebook=self._original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
+        request = Request(notebook=self.original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
         try:
             recording = Recording(default_store(), request)
         except RunbookError as error:
@@ -182,7 +182,7 @@ class Journal:
         assert recording is not None
         for value, kind in redaction.known().items():
             recording.scrubber.learn(value, kind=kind)
-        kept = Executed(self.path, original=self._original, steps=self._steps, recording=recording, how=how)
+        kept = Executed(self.path, original=self.original, steps=self._steps, recording=recording, how=how)
         seconds = time.monotonic() - self._begun
         manifest = sealing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
         self._recording = None
