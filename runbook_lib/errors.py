@@ -7,6 +7,8 @@ the command line agree on it by the class's name alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -114,6 +116,18 @@ class NotPublished(RunbookError):
 
     exit_code = 9
     headline = "Not published"
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Name in the message of a step that fails what the step was about."""
+    try:
+        yield
+    except StepFailed as error:
+        if "about" in error.facts:
+            raise
+        facts = {**error.facts, "about": what}
+        raise type(error)(f"{what}: {error.message}", hint=error.hint, **facts) from error
 
 
 def exit_code_of(error_name: str) -> int:

@@ -120,7 +120,9 @@ def copied_sheet(copied: CopiedBack) -> Stack:
         tables.append(
             Table(title="What could not be made again", columns=("",), rows=lines, marks=dict.fromkeys(range(9), "bad"))
         )
-    tables += _remaining("Rows that only the dated schemas hold now", copied.left)
+    tables += _remaining("Rows that only the dated schemas hold now", [row for row in copied.left if not row.came_back])
+    title = "Rows deleted while the tables changed places: they are in the tables again"
+    tables += _remaining(title, [row for row in copied.left if row.came_back])
     tables.append(_statements("What undoes the swap", copied.undo))
     did = f"{copied.copied_rows:,} rows copied and {len(copied.plan.tables)} tables swapped in one statement"
     return Stack(

@@ -11,7 +11,7 @@ from runbook_lib.mysql import quoted
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column. `kind` is its data type in small letters; `charset` is empty for what is no text."""
+    """A column. `kind` is its data type in small letters; `charset` and `collation` are empty for what is no text."""
 
     name: str
     kind: str
@@ -20,6 +20,7 @@ class Column:
     generated: bool
     counted: bool
     charset: str
+    collation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,9 +139,10 @@ def _tables(database: Database, schemas: set[str]) -> dict[TableName, TableFacts
 
 def _columns(database: Database, schemas: set[str]) -> dict[TableName, list[Column]]:
     found: dict[TableName, list[Column]] = defaultdict(list)
-    for schema, table, name, kind, full, nullable, extra, charset in _of(
+    for schema, table, name, kind, full, nullable, extra, charset, collation in _of(
         database,
-        "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, extra, character_set_name"
+        "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, extra, character_set_name,"
+        " collation_name"
         " FROM information_schema.columns WHERE table_schema IN ({})"
         " ORDER BY table_schema, table_name, ordinal_position",
         schemas,
@@ -157,6 +158,7 @@ def _columns(database: Database, schemas: set[str]) -> dict[TableName, list[Colu
                 generated="GENERATED" in said.replace("DEFAULT_GENERATED", ""),
                 counted="AUTO_INCREMENT" in said,
                 charset=str(charset or ""),
+                collation=str(collation or ""),
             )
         )
     return found

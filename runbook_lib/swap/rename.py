@@ -35,7 +35,7 @@ Renames = tuple[tuple[TableName, TableName], ...]
 class Swap:
     """Tables renamed in one statement, the triggers in their way, and the triggers they have afterwards.
 
-    `aliases` are the names under which tables are read and written before the rename.
+    `aliases` are the names under which tables are read and written before the rename, empty for a table's own.
     """
 
     renames: Renames
@@ -105,9 +105,9 @@ def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...
 def do_swap(
     database: Database, swap: Swap, state: State, *, inside: Callable[[Database], object] = lambda _: None
 ) -> None:
-    """Lock, run `inside` in a transaction, take the triggers away, rename, make the new triggers.
+    """Lock, run `inside`, take the triggers away, rename, make the new triggers.
 
-    `inside` sees the tables as nobody else changes them; when it raises, nothing has happened.
+    `inside` sees the tables as nobody else changes them; when it raises, what it has not committed is taken back.
 
     Raises:
         TryLater: the locks were not to be had in time; nothing was changed.
@@ -133,10 +133,7 @@ def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Call
     database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
     database.execute(_lock_statement(database, swap, state))
     try:
-        database.execute("SET SESSION autocommit = 0")
         inside(database)
-        database.execute("COMMIT")
-        database.execute("SET SESSION autocommit = 1")
         for trigger in swap.off:
             database.execute(drop_statement(trigger))
         if database.is_mariadb:
@@ -154,5 +151,5 @@ def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Call
 
 def _lock_statement(database: Database, swap: Swap, state: State) -> str:
     locks = [f"{old.sql} WRITE" for old, _ in swap.renames if exists(database, old)]
-    locks += [f"{name.sql} AS {alias} WRITE" for name, alias in swap.aliases]
+    locks += [f"{name.sql}{f' AS {alias}' * bool(alias)} WRITE" for name, alias in swap.aliases]
     return f"LOCK TABLES {', '.join([*locks, f'{state.facts} WRITE'])}"

@@ -8,7 +8,14 @@ from datetime import datetime
 
 from runbook_lib.approval import refusal, require_checks
 from runbook_lib.bringback.copy.checks import checks_now
-from runbook_lib.bringback.copy.merging import Merged, aliases_of, merge_rows
+from runbook_lib.bringback.copy.merging import (
+    Merged,
+    aliases_of,
+    make_room,
+    merge_rows,
+    merge_untransacted,
+    set_counters,
+)
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning import fingerprint
 from runbook_lib.bringback.copy.remaining import Remaining, left_behind
@@ -284,6 +291,7 @@ class _Run:
         with self.phases.step("swap"):
             self._make_schemas(writing)
             make_stand_ins(writing, self.plan.stand_ins)
+            make_room(writing, self.plan)
             self._keep_the_undo()
             try:
                 do_swap(writing, self.swap, self.state, inside=self._merge)
@@ -300,8 +308,16 @@ class _Run:
         announce("copy-back-swap", plan=self.plan.id, state=self.plan.state, swap=swap, undo=undo)
 
     def _merge(self, database: Database) -> None:
+        set_counters(database, self.plan)
+        database.execute("SET SESSION autocommit = 0")
         self.merged = merge_rows(database, self.plan)
-        self.state.put("merged", self.merged)
+        self.state.put("merged", self.merged)  # before tables that know no transactions: a killed run fills all again
+        database.execute("COMMIT")
+        database.execute("SET SESSION autocommit = 1")
+        if any(table.merged and not table.transactional for table in self.plan.tables):
+            self.merged = merge_untransacted(database, self.plan, self.merged)
+            self.state.put("merged", self.merged)
+        steady(database)
 
     def _make_schemas(self, writing: Database) -> None:
         """Make the dated schemas and those that the damaged server has lost."""

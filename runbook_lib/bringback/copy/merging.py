@@ -1,17 +1,21 @@
 """Put the damaged server's rows beside the restored ones, under the locks of the swap, by the rule of each table.
 
-`o1` is the damaged server's first table and `n1` the new one in the staging schema; both are at one server and locked,
-under these very aliases, because a locked table may be named only by the names it was locked under. Keys are
-compared as the server compares them, all other values byte by byte, so that "a" and "A" are two contents of one key.
+What is taken over is gathered first, in a table of its own in the state's schema: rows of keys that the restored table
+does not have, and rows that a rule or a choice takes over a restored one. Only then are restored rows taken away and
+these put in, so that values may have moved from row to row in any order. Keys are compared as the server compares them,
+and values, the keys' own letters too, byte by byte: "a" and "A" are two contents of one key.
+
+Aliases by the table's place in the plan: `o` the damaged server's own table, `n` and `u` the new one in the staging
+schema, `m` and `w` the rows gathered. A locked table may be named only by the names it was locked under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.errors import CheckFailed
+from runbook_lib.errors import CheckFailed, about
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.swap.facts import Column, ForeignKey
@@ -20,6 +24,8 @@ _AS_IS = {
     "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "date", "datetime", "timestamp", "time", "year",
     "enum", "set", "bit",
 }  # fmt: skip
+_EXACT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+LISTED = 10  # rows in conflict that are shown by their keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +33,8 @@ class Merged:
     """What became of the rows that the damaged server had of a table.
 
     `kept` rows were put beside the restored ones, `updated` ones replaced the restored row of the same key, `dropped`
-    restored ones gave way. `conflicts` had one key and two contents that no rule decided between; `listed` are keys of
-    some, and `side` is whose row was taken by choice.
+    restored ones gave way. `conflicts` had one key or unique value and two contents that no rule decided between;
+    `listed` are some of them, and `side` is whose row was taken by choice.
     """
 
     table: str
@@ -41,21 +47,62 @@ class Merged:
     listed: tuple[str, ...] = ()
 
 
+def gathered_in(plan: CopyBackPlan, number: int) -> TableName:
+    """Return the table that gathers what is taken over of a table, by its place in the plan."""
+    return TableName(schema=plan.state, name=f"rows_{number}")
+
+
+def seen_in(plan: CopyBackPlan, number: int) -> TableName:
+    """Return the table that notes the keys of a damaged table as they were under the locks (MariaDB only)."""
+    return TableName(schema=plan.state, name=f"seen_{number}")
+
+
+def make_room(database: Database, plan: CopyBackPlan) -> None:
+    """Make the tables that merging needs, empty. They must be there before anything is locked."""
+    for number, table in enumerate(plan.tables):
+        if not table.merged:
+            continue
+        merge = _Merge(plan, number)
+        for name, statement in ((gathered_in(plan, number), merge.make()), (seen_in(plan, number), merge.make_seen())):
+            if statement:
+                with about(str(table.name)):
+                    database.execute(f"DROP TABLE IF EXISTS {name.sql}")
+                    database.execute(statement)
+
+
+def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
+    """Return the tables that merging reads and writes, each with every alias it goes by; an empty one is its name."""
+    if not any(table.merged for table in plan.tables):
+        return ()
+    found: list[tuple[TableName, str]] = []
+    for number, table in enumerate(plan.tables):
+        found += [(table.staging, f"{letter}{number}") for letter in "nucp"]
+        if table.dated:
+            found.append((table.name, f"o{number}"))
+        if table.merged and table.rows_from == "restored":
+            found += [(gathered_in(plan, number), alias) for alias in ("", f"m{number}", f"w{number}")]
+        if table.merged and table.key and plan.mariadb:
+            found.append((seen_in(plan, number), ""))
+    return tuple(found)
+
+
 def merge_rows(database: Database, plan: CopyBackPlan) -> tuple[Merged, ...]:
-    """Set counters beyond both sides', merge every table that has a rule for it, and see that no row lost its parent.
+    """Merge every table that has a rule for it, and see that no row lost its parent. Call it in a transaction.
+
+    Tables that are not transactional are left to `merge_untransacted`.
 
     Raises:
         CheckFailed: rows conflict and nothing says whose are taken, or a row would have no parent.
+        StepFailed: the server refuses a row; the message names the table.
     """
-    _set_counters(database, plan)
-    merges = [
-        merge
-        for number, table in enumerate(plan.tables)
-        if (merge := merge_of(table, number, conflicts=plan.conflicts))
-    ]
-    merged = [_look(database, merge, plan.conflicts) for merge in merges]
-    _refuse_conflicts(merged, plan)
-    done = tuple(_run(database, merge, found) for merge, found in zip(merges, merged, strict=True))
+    merges = [_Merge(plan, number) for number, table in enumerate(plan.tables) if table.merged]
+    found = []
+    for merge in merges:
+        with about(str(merge.table.name)):
+            merge.set_mode(database)
+            found.append(merge.gather(database))
+    _refuse_conflicts(found, plan)
+    done = tuple(_run(database, merge, table) for merge, table in zip(merges, found, strict=True))
     for key, count in orphans_of(plan):
         if lost := int(database.value(count)):
             raise CheckFailed(
@@ -65,13 +112,26 @@ def merge_rows(database: Database, plan: CopyBackPlan) -> tuple[Merged, ...]:
     return done
 
 
-def _set_counters(database: Database, plan: CopyBackPlan) -> None:
+def merge_untransacted(database: Database, plan: CopyBackPlan, merged: Sequence[Merged]) -> tuple[Merged, ...]:
+    """Merge the tables whose engine knows no transactions, once all others are merged for good."""
+    by_name = {table.table: table for table in merged}
+    for number, table in enumerate(plan.tables):
+        if table.merged and not table.transactional:
+            merge = _Merge(plan, number)
+            merge.set_mode(database)
+            by_name[str(table.name)] = _run(database, merge, by_name[str(table.name)], now=True)
+    return tuple(by_name.values())
+
+
+def set_counters(database: Database, plan: CopyBackPlan) -> None:
+    """Set AUTO_INCREMENT of the new tables beyond both sides'."""
     for table in plan.tables:
         if not table.counted:
             continue
         value = max(table.counter, *(_counter(database, name) for name in (table.name, table.staging)))
         if value > _counter(database, table.staging):
-            database.execute(f"ALTER TABLE {table.staging.sql} AUTO_INCREMENT = {value}")
+            with about(str(table.name)):
+                database.execute(f"ALTER TABLE {table.staging.sql} AUTO_INCREMENT = {value}")
 
 
 def _counter(database: Database, table: TableName) -> int:
@@ -84,18 +144,7 @@ def _counter(database: Database, table: TableName) -> int:
     return int(found or 0)
 
 
-def _look(database: Database, merge: Merge, side: str) -> Merged:
-    """Count what is in conflict before anything is written."""
-    found = Merged(table=str(merge.table.name), rule=_rule(merge.table))
-    if merge.conflicts and (count := int(database.value(merge.conflicts))):
-        listed = tuple(", ".join(map(str, row)) for row in database.rows(merge.listed))
-        found = replace(found, conflicts=count, listed=listed, side=side)
-    if merge.clashes and (count := int(database.value(merge.clashes))):
-        found = replace(found, conflicts=found.conflicts + count, side=side)
-    return found
-
-
-def _refuse_conflicts(merged: list[Merged], plan: CopyBackPlan) -> None:
+def _refuse_conflicts(merged: Sequence[Merged], plan: CopyBackPlan) -> None:
     if plan.conflicts:
         return
     if found := [table for table in merged if table.conflicts]:
@@ -111,68 +160,14 @@ def _refuse_conflicts(merged: list[Merged], plan: CopyBackPlan) -> None:
         )
 
 
-def _run(database: Database, merge: Merge, found: Merged) -> Merged:
-    counts = {"kept": 0, "updated": 0, "dropped": 0}
-    for what, statement in merge.statements:
-        counts[what] += database.execute(statement)
+def _run(database: Database, merge: _Merge, found: Merged, *, now: bool = False) -> Merged:
+    if not merge.table.transactional and not now:
+        return found
+    counts = {"kept": 0, "updated": 0, "dropped": 0, "away": 0}
+    with about(str(merge.table.name)):
+        for what, statement in merge.statements():
+            counts[what] += database.execute(statement)
     return replace(found, kept=counts["kept"], updated=counts["updated"], dropped=counts["dropped"])
-
-
-def _rule(table: TablePlan) -> str:
-    return "all its own rows" if table.rows_from == "damaged" else table.rule
-
-
-@dataclass(frozen=True, kw_only=True)
-class Merge:
-    """What is run for one table, in order. `conflicts` and `clashes` count, and must give 0 where nothing is chosen.
-
-    A conflict is one key with two contents that no rule decides between; a clash is a new row whose other unique key
-    another row has. `listed` gives the keys of some conflicts.
-    """
-
-    table: TablePlan
-    conflicts: str = ""
-    listed: str = ""
-    clashes: str = ""
-    statements: tuple[tuple[str, str], ...] = ()
-
-
-def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
-    """Return the tables that merging reads and writes, each with every alias it goes by."""
-    if not any(table.merged for table in plan.tables):
-        return ()
-    found: list[tuple[TableName, str]] = []
-    for number, table in enumerate(plan.tables):
-        found += [(table.staging, f"{letter}{number}") for letter in "nucp"]
-        if table.dated:
-            found.append((table.name, f"o{number}"))
-    return tuple(found)
-
-
-def merge_of(table: TablePlan, number: int, *, conflicts: str) -> Merge | None:
-    """Return the statements for one table, by its place in the plan; None where only restored rows are wanted."""
-    if not table.merged:
-        return None
-    written = _Written(table, number)
-    if table.rows_from == "damaged":
-        return Merge(table=table, statements=written.as_on_damaged())
-    if not table.key:
-        return Merge(table=table, statements=(("kept", written.keep_without_key()),))
-    undecided = written.undecided()
-    steps: list[tuple[str, str]] = []
-    if table.rule == "newer wins":
-        steps.append(("updated", written.update(written.newer())))
-    if conflicts == "source":
-        steps.append(("updated", written.update(undecided)))
-        steps += [("dropped", written.drop_clashing(unique)) for unique in written.uniques]
-    steps.append(("kept", written.keep(skip_clashes=conflicts == "copy")))
-    return Merge(
-        table=table,
-        conflicts=f"SELECT COUNT(*) {written.pairs} WHERE {undecided}",
-        listed=f"SELECT {written.shown_key} {written.pairs} WHERE {undecided} ORDER BY {written.shown_key} LIMIT 10",
-        clashes=written.count_clashes(),
-        statements=tuple(steps),
-    )
 
 
 def only_in(table: TablePlan, name: TableName, *, but_not_in: TableName) -> tuple[str, str]:
@@ -180,8 +175,14 @@ def only_in(table: TablePlan, name: TableName, *, but_not_in: TableName) -> tupl
 
     A row that both hold with different values is among them.
     """
-    what, where = _Written(replace(table, name=name, staging=but_not_in), 1).only_on_damaged()
+    what, where = _Rows(replace(table, name=name, staging=but_not_in), 1).only_on_damaged()
     return f"SELECT {what} {where}", f"SELECT COUNT(*) {where}"
+
+
+def in_both(table: TablePlan, name: TableName) -> tuple[str, str]:
+    """Write two statements on the rows of a new table whose keys another table holds: all, and count."""
+    pairs = _Rows(replace(table, name=name, staging=table.name), 1).pairs
+    return f"SELECT n1.* {pairs}", f"SELECT COUNT(*) {pairs}"
 
 
 def orphans_of(plan: CopyBackPlan) -> tuple[tuple[ForeignKey, str], ...]:
@@ -209,99 +210,49 @@ def _orphans(key: ForeignKey, plan: CopyBackPlan, child: int, parent: int) -> st
     )
 
 
-class _Written:
-    """The parts of one table's statements: `old` and `new` are the aliases of the damaged table and the new one."""
+class _Rows:
+    """The rows of two tables held against each other: `old` and `new` are the aliases of the damaged and new one."""
 
     def __init__(self, table: TablePlan, number: int) -> None:
         self.table = table
-        self.old, self.new, self.other = f"o{number}", f"n{number}", f"u{number}"
-        self.match = " AND ".join(f"{self.new}.{quoted(name)} = {self.old}.{quoted(name)}" for name in table.key)
-        self.pairs = (
-            f"FROM {table.name.sql} AS {self.old} JOIN {table.staging.sql} AS {self.new} ON {self.match or 'FALSE'}"
-        )
-        self.shown_key = ", ".join(f"{self.old}.{quoted(name)}" for name in table.key)
-        known = {column.name for column in table.compared}
-        self.uniques = tuple(unique for unique in table.uniques if known.issuperset(unique))
+        self.old, self.new = f"o{number}", f"n{number}"
+        self.damaged, self.staging = f"{table.name.sql} AS {self.old}", f"{table.staging.sql} AS {self.new}"
+        self.columns = {column.name: column for column in table.compared}
+        self.match = " AND ".join(f"{self.read(name, self.new)} = {self.read(name, self.old)}" for name in table.key)
+        self.pairs = f"FROM {self.damaged} JOIN {self.staging} ON {self.match or 'FALSE'}"
+        self.is_new = f"{self.new}.{quoted(table.key[0])} IS NULL" if table.key else ""
+
+    def read(self, name: str, alias: str) -> str:
+        """Write a column; one whose letters were made otherwise since, in the restored character set and collation."""
+        column = self.columns.get(name)
+        plain = f"{alias}.{quoted(name)}"
+        if column is None or not column.charset or name not in self.table.retyped:
+            return plain
+        return f"CONVERT({plain} USING {column.charset}) COLLATE {column.collation}"
+
+    def bytes(self, column: Column, alias: str) -> str:
+        """Write a column so that two values are equal only if all their bytes are."""
+        name = self.read(column.name, alias)
+        if column.kind in _AS_IS:
+            return name
+        if column.kind in ("float", "double"):
+            return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"  # as a number, −0 would equal 0
+        return f"CAST({name} AS CHAR)" if column.kind == "json" else f"CAST({name} AS BINARY)"
 
     def differs(self) -> str:
-        others = [column for column in self.table.compared if column.name not in self.table.key]
-        differing = [f"NOT ({_bytes(column, self.old)} <=> {_bytes(column, self.new)})" for column in others]
+        """Write the condition that a pair of rows differs, were it only in the letters of its key."""
+        told = [c for c in self.table.compared if c.name not in self.table.key or c.kind not in _AS_IS]
+        differing = [f"NOT ({self.bytes(column, self.old)} <=> {self.bytes(column, self.new)})" for column in told]
         return " OR ".join(differing) or "FALSE"
 
-    def undecided(self) -> str:
-        if self.table.rule != "newer wins":
-            return self.differs()
-        column = quoted(self.table.newer_by)
-        return f"{self.old}.{column} <=> {self.new}.{column} AND ({self.differs()})"
-
-    def newer(self) -> str:
-        old, new = (f"{alias}.{quoted(self.table.newer_by)}" for alias in (self.old, self.new))
-        return f"{old} > {new} OR ({new} IS NULL AND {old} IS NOT NULL)"
-
-    def update(self, condition: str) -> str:
-        names = [quoted(column.name) for column in self.table.compared if column.name not in self.table.key]
-        put = ", ".join(f"{self.new}.{name} = {self.old}.{name}" for name in names)
-        joined = f"{self.table.staging.sql} AS {self.new} JOIN {self.table.name.sql} AS {self.old} ON {self.match}"
-        return f"UPDATE {joined} SET {put} WHERE {condition}" if put else "DO 0"
-
-    def new_rows(self) -> str:
-        return (
-            f"FROM {self.table.name.sql} AS {self.old} LEFT JOIN {self.table.staging.sql} AS {self.new}"
-            f" ON {self.match} WHERE {self.new}.{quoted(self.table.key[0])} IS NULL"
-        )
-
-    def keep(self, *, skip_clashes: bool = False) -> str:
-        names = [quoted(column.name) for column in self.table.compared]
-        free = "".join(f" AND NOT {self.clash(unique)}" for unique in self.uniques) if skip_clashes else ""
-        given = ", ".join(f"{self.old}.{name}" for name in names)
-        into = f"INSERT INTO {self.table.staging.sql} ({', '.join(names)})"
-        return f"{into} SELECT {given} {self.new_rows()}{free}"
-
-    def clash(self, unique: Sequence[str]) -> str:
-        match = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in unique)
-        return f"EXISTS (SELECT 1 FROM {self.table.staging.sql} AS {self.other} WHERE {match})"
-
-    def count_clashes(self) -> str:
-        clashes = " OR ".join(self.clash(unique) for unique in self.uniques)
-        return f"SELECT COUNT(*) {self.new_rows()} AND ({clashes})" if clashes else ""
-
-    def drop_clashing(self, unique: Sequence[str]) -> str:
-        """Write what takes a restored row away whose unique key a row of the damaged server has under another key."""
-        match = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in unique)
-        same = " AND ".join(f"{self.other}.{quoted(name)} = {self.old}.{quoted(name)}" for name in self.table.key)
-        joined = f"{self.table.staging.sql} AS {self.other} JOIN {self.table.name.sql} AS {self.old} ON {match}"
-        return f"DELETE {self.other} FROM {joined} WHERE NOT ({same})"
-
-    def as_on_damaged(self) -> tuple[tuple[str, str], ...]:
-        """Write what makes the new table equal to the damaged one, with what was written since it was filled."""
-        names = ", ".join(quoted(column.name) for column in self.table.columns)
-        staging, present = self.table.staging.sql, f"{self.table.name.sql} AS {self.old}"
-        if not self.table.key:
-            return (
-                ("dropped", f"DELETE FROM {staging}"),
-                ("kept", f"INSERT INTO {staging} ({names}) SELECT {names} FROM {present}"),
-            )
-        gone = f"LEFT JOIN {present} ON {self.match} WHERE {self.old}.{quoted(self.table.key[0])} IS NULL"
-        return (
-            ("dropped", f"DELETE {self.new} FROM {staging} AS {self.new} {gone}"),
-            ("updated", self.update(self.differs())),
-            ("kept", self.keep()),
-        )
-
-    def keep_without_key(self) -> str:
-        """Write what adds the rows that the damaged server has more often, all their values taken together."""
-        names = ", ".join(quoted(column.name) for column in self.table.compared)
-        return f"INSERT INTO {self.table.staging.sql} ({names}) SELECT {names} {self.more_often()}"
-
     def more_often(self) -> str:
-        """Write FROM and WHERE for the rows that the damaged server has more often, all their values taken together."""
+        """Write FROM and WHERE for the rows that the damaged table has more often, all their values taken together."""
         names = ", ".join(quoted(column.name) for column in self.table.compared)
         of_old, of_new = self.whole(self.old), self.whole(self.new)
         numbered = (
-            f"SELECT {names}, {of_old} AS `h#`, ROW_NUMBER() OVER (PARTITION BY {of_old}) AS `r#`"
-            f" FROM {self.table.name.sql} AS {self.old}"
+            f"SELECT {names}, {of_old} AS `h#`, ROW_NUMBER() OVER (PARTITION BY {of_old}) AS `r#` FROM {self.damaged}"
         )
-        counted = f"SELECT {of_new} AS `h#`, COUNT(*) AS `c#` FROM {self.table.staging.sql} AS {self.new} GROUP BY `h#`"
+        counted = f"SELECT {of_new} AS `h#`, COUNT(*) AS `c#` FROM {self.staging} GROUP BY `h#`"
         return (
             f"FROM ({numbered}) AS x LEFT JOIN ({counted}) AS y ON x.`h#` = y.`h#` WHERE x.`r#` > COALESCE(y.`c#`, 0)"
         )
@@ -310,23 +261,176 @@ class _Written:
         """Write what is selected, and from where, to get the damaged table's rows that the other does not hold so."""
         if not self.table.key:
             return ", ".join(f"x.{quoted(column.name)}" for column in self.table.compared), self.more_often()
-        missing = f"{self.new}.{quoted(self.table.key[0])} IS NULL"
         return f"{self.old}.*", (
-            f"FROM {self.table.name.sql} AS {self.old} LEFT JOIN {self.table.staging.sql} AS {self.new} ON {self.match}"
-            f" WHERE {missing} OR {self.differs()}"
+            f"FROM {self.damaged} LEFT JOIN {self.staging} ON {self.match} WHERE {self.is_new} OR {self.differs()}"
         )
 
     def whole(self, alias: str) -> str:
         """Write a hash over all values of a row, each behind its length, NULL with a sign of its own."""
-        values = [f"CAST({_bytes(column, alias)} AS BINARY)" for column in self.table.compared]
+        values = [f"CAST({self.bytes(column, alias)} AS BINARY)" for column in self.table.compared]
         parts = ", ".join(f"IFNULL(CONCAT(LENGTH({value}), ':', {value}), 'n')" for value in values)
         return f"SHA2(CONCAT({parts}), 256)"
 
 
-def _bytes(column: Column, alias: str) -> str:
-    name = f"{alias}.{quoted(column.name)}"
-    if column.kind in _AS_IS:
-        return name
-    if column.kind in ("float", "double"):
-        return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"  # as a number, −0 would equal 0
-    return f"CAST({name} AS CHAR)" if column.kind == "json" else f"CAST({name} AS BINARY)"
+class _Merge(_Rows):
+    """One table's merge: the rows that are taken over gathered in `m`, what they clash with, and the statements."""
+
+    def __init__(self, plan: CopyBackPlan, number: int) -> None:
+        table = plan.tables[number]
+        super().__init__(table, number)
+        self.plan = plan
+        self.side = plan.conflicts
+        self.number = number
+        self.gathered = gathered_in(plan, number).sql
+        self.m, self.w, self.u = f"m{number}", f"w{number}", f"u{number}"
+        loaded = {column.name for column in table.columns}
+        self.computed = sorted({name for unique in table.uniques for name in unique} - loaded)
+
+    def set_mode(self, database: Database) -> None:
+        """Have the server refuse a value that does not fit where a column's type was changed since."""
+        strict = ",STRICT_ALL_TABLES" if self.table.retyped else ""
+        database.execute(f"SET SESSION sql_mode = '{_EXACT}{strict}'")
+
+    def make(self) -> str:
+        """Write the table that gathers what is taken over; `#pair` says that a restored row of its key gives way."""
+        if self.table.rows_from == "damaged":
+            return ""
+        names = [*(column.name for column in self.table.columns), *self.computed]
+        index = f", KEY ({self._listed(self.table.key)})" if self.table.key else ""
+        return (
+            f"CREATE TABLE {self.gathered} (`#n` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,"
+            f" `#pair` TINYINT NOT NULL{index}) ENGINE=InnoDB AS SELECT 0 AS `#pair`, {self._listed(names)}"
+            f" FROM {self.table.staging.sql} LIMIT 0"
+        )
+
+    def make_seen(self) -> str:
+        """Write the table that notes which keys were there under the locks; MySQL lets nobody in after that."""
+        if not (self.plan.mariadb and self.table.key):
+            return ""
+        keys = self._listed(self.table.key)
+        return (
+            f"CREATE TABLE {seen_in(self.plan, self.number).sql} (KEY ({keys})) ENGINE=InnoDB"
+            f" AS SELECT {keys} FROM {self.table.name.sql} LIMIT 0"
+        )
+
+    def gather(self, database: Database) -> Merged:
+        """Gather what is taken over, and count what conflicts; the staging table is not changed yet."""
+        table = self.table
+        found = Merged(table=str(table.name), rule="all its own rows" if table.rows_from == "damaged" else table.rule)
+        if self.plan.mariadb and table.key:
+            keys = self._listed(table.key)
+            seen = seen_in(self.plan, self.number).sql
+            database.execute(f"INSERT INTO {seen} ({keys}) SELECT {keys} FROM {self.damaged}")
+        if table.rows_from == "damaged":
+            return found
+        if not table.key:
+            names = self._listed(column.name for column in table.compared)
+            database.execute(f"INSERT INTO {self.gathered} (`#pair`, {names}) SELECT 0, {names} {self.more_often()}")
+        else:
+            count = int(database.value(f"SELECT COUNT(*) {self.pairs} WHERE {self._undecided()}"))
+            if count:
+                keys = ", ".join(f"{self.old}.{quoted(name)}" for name in table.key)
+                which = f"SELECT {keys} {self.pairs} WHERE {self._undecided()} ORDER BY {keys} LIMIT {LISTED}"
+                found = replace(found, conflicts=count, listed=_shown(database, which), side=self.side)
+            for statement in (self._gather_new(), self._gather_pairs()):
+                database.execute(statement)
+        return self._clashes(database, found)
+
+    def _clashes(self, database: Database, found: Merged) -> Merged:
+        """Count rows gathered whose unique value a restored row keeps; by choice those rows are not taken over."""
+        again = True
+        while again:
+            again = False
+            for unique in self.table.uniques:
+                count = int(database.value(f"SELECT COUNT(*) {self._clash(unique)}"))
+                if not count:
+                    continue
+                names = ", ".join(f"{self.m}.{quoted(name)}" for name in unique)
+                which = _shown(database, f"SELECT {names} {self._clash(unique)} ORDER BY {names} LIMIT {LISTED}")
+                listed = (*found.listed, *(f"{', '.join(unique)} = {value}" for value in which))[:LISTED]
+                found = replace(found, conflicts=found.conflicts + count, listed=listed, side=self.side)
+                if self.side == "copy":
+                    database.execute(f"DELETE {self.m} {self._clash(unique)}")
+                    again = True  # a restored row that stays after all may be in the way of another
+        return found
+
+    def statements(self) -> Iterator[tuple[str, str]]:
+        """Write what changes the staging table, each with what its count means."""
+        table, names = self.table, self._listed(column.name for column in self.table.columns)
+        staging = table.staging.sql
+        if table.rows_from == "damaged":
+            if table.key:
+                join = f"FROM {self.staging} LEFT JOIN {self.damaged} ON {self.match}"
+                yield "dropped", f"DELETE {self.new} {join} WHERE {self.old}.{quoted(table.key[0])} IS NULL"
+                yield "updated", f"DELETE {self.new} {join} WHERE {self.differs()}"
+            else:
+                yield "dropped", f"DELETE FROM {staging}"
+            new = f"LEFT JOIN {self.staging} ON {self.match} WHERE {self.is_new}" if table.key else ""
+            own = ", ".join(f"{self.old}.{quoted(column.name)}" for column in table.columns)
+            yield "kept", f"INSERT INTO {staging} ({names}) SELECT {own} FROM {self.damaged} {new}"
+            return
+        if self.side == "source":
+            for unique in table.uniques:
+                yield "dropped", f"DELETE {self.u} {self._clash(unique)}"
+        if table.key:
+            key = self._equal(table.key, self.m, self.new)
+            join = f"FROM {self.staging} JOIN {self.gathered} AS {self.m} ON {key}"
+            yield "away", f"DELETE {self.new} {join} WHERE {self.m}.`#pair` = 1"
+            rows = f"SELECT {names} FROM {self.gathered} WHERE `#pair` = 1"
+            yield "updated", f"INSERT INTO {staging} ({names}) {rows}"
+        both = self._listed(column.name for column in table.compared)
+        yield "kept", f"INSERT INTO {staging} ({both}) SELECT {both} FROM {self.gathered} WHERE `#pair` = 0"
+
+    def _gather_new(self) -> str:
+        names = [*(column.name for column in self.table.compared), *self.computed]
+        given = ", ".join(f"{self.old}.{quoted(name)}" for name in names)
+        return (
+            f"INSERT INTO {self.gathered} (`#pair`, {self._listed(names)}) SELECT 0, {given} FROM {self.damaged}"
+            f" LEFT JOIN {self.staging} ON {self.match} WHERE {self.is_new}"
+        )
+
+    def _gather_pairs(self) -> str:
+        wins = [self._newer()] if self.table.rule == "newer wins" else []
+        wins += [self._undecided()] if self.side == "source" else []
+        names = [*(column.name for column in self.table.columns), *self.computed]
+        kept = {column.name for column in self.table.columns} - set(self.columns)
+        given = ", ".join(f"{self.new if name in kept else self.old}.{quoted(name)}" for name in names)
+        chosen = " OR ".join(f"({condition})" for condition in wins) or "FALSE"
+        into = f"INSERT INTO {self.gathered} (`#pair`, {self._listed(names)})"
+        return f"{into} SELECT 1, {given} {self.pairs} WHERE {chosen}"
+
+    def _undecided(self) -> str:
+        if self.table.rule != "newer wins":
+            return self.differs()
+        column = quoted(self.table.newer_by)
+        return f"{self.old}.{column} <=> {self.new}.{column} AND ({self.differs()})"
+
+    def _newer(self) -> str:
+        old, new = (f"{alias}.{quoted(self.table.newer_by)}" for alias in (self.old, self.new))
+        return f"{old} > {new} OR ({new} IS NULL AND {old} IS NOT NULL)"
+
+    def _clash(self, unique: Sequence[str]) -> str:
+        """Write FROM and WHERE for rows gathered, and restored rows that keep one of their unique values."""
+        found = (
+            f"FROM {self.gathered} AS {self.m} JOIN {self.table.staging.sql} AS {self.u}"
+            f" ON {self._equal(unique, self.m, self.u)}"
+        )
+        if not self.table.key:
+            return found
+        gives_way = f"LEFT JOIN {self.gathered} AS {self.w} ON {self._equal(self.table.key, self.w, self.u)}"
+        return f"{found} {gives_way} WHERE {self.w}.`#n` IS NULL"
+
+    @staticmethod
+    def _equal(names: Sequence[str], left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in names)
+
+    @staticmethod
+    def _listed(names: Sequence[str] | Iterator[str]) -> str:
+        return ", ".join(quoted(name) for name in names)
+
+
+def _shown(database: Database, sql: str) -> tuple[str, ...]:
+    return tuple(
+        ", ".join(f"X'{value.hex()}'" if isinstance(value, bytes) else str(value) for value in row)
+        for row in database.rows(sql)
+    )

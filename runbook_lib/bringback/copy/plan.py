@@ -28,7 +28,8 @@ class TablePlan:
     `rows_from` is "restored", or "damaged" for a table that is not damaged itself and only goes along because foreign
     keys tie it to one that is. `verdict` is the proof's word. `staging` is where it is made; `dated` where the damaged
     server's own stays afterwards, None for a table that it has lost. `constraints` are its indexes,
-    foreign keys and checks. `compared` are the columns both sides have, `key`
+    foreign keys and checks. `compared` are the columns both sides have,
+    `retyped` those of them whose type or character set was changed since, `key`
     tells their rows apart (empty for a table without a key). `counted` is the AUTO_INCREMENT column and `counter` its
     next value on the restored server. `way` is how the rows travel, `why` the reason.
     """
@@ -49,6 +50,7 @@ class TablePlan:
     engine: str
     columns: tuple[Column, ...]
     compared: tuple[Column, ...]
+    retyped: tuple[str, ...]
     key: tuple[str, ...]
     uniques: tuple[tuple[str, ...], ...]
     counted: str

@@ -20,7 +20,7 @@ from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Proof, Side
 from runbook_lib.swap.definition import take_apart, without_counter
-from runbook_lib.swap.facts import ServerFacts, StoredObject, TableFacts
+from runbook_lib.swap.facts import Column, ServerFacts, StoredObject, TableFacts
 from runbook_lib.swap.foreign_keys import closure, lost_parents, stand_ins
 from runbook_lib.swap.names import dated_schema, staging_schema, state_schema, undone_schema
 from runbook_lib.swap.reach import shut_out
@@ -291,13 +291,23 @@ def _plan_table(table: TableName, origin: str, frame: _Frame) -> TablePlan:
         engine=own.engine,
         columns=own.loaded,
         compared=common,
+        retyped=tuple(c.name for c in common if present and _retyped(c, present)),
         key=own.key if present is None or present.key == own.key else (),
-        uniques=own.uniques,
+        uniques=tuple(unique for unique in own.uniques if present and all(map(present.column, unique))),
         counted=counted,
         counter=own.counter or 0,
         rows=own.rows,
         bytes=own.bytes,
         notes=_table_notes(origin, own, present, rule),
+    )
+
+
+def _retyped(column: Column, present: TableFacts) -> bool:
+    now = present.column(column.name)
+    return now is not None and (now.kind, now.full_type, now.collation) != (
+        column.kind,
+        column.full_type,
+        column.collation,
     )
 
 

@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runbook_lib.bringback.copy.merging import Merged, only_in
+from runbook_lib.bringback.copy.merging import Merged, in_both, only_in, seen_in
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, literal, quoted
 from runbook_lib.proof import Pair, ProofOptions, Side, TableVerdict, prove
 from runbook_lib.swap.names import undone_schema
+from runbook_lib.swap.rename import exists
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class Remaining:
     """Rows of `kept_in` that the table of that name does not hold, or not so. `statement` shows them.
 
     `rows` is None where the table is too large to count them at once. Where `exact` is false, rows that nobody wrote
-    may be among those that the statement shows, and `rows` is the best that is known.
+    may be among those that the statement shows, and `rows` is the best that is known. `came_back` is true of rows that
+    were deleted while the tables changed places (MariaDB only), and that the new table holds all the same.
     """
 
     table: str
@@ -41,6 +43,7 @@ class Remaining:
     rows: int | None
     statement: str
     exact: bool = True
+    came_back: bool = False
 
 
 def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]:
@@ -53,7 +56,23 @@ def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]
     for table in plan.tables:
         if left := only_in_dated(database, table):
             found.append(left)
+    if plan.mariadb:
+        found += filter(None, (_came_back(database, plan, number) for number in range(len(plan.tables))))
     return tuple(found)
+
+
+def _came_back(database: Database, plan: CopyBackPlan, number: int) -> Remaining | None:
+    """Return the rows that were deleted after the last look at the damaged table, and that the new one holds."""
+    table, seen = plan.tables[number], seen_in(plan, number)
+    if not (table.merged and table.dated and table.key and exists(database, seen)):
+        return None
+    same = " AND ".join(f"seen.{quoted(name)} = dated.{quoted(name)}" for name in table.key)
+    database.execute(f"DELETE seen FROM {seen.sql} AS seen JOIN {table.dated.sql} AS dated ON {same}")
+    statement, count = in_both(table, seen)
+    if not (rows := int(database.value(count))):
+        database.execute(f"DROP TABLE {seen.sql}")
+        return None
+    return Remaining(table=str(table.name), kept_in=str(table.name), rows=rows, statement=statement, came_back=True)
 
 
 def only_in_dated(database: Database, table: TablePlan) -> Remaining | None:
