@@ -36,7 +36,6 @@ IMPORT_NAMES = {
     "IPython": "ipykernel",
     "backports": "backports.zstd",
     "botocore": "boto3",
-    "pymysqlreplication": "mysql-replication",
     "yaml": "pyyaml",
 }
 # In the standard library, but only of a newer Python than the oldest that is supported.

@@ -85,7 +85,8 @@ def test_every_drop_truncate_and_mass_delete_has_its_second_and_nothing_else_is_
 def test_what_became_of_a_table_is_told(server: tuple[Endpoint, Database]) -> None:
     reading = read(server[0])
     first, last = (one for one in reading.destructions if one.table.name == "rooms")
-    assert (first.remade, first.refilled) == (NIGHT + timedelta(minutes=1),) * 2
+    assert (first.remade, first.refilled, first.of) == (NIGHT + timedelta(minutes=1), None, 1500)
+    assert first.written == 1, "one row does not bring 1,500 back"
     assert (last.remade, last.refilled) == (NIGHT + timedelta(minutes=63), None)
     assert of(reading, "staging.apartments").remade is None
     assert of(reading, "keys").refilled is None, "one row of an application does not undo 1,500 deleted ones"

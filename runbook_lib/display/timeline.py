@@ -12,7 +12,7 @@ from runbook_lib.display.table import Table
 from runbook_lib.display.timeline_figure import timeline_figure
 from runbook_lib.restore import Candidate, Proposal
 from runbook_lib.restore.ways import damage_at
-from runbook_lib.timeline import Birth, Series, Timeline
+from runbook_lib.timeline import Birth, Series, SourceRead, TableChange, Timeline, Transaction
 from runbook_lib.timeline.episodes import Episode, episodes
 from runbook_lib.timeline.second import run_text
 from runbook_lib.times import TimeWindow, duration_text, full_text, iso, utc_text
@@ -46,7 +46,35 @@ def happened_sheet(timeline: Timeline, *, zone: ZoneInfo) -> Stack:
     headline = f"{len(lines)} things happened in {duration_text(timeline.until - timeline.since)}"
     if missing:
         headline += f"; {missing} of {len(timeline.sources)} sources could not be read"
-    return Stack(headline=headline, tables=(table, _sources(timeline)))
+    partly = [source for source in timeline.sources if source.left_out]
+    if partly:
+        headline += f"; {', '.join(source.name for source in partly)}: not all of it could be read"
+    largest = (_transactions(timeline, zone),) if timeline.transactions else ()
+    return Stack(headline=headline, tables=(table, *largest, _sources(timeline)))
+
+
+def _transactions(timeline: Timeline, zone: ZoneInfo) -> Table:
+    return Table(
+        title="The largest transactions of the binary log",
+        columns=(*_when_columns(zone), "connection", "what it changed"),
+        rows=tuple(
+            (*_when(one.at, zone), _who(one), "\n".join(map(_change_text, one.tables))) for one in timeline.transactions
+        ),
+        note="A share is of the rows that the table had, where the log tells it.",
+    )
+
+
+def _who(one: Transaction) -> str:
+    return one.account or (str(one.thread) if one.thread else "not logged")
+
+
+def _change_text(change: TableChange) -> str:
+    counts = (("inserted", change.inserted), ("updated", change.updated), ("deleted", change.deleted))
+    done = [f"{rows:,} rows {verb}" for verb, rows in counts if rows]
+    hit = change.updated + change.deleted
+    share = f" ({hit / change.of:.0%} of {change.of:,})" if hit and change.of else ""
+    columns = f", in {', '.join(change.columns)}" if change.columns else ""
+    return f"{change.table}: {', '.join(done)}{share}{columns}"
 
 
 def _lines(timeline: Timeline) -> list[_Line]:
@@ -104,10 +132,15 @@ def _peak(series: Series) -> Iterable[_Line]:
 
 def _sources(timeline: Timeline) -> Table:
     rows = tuple(
-        ("read" if source.was_read else "not read", source.name, source.why_not or source.found, source.needs)
+        (
+            _state(source),
+            source.name,
+            source.why_not or "\n".join(filter(None, (source.found, source.left_out))),
+            source.needs,
+        )
         for source in timeline.sources
     )
-    marks = {index: "warn" for index, source in enumerate(timeline.sources) if not source.was_read}
+    marks = {index: "warn" for index, source in enumerate(timeline.sources) if not source.was_read or source.left_out}
     return Table(
         title="What this is made from",
         columns=("", "source", "found, or why not", "reading it needs"),
@@ -115,6 +148,12 @@ def _sources(timeline: Timeline) -> Table:
         marks=marks,
         note="A source that was not read is not an empty one.",
     )
+
+
+def _state(source: SourceRead) -> str:
+    if not source.was_read:
+        return "not read"
+    return "read in part" if source.left_out else "read"
 
 
 def proposal_sheet(

@@ -61,7 +61,7 @@ class _Lanes:
         read = {source.name: source.was_read for source in timeline.sources}
         lanes = [
             ("Glue runs", "Glue runs"),
-            ("DROP, TRUNCATE,\nmass DELETE", "binary log"),
+            ("DROP, TRUNCATE,\nmass DELETE, UPDATE", "binary log"),
             ("tables made", "table creation times"),
             ("RDS events", "cluster events"),
             ("snapshots", "snapshots"),

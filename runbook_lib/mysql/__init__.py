@@ -1,6 +1,15 @@
 """The outside world, MySQL: the only importer of pymysql."""
 
-from runbook_lib.mysql.binary_log import LogEntry, LogFile, LoggedRows, LoggedStatement, began, list_log_files, read_log
+from runbook_lib.mysql.binary_log import (
+    LogEntry,
+    LogFile,
+    LoggedGap,
+    LoggedRows,
+    LoggedStatement,
+    began,
+    list_log_files,
+    read_log,
+)
 from runbook_lib.mysql.connection import Database, connect, opened_again
 from runbook_lib.mysql.dialing import Authorities, Credentials, Endpoint, authorities, is_identified
 from runbook_lib.mysql.names import literal, quoted
@@ -13,6 +22,7 @@ __all__ = [
     "Endpoint",
     "LogEntry",
     "LogFile",
+    "LoggedGap",
     "LoggedRows",
     "LoggedStatement",
     "authorities",

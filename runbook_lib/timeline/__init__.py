@@ -6,9 +6,12 @@ from runbook_lib.timeline.values import (
     Destruction,
     GlueRun,
     Happening,
+    LogGap,
     Series,
     SourceRead,
+    TableChange,
     Timeline,
+    Transaction,
 )
 
 __all__ = [
@@ -17,8 +20,11 @@ __all__ = [
     "Destruction",
     "GlueRun",
     "Happening",
+    "LogGap",
     "Series",
     "SourceRead",
+    "TableChange",
     "Timeline",
+    "Transaction",
     "read_timeline",
 ]

@@ -95,11 +95,17 @@ def read_timeline(
         births=tuple(births),
         destructions=reading[0].destructions if reading else (),
         series=tuple(series),
-        sources=tuple(
-            SourceRead(name=name, found=_found(seen), why_not=seen.why_not, needs=_NEEDS[name]) for name, seen in read
-        ),
+        sources=tuple(_source(name, seen) for name, seen in read),
         log_since=reading[0].since if reading else None,
+        gaps=reading[0].gaps if reading else (),
+        untold=reading[0].untold if reading else (),
+        transactions=reading[0].transactions if reading else (),
     )
+
+
+def _source(name: str, seen: Seen[Any]) -> SourceRead:
+    left_out = seen[0].left_out if seen and isinstance(seen[0], LogReading) else ""
+    return SourceRead(name=name, found=_found(seen), why_not=seen.why_not, needs=_NEEDS[name], left_out=left_out)
 
 
 def _found(seen: Seen[Any]) -> str:
@@ -122,7 +128,8 @@ def _births(cluster: Cluster, credentials: Credentials, *, since: datetime) -> t
     with connect(cluster.endpoint, credentials) as database:  # its session is in UTC, and so are these times
         rows = database.rows(
             "SELECT table_schema, table_name, create_time FROM information_schema.tables"
-            " WHERE table_type = 'BASE TABLE' AND create_time >= %s ORDER BY create_time, table_schema, table_name",
+            " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND create_time >= %s"
+            " ORDER BY create_time, table_schema, table_name",
             (since.replace(tzinfo=None),),
         )
     return tuple(

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from runbook_lib.timeline import GlueRun, Series, Timeline
-from runbook_lib.timeline.episodes import Episode, episodes
+from runbook_lib.timeline.destructions import gap_text
+from runbook_lib.timeline.episodes import Episode, episodes, loss_text
+from runbook_lib.timeline.values import GlueRun, Series, Timeline
 from runbook_lib.times import duration_text, utc_text
 
 NEIGHBOUR = timedelta(minutes=1)
@@ -19,7 +20,9 @@ _SECOND = timedelta(seconds=1)
 _LONG = timedelta(minutes=10)
 _FALL = 0.1  # of the volume, within an hour: a night's reload frees less for long
 _BEFOREHAND = timedelta(minutes=10)  # two points of CloudWatch
-_SHOWN_ERROR = 160
+_SHOWN_ERROR, _SHOWN_LOSSES = 160, 6
+_BESIDE = ", beside changes that other nights made too"
+_UNSURE = "the log does not tell how many rows it was about, so that nobody knows whether all of them are back"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,11 @@ def propose_second(timeline: Timeline) -> Proposal:
 
 
 def _suspects(timeline: Timeline, found: tuple[Episode, ...]) -> list[Candidate]:
-    by_log = [_of_episode(episode) for episode in found if episode.lost or (episode.run and episode.run.failed)]
+    by_log = [
+        _of_episode(episode)
+        for episode in found
+        if episode.lost or (episode.unsure and not episode.run) or (episode.run and episode.run.failed)
+    ]
     seen = {episode.run.run_id for episode in by_log if episode.run}
     logged = timeline.log_since
     unseen = [
@@ -112,12 +119,16 @@ def _suspects(timeline: Timeline, found: tuple[Episode, ...]) -> list[Candidate]
 
 def _of_episode(episode: Episode) -> Candidate:
     run = episode.run
-    first = episode.destructions[0]
+    first = episode.first
     evidence = [
         f"binary log: the first is {first.kind} of {first.table if first.table.name else first.table.schema} "
         f"at {utc_text(first.at)}",
         f"binary log: {episode.text}, until {utc_text(episode.ended)}",
     ]
+    hurt = [*episode.lost, *episode.unsure]
+    evidence += [f"binary log: {utc_text(loss.at)} {loss_text(loss)}" for loss in hurt[:_SHOWN_LOSSES]]
+    if len(hurt) > _SHOWN_LOSSES:
+        evidence.append(f"binary log: and {len(hurt) - _SHOWN_LOSSES} more")
     lasted = episode.ended - episode.began
     if lasted >= _LONG:
         evidence.append(
@@ -129,6 +140,7 @@ def _of_episode(episode: Episode) -> Candidate:
         ended=max(episode.ended, run.completed) if run and run.completed else episode.ended,
         what=run_name(run) if run else "statements of no known Glue run",
         evidence=tuple([run_text(run)] if run else []) + tuple(evidence),
+        doubts=(_UNSURE,) if episode.unsure and not episode.lost else (),
         exact=True,
         strong=bool(episode.lost),
         run=run,
@@ -213,6 +225,11 @@ def _with_doubts(candidate: Candidate, timeline: Timeline) -> Candidate:
         doubts.append("the run has not ended: stop it before anything is brought back")
     if candidate.exact and not candidate.run and not timeline.source("Glue runs").was_read:
         doubts.append(f"whether a Glue run did it is not known (Glue runs: {timeline.source('Glue runs').why_not})")
+    doubts += [
+        f"the binary log was {gap_text(gap)}; the damage may have begun there"
+        for gap in timeline.gaps
+        if gap.since <= candidate.began
+    ]
     if (
         timeline.log_since
         and candidate.began - timeline.log_since < _BEFOREHAND
@@ -231,10 +248,26 @@ def _why(candidate: Candidate) -> str:
 def _known(timeline: Timeline, found: tuple[Episode, ...]) -> tuple[str, ...]:
     """Say what is certain, whatever is proposed: harmless nights, and sources that could not be read."""
     known = []
-    harmless = [episode for episode in found if not episode.lost and not (episode.run and episode.run.failed)]
+    other = [episode for episode in found if not episode.lost and not (episode.run and episode.run.failed)]
+    unsure = [episode for episode in other if episode.unsure]
+    usual = [episode for episode in other if not episode.unsure and episode.is_usual]
+    harmless = [episode for episode in other if not episode.unsure and not episode.is_usual]
     if harmless:
         reloads = "1 other reload" if len(harmless) == 1 else f"{len(harmless)} other reloads"
-        known.append(f"{reloads} dropped tables too and brought them all back")
+        uncounted = any(not loss.counted for episode in harmless for loss in episode.destructions)
+        back = "filled them again, by statements whose rows the log does not count" if uncounted else ""
+        back = back or ("brought back what can be read of them" if timeline.gaps else "brought them all back")
+        beside = any(loss.usual for episode in harmless for loss in episode.destructions)
+        known.append(f"{reloads} dropped tables too and {back}{_BESIDE if beside else ''}")
+    if usual:
+        known.append(f"{len(usual)} times the log shows what other nights did too, such as {_shown(usual[-1])}")
+    known += [
+        f"whether what {_shown(episode)} took is back is not known: the log does not tell how many rows it held"
+        for episode in unsure
+        if episode.run
+    ]
+    known += [f"binary log: {sentence}" for sentence in timeline.untold]
+    known += [f"the binary log was {gap_text(gap)}" for gap in timeline.gaps]
     if timeline.log_since:
         touched = {episode.run.run_id for episode in found if episode.run}
         idle = [run for run in timeline.runs if run.failed and run.run_id not in touched]
@@ -256,11 +289,27 @@ def _nothing_points_at_one(timeline: Timeline, known: tuple[str, ...]) -> Propos
             "These are the last seconds before the latest runs."
         )
         return Proposal(chosen=None, candidates=tuple(last), why=why, known=known)
-    looked = "the binary log shows nothing that was lost" if timeline.log_since else "the binary log could not be read"
+    looked = _looked(timeline)
     runs = "no Glue run failed" if timeline.runs else "there is no Glue run in this time"
     if not timeline.source("Glue runs").was_read:
         runs = "the Glue runs could not be read"
-    hint = "Set `timestamp` nearer to the damage or look further back; rows changed by UPDATE are not seen here."
+    hint = "Set `timestamp` nearer to the damage or look further back."
     return Proposal(
         chosen=None, candidates=(), why=f"Nothing points at a second: {runs}, and {looked}. {hint}", known=known
     )
+
+
+def _shown(episode: Episode) -> str:
+    return f"{loss_text(episode.first)} at {utc_text(episode.began)}"
+
+
+def _looked(timeline: Timeline) -> str:
+    """Say what the log came to. That nothing was lost is said only where all of it was read and could tell it."""
+    if not timeline.log_since:
+        return "the binary log could not be read"
+    late = "" if timeline.log_since <= timeline.since else f" from {utc_text(timeline.log_since)} on"
+    if timeline.gaps:
+        return f"the binary log, of which a part was not read, shows in the rest{late} no loss"
+    if timeline.untold:
+        return f"the binary log{late} shows no loss that it can tell"
+    return f"the binary log shows{late} nothing that was lost"
