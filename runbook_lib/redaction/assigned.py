@@ -226,6 +226,10 @@ def _bare_end(text: str, start: int, name: re.Match[str], before: str) -> int:
 def _is_bare_value(value: str, name: re.Match[str], before: str) -> bool:
     if _CODE.match(value) or value == name["word"] or value.lower() in ("secret", "password", "token"):
         return False
+    if name["close"] and re.match(r"[A-Za-z_][\w.]*(?:[)}\],;]|<|\\n|$)", value):
+        return False  # a name beside a quoted key: {'token': token}
+    if re.search(r"[(,]\s*[\w.]*$", before) and re.match(r"[a-z_]+(?:[)}\],;]|<|\\n|$)", value):
+        return False  # a name that is handed on: connect(host, password=word)
     low = name["word"].lower()
     if low == "pwd" and _A_PATH.match(value):
         return False
