@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-EXISTS = {"is_there", "still_there", "reader_is_there", "_THERE_ALREADY"}
+EXISTS = {"is_there", "still_there", "reader_is_there", "_THERE_ALREADY", "_ALWAYS_THERE"}
 WORD = re.compile(r"(?i)(?:^|_)(?:here|there)(?:_|$)")
 
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield every name of a module with its line."""
+    sentences = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         match node:
@@ -29,7 +30,7 @@ def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield line, name
             case ast.alias(name=name, asname=other):
                 yield from ((line, part) for part in (*name.split("."), other or ""))
-            case ast.Constant(value=str(name)) if name.isidentifier():
+            case ast.Constant(value=str(name)) if name.isidentifier() and id(node) not in sentences:
                 yield line, name
             case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                 yield line, name

@@ -59,7 +59,7 @@ def way(
         restored=server("copy"),
         damaged=server("source", local_infile=local_infile),
         choices=CopyChoices(through=through),
-        already_there=False,
+        is_local=False,
         dumper=dumper,
     )
     return f"{found}: {why}"

@@ -7,6 +7,8 @@ Imports inside functions count too, since they are most often a circle that was 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -55,3 +57,25 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     known["b"].write_text("def late():\n    from a import thing\n")
     with pytest.raises(CycleError):
         TopologicalSorter({name: imports(name, path, known) for name, path in known.items()}).prepare()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("rows_there = 1", "rows_there"),
+        ("def read(here): ...", "here"),
+        ("fetch(only_here=1)", "only_here"),
+        ("side = 'there'", "there"),
+        ("import a.here", "here"),
+        ("is_there = still_there(1)", ""),
+        ('say(f"{name} is not there")  # here', ""),
+        ("wherever = otherwise", ""),
+    ],
+)
+def test_names_that_mean_another_server_from_each_side_are_kept_out(line: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(line)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "names.py", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (1 if name else 0)
+    assert (f"`{name}`" in done.stdout) == bool(name)

@@ -143,7 +143,8 @@ def test_metadata_attachments_and_json_are_clean_and_the_name_of_a_secret_replay
     path = write_notebook(
         tmp_path / "named.ipynb",
         "from IPython.display import JSON, display\nfrom runbook_lib import events\n"
-        "word = 'Tr0ub' + chr(52) + 'dorJSON'\ndisplay(JSON({'password': word, 'n': [{'password': str(word.encode())}]}))",
+        "word = 'Tr0ub' + chr(52) + 'dorJSON'\n"
+        "display(JSON({'password': word, 'n': [{'password': str(word.encode())}]}))",
         "events.announce('sign-in', password=word, client=repr({'password': word.encode()}))",
         "print({'secret': secret})",
         parameters='timestamp: str = "latest"  # when\nsecret: str = ""  # the name of the account in Secrets Manager',

@@ -228,9 +228,9 @@ def _rights(database: Database, held: Held, live: Sequence[str], *, literal: boo
             unknown.append(f"what the right {right} allows is not known here")
     system = rights_on(held.grants, "mysql", literal=literal)
     for right in ("ALL PRIVILEGES", "INSERT", "UPDATE"):
-        held_there = system.get(right)
-        if held_there and (held_there.schema or right != "ALL PRIVILEGES"):
-            source, statement = _source(held_there), "UPDATE mysql.db SET Drop_priv = 'Y'"
+        on_mysql = system.get(right)
+        if on_mysql and (on_mysql.schema or right != "ALL PRIVILEGES"):
+            source, statement = _source(on_mysql), "UPDATE mysql.db SET Drop_priv = 'Y'"
             yield Way(right=f"{right} on mysql", source=source, statement=statement)
 
 

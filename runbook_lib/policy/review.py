@@ -137,8 +137,8 @@ def _too_wide(given: Sequence[Statement], needed: set[str]) -> Iterator[Finding]
             yield Finding(kind="too wide", sentence=f"{pattern} covers more than the notebooks call.")
         elif not any(action.lower() == pattern.lower() for action in needed):
             yield Finding(kind="too wide", sentence=f"{pattern} is needed by no notebook.")
-    for element, there in (("NotAction", "not_actions"), ("NotResource", "not_resources")):
-        if any(getattr(statement, there) for statement in allowing):
+    for element, attribute in (("NotAction", "not_actions"), ("NotResource", "not_resources")):
+        if any(getattr(statement, attribute) for statement in allowing):
             yield Finding(kind="too wide", sentence=f"{element} allows whatever it does not name.")
 
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 __all__ = ["Limits", "Progress", "RunRecord", "notebook_parameters", "run_notebook"]
 
 
-def run_notebook(  # one keyword for each option of `runbook run`
+def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own name
     notebook: Path,
     *,
     parameters: Mapping[str, Any],

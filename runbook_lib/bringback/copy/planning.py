@@ -271,7 +271,7 @@ def _plan_table(table: TableName, origin: str, frame: _Frame) -> TablePlan:
         restored=frame.restored,
         damaged=frame.damaged,
         choices=frame.choices,
-        already_there=origin == "damaged",
+        is_local=origin == "damaged",
         dumper=frame.dumper,
     )
     return TablePlan(

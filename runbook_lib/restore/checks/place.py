@@ -35,12 +35,12 @@ def check_groups(session: AwsSession, plan: RestorePlan) -> Check:
         if call.request.get(parameter)
     }
     missing = look(
-        lambda: [(_GROUPS[kind][1], name) for kind, name in sorted(named) if not _there(session, kind, name)]
+        lambda: [(_GROUPS[kind][1], name) for kind, name in sorted(named) if not _exists(session, kind, name)]
     )
     return judge_groups(missing, count=len(named))
 
 
-def _there(session: AwsSession, parameter: str, name: str) -> bool:
+def _exists(session: AwsSession, parameter: str, name: str) -> bool:
     call, _ = _GROUPS[parameter]
     try:
         return bool(call(session, **{parameter: name})[call.items])

@@ -34,7 +34,7 @@ def choose_way(
     restored: ServerFacts,
     damaged: ServerFacts,
     choices: CopyChoices,
-    already_there: bool,
+    is_local: bool,
     dumper: Dumper = NO_DUMPER,
 ) -> tuple[str, str]:
     """Return the way ("load", "insert", "mydumper", "s3", "local") for a table, and the reason in one sentence. Pure.
@@ -44,7 +44,7 @@ def choose_way(
     Raises:
         InputRefused: the way that is asked for is not open.
     """
-    if already_there:
+    if is_local:
         return "local", "its rows are on the damaged server already"
     off = "local_infile is off on the damaged server"
     closed = {
