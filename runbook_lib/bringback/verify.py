@@ -120,9 +120,9 @@ def _schemas(plan: CopyBackPlan) -> set[str]:
 
 def _lacking_around(plan: CopyBackPlan, server: ServerFacts) -> Iterator[str]:
     """Say what the tables brought back lack: foreign keys, counters, and rights that the plan gives again."""
-    there = {_key(key) for key in server.foreign_keys}
+    present = {_key(key) for key in server.foreign_keys}
     for key in plan.foreign_keys:
-        if _key(key) not in there:
+        if _key(key) not in present:
             yield f"foreign key {key.name} of {key.table} is not there, or is another one"
     for table in plan.tables:
         held = server.tables.get(table.name)
@@ -183,11 +183,11 @@ def _after_undo(sides: Sides, done: CopyUndone, before: Proof) -> Verified:
     found = verify_undone(sides.copy, sides.source, done, before=before)
     assert found is not None, "something was undone"
     with sides.source.connect() as database:
-        there = set(list_tables(database))
+        present = set(list_tables(database))
     verdicts: Mapping[TableName, TableVerdict] = {table.pair.expected: table for table in before.tables}
     wrong = [*found.wrong, *(f"{title} is not as it was" for title in found.lacking), *done.problems]
     for table in done.plan.undoes.tables:
-        if table.dated is None and table.name in there:
+        if table.dated is None and table.name in present:
             wrong.append(f"{table.name} is there, and was not before the copy back")
         elif table.dated is not None and table.name not in verdicts:
             wrong.append(f"{table.name} was not compared")

@@ -360,11 +360,11 @@ def _unlogged(ledger: Ledger, now: _Now, *, since: datetime) -> tuple[list[Destr
         taken = [child for child, _ in children]
         for child, rule in children:
             expected = ledger.tables[child].rows if child in ledger.tables else None
-            there = None if expected is None or rule != "CASCADE" else now.count(child, most=expected + 1)
-            if expected is not None and there is not None and expected - there >= _FEW:
-                gone = f"the log counts {expected:,} rows of {child}, and {there:,} are there"
+            left = None if expected is None or rule != "CASCADE" else now.count(child, most=expected + 1)
+            if expected is not None and left is not None and expected - left >= _FEW:
+                gone = f"the log counts {expected:,} rows of {child}, and {left:,} are there"
                 found.append(
-                    Destruction(at=at, until=at, kind="CASCADE", table=child, rows=expected - there, of=expected,
+                    Destruction(at=at, until=at, kind="CASCADE", table=child, rows=expected - left, of=expected,
                                 detail=f"a delete of {most:,} rows of {parent} took them along; {gone}", parent=True)
                 )  # fmt: skip
         untold.append(
