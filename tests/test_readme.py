@@ -159,3 +159,11 @@ def test_every_page_linked_is_there() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"(?<!!)\[[^\]]+\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_every_place_on_the_map_is_there() -> None:
+    places = set(re.findall(r"`([\w/]+(?:\.py|/))`", (ROOT / "ARCHITECTURE.md").read_text()))
+    files = [path.as_posix() for path in (ROOT / "runbook_lib").rglob("*") if "__pycache__" not in path.parts]
+    known = {*files, *(f"{path}/" for path in files), *(f"/{path.name}/" for path in ROOT.iterdir())}
+    assert len(places) > 40
+    assert {place for place in places if not any(path.endswith(f"/{place}") for path in known)} == set()
