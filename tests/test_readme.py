@@ -164,6 +164,7 @@ def test_every_page_linked_is_there() -> None:
 def test_every_place_on_the_map_is_there() -> None:
     places = set(re.findall(r"`([\w/]+(?:\.py|/))`", (ROOT / "ARCHITECTURE.md").read_text()))
     files = [path.as_posix() for path in (ROOT / "runbook_lib").rglob("*") if "__pycache__" not in path.parts]
+    files += [path.as_posix() for folder in ("scripts", "tests") for path in (ROOT / folder).iterdir()]
     known = {*files, *(f"{path}/" for path in files), *(f"/{path.name}/" for path in ROOT.iterdir())}
     assert len(places) > 40
     assert {place for place in places if not any(path.endswith(f"/{place}") for path in known)} == set()
