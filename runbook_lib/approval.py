@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
 from runbook_lib.checks import Check
 from runbook_lib.errors import ApprovalRefused, CheckFailed
+from runbook_lib.events import announce
 from runbook_lib.given import Given
+
+log = logging.getLogger(__name__)
 
 
 class Plan(Protocol):
@@ -62,12 +66,22 @@ def refusal(plan: Plan, approve: str, *, given: str = "", why: str = "") -> Appr
 def require_checks(checks: Iterable[Check], plan: Plan, *, approve: str | Given) -> None:
     """Stop an approved plan that a check speaks against. A plan that is only looked at is never stopped.
 
+    What could not be looked at stops nothing: an approved plan goes on, and what was unknown is named and recorded.
+
     Raises:
         CheckFailed: the plan is approved, and a check is bad.
     """
     if approval_of(plan, approve) != plan.id:
         return
-    if found := [check for check in checks if check.state == "bad"]:
+    found = tuple(checks)
+    _stop(check for check in found if check.state == "bad")
+    if unknown := [check.subject for check in found if check.state == "unknown"]:
+        announce("approved-unknown", plan=plan.id, subjects=unknown)
+        log.warning("approved although this is not known: %s", ", ".join(unknown))
+
+
+def _stop(checks: Iterable[Check]) -> None:
+    if found := [*checks]:
         raise CheckFailed(
             "; ".join(f"{check.subject}: {check.sentence.rstrip('.')}" for check in found) + ". Nothing was changed.",
             hint=" ".join(check.hint for check in found),

@@ -9,6 +9,7 @@ from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import ENGINE, Cluster, tags_of, utc
+from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.looking import Seen, look
 from runbook_lib.times import TimeWindow
 
@@ -126,7 +127,8 @@ def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
     """Return the automated backups kept of clusters that were deleted."""
     found = []
     for entry in DESCRIBE_AUTOMATED_BACKUPS.pages(session):
-        if entry.get("Engine") != ENGINE or entry.get("Status") == "active":
+        # active ones are of living clusters, and so are those that are being created
+        if entry.get("Engine") != ENGINE or entry.get("Status") != "retained":
             continue
         window = entry.get("RestoreWindow") or {}
         earliest, latest = utc(window.get("EarliestTime")), utc(window.get("LatestTime"))
@@ -144,6 +146,32 @@ def list_retained_backups(session: AwsSession) -> tuple[RetainedBackup, ...]:
     return tuple(found)
 
 
+def _name_of(arn: str) -> str:
+    """Return the name a restore takes: what AWS Backup keeps of a cluster is a snapshot, awsbackup:job-…"""
+    return arn.partition(":cluster-snapshot:")[2] or arn.rpartition(":")[2]
+
+
+def find_snapshot(session: AwsSession, name: str, *, account: str) -> ClusterSnapshot:
+    """Read one snapshot by its name or ARN, AWS Backup's and those that another account shares too.
+
+    `account` is the caller's: what is another's is shared, and AWS shows it only when that is asked for by ARN.
+
+    Raises:
+        NotFound: there is no such snapshot, or the caller may not see it.
+        InputRefused: it is of another engine, or still being made.
+    """
+    shared = name.startswith("arn:") and name.split(":")[4:5] != [account]
+    request: dict[str, Any] = {"DBClusterSnapshotIdentifier": name, **({"IncludeShared": True} if shared else {})}
+    found = DESCRIBE_SNAPSHOTS(session, **request).get("DBClusterSnapshots") or ()
+    if not found:
+        raise NotFound(f'There is no snapshot "{name}".', hint="Take a name from inspect_backups.")
+    if found[0].get("Engine") != ENGINE:
+        raise InputRefused(f'The snapshot "{name}" is not of Aurora MySQL.', hint="Take a name from inspect_backups.")
+    if not found[0].get("SnapshotCreateTime"):
+        raise InputRefused(f'The snapshot "{name}" is still being made.', hint="Wait until it is available.")
+    return snapshot_from(found[0])
+
+
 def list_recovery_points(session: AwsSession, cluster: Cluster) -> tuple[RecoveryPoint, ...]:
     """Return what AWS Backup keeps of a cluster, the oldest first."""
     found = []
@@ -153,7 +181,7 @@ def list_recovery_points(session: AwsSession, cluster: Cluster) -> tuple[Recover
         if created:
             found.append(
                 RecoveryPoint(
-                    name=arn.rpartition(":")[2],
+                    name=_name_of(arn),
                     vault=entry.get("BackupVaultName", ""),
                     status=entry.get("Status", ""),
                     created=created,

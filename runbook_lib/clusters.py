@@ -83,7 +83,11 @@ def cluster_from(described: Mapping[str, Any]) -> Cluster:
     earliest, latest = utc(described.get("EarliestRestorableTime")), utc(described.get("LatestRestorableTime"))
     members = sorted(
         described.get("DBClusterMembers") or (),
-        key=lambda member: (not member.get("IsClusterWriter"), member.get("PromotionTier", 15)),
+        key=lambda member: (
+            not member.get("IsClusterWriter"),
+            member.get("PromotionTier", 15),
+            member.get("DBInstanceIdentifier", ""),
+        ),
     )
     return Cluster(
         identifier=described["DBClusterIdentifier"],

@@ -97,6 +97,7 @@ QUICK = Pace(
     modify=timedelta(milliseconds=100),
     delete=timedelta(milliseconds=100),
     lag=timedelta(0),
+    unseen=timedelta(milliseconds=150),
 )
 
 

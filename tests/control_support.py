@@ -165,16 +165,15 @@ def gone(rds: Any, name: str) -> None:
 
 def plain_cluster(rds: Any, name: str, **settings: Any) -> dict[str, Any]:
     """Make a cluster with little said about it, and wait for it."""
-    rds.create_db_cluster(
-        **{
-            "DBClusterIdentifier": name,
-            "Engine": "aurora-mysql",
-            "MasterUsername": "admin",
-            "MasterUserPassword": PASSWORD,
-            "BackupRetentionPeriod": 7,
-            **settings,
-        }
-    )
+    asked = {
+        "DBClusterIdentifier": name,
+        "Engine": "aurora-mysql",
+        "MasterUsername": "admin",
+        "MasterUserPassword": PASSWORD,
+        "BackupRetentionPeriod": 7,
+        **settings,
+    }
+    rds.create_db_cluster(**{name: value for name, value in asked.items() if value is not None})
     return settle(rds, name)
 
 

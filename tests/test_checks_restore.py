@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,17 @@ from runbook_lib.display.checks import checks_table
 from runbook_lib.errors import CheckFailed
 from runbook_lib.looking import Seen
 from runbook_lib.restore import Check, Choices, Given, RestorePlan, check_restore, plan_restore, propose, require_checks
-from runbook_lib.restore.checks.caller import Denial, check_account, judge_permissions, principal_of
+from runbook_lib.restore.checks.caller import (
+    Denial,
+    _denials,
+    check_account,
+    judge_permissions,
+    needs_of_plan,
+    principal_of,
+)
 from runbook_lib.restore.checks.hazards import check_events, check_jobs, check_password, judge_events, judge_jobs
-from runbook_lib.restore.checks.place import check_key, judge_groups, judge_security_groups, key_of
-from runbook_lib.restore.checks.room import judge_classes, judge_quotas, judge_version
+from runbook_lib.restore.checks.place import check_key, customers_own, judge_groups, judge_security_groups, key_of
+from runbook_lib.restore.checks.room import check_classes, judge_classes, judge_quotas, judge_version
 from runbook_lib.restore.checks.target import check_names, check_window, judge_names
 from runbook_lib.restore.origins import from_time
 from runbook_lib.times import AskedTime, utc_now
@@ -34,6 +42,7 @@ def stand() -> Iterator[Stand]:
     """Return an AWS with one source, under a customer's key and with every setting unlike the default."""
     with stand_in() as running, running.plane.in_environment():
         production(running)
+        running.plane.history.glue_job("daily_etl", at=utc_now())
         yield running
 
 
@@ -112,6 +121,8 @@ def test_what_a_trigger_of_glue_starts_again_is_named_with_the_command_that_stop
     assert "aws glue stop-trigger --region ap-northeast-1 --name nightly" in found.hint
     glue.stop_trigger(Name="nightly")
     assert check_jobs(session, ["daily_etl"]).state == "ok"
+    found = check_jobs(session, ["daily_etl", "no-such-job"])
+    assert (found.state, "no Glue job no-such-job" in found.sentence) == ("unknown", True)
 
 
 def test_an_event_scheduler_that_is_on_is_told(stand: Stand, session: AwsSession) -> None:
@@ -233,13 +244,23 @@ def test_quotas_count_what_the_plan_would_add(used: tuple[int, int], most: tuple
 
 def test_what_is_not_there_any_more_is_red() -> None:
     assert judge_groups(Seen([("subnet group", "private")]), count=3).state == "bad"
-    assert judge_version("8.0.mysql_aurora.3.01.0", Seen()).state == "bad"
+    assert judge_version("8.0.mysql_aurora.3.01.0", Seen()).state == "unknown"
     assert judge_version("8.0.mysql_aurora.3.01.0", Seen([{"Status": "deprecated"}])).state == "warn"
     assert judge_security_groups(["sg-1", "sg-2"], Seen([{"GroupId": "sg-1", "GroupName": "db"}])).state == "bad"
     assert judge_security_groups(["sg-1"], Seen([{"GroupId": "sg-1", "GroupName": "default"}])).state == "warn"
     assert judge_security_groups([], Seen()).state == "warn"
     assert check_key(builders.cluster(), Seen([{"KeyState": "PendingDeletion", "Arn": "k"}])).state == "bad"
-    assert check_key(builders.cluster(), Seen()).state == "ok"
+    assert check_key(builders.cluster(), Seen()).state == "unknown"  # AWS said nothing of encryption at all
+    assert check_key(builders.cluster(), Seen([{"Arn": "k"}])).state == "unknown"
+    for members, said in (
+        ({"StorageEncrypted": True, "StorageEncryptionType": "sse-rds"}, "is encrypted by a key of AWS's own"),
+        ({"StorageEncrypted": False, "StorageEncryptionType": "none"}, "AWS encrypts the copy"),
+    ):
+        found = check_key(builders.cluster(**members), Seen())
+        assert (found.state, said in found.sentence) == ("ok", True)
+    elsewhere = builders.cluster(KmsKeyId="arn:aws:kms:ap-northeast-1:999999999999:key/k")
+    assert customers_own(Seen(why_not="could not be looked at"), elsewhere) == elsewhere.raw["KmsKeyId"]
+    assert customers_own(Seen([{"Arn": "k", "KeyManager": "AWS"}]), elsewhere) == ""
 
 
 def test_a_password_nobody_manages_is_that_of_the_restored_second() -> None:
@@ -266,6 +287,66 @@ def test_a_denied_call_is_red_and_a_denied_look_up_is_only_to_be_minded() -> Non
     assert "runbook policy" in found.hint
     assert judge_permissions((), (Denial(action="glue:GetTriggers"),), asked=9, source="arn").state == "warn"
     assert judge_permissions((), (), asked=9, source="arn").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("action", "decision", "missing", "state"),
+    [
+        ("rds:ModifyDBCluster", "implicitDeny", [], "bad"),
+        ("rds:ModifyDBCluster", "explicitDeny", [], "bad"),
+        ("rds:ModifyDBCluster", "explicitDeny", ["aws:MultiFactorAuthPresent"], "unknown"),
+        ("rds:ModifyDBCluster", "implicitDeny", ["aws:SourceIp"], "unknown"),
+        ("rds:ModifyDBCluster", "notEvaluated", [], "unknown"),
+        ("rds:ModifyDBCluster", None, [], "unknown"),
+        ("kms:CreateGrant", "implicitDeny", [], "unknown"),
+        ("kms:CreateGrant", "explicitDeny", [], "bad"),
+        ("secretsmanager:GetSecretValue", "implicitDeny", [], "unknown"),
+        ("iam:PassRole", "implicitDeny", [], "bad"),
+    ],
+)
+@pytest.mark.parametrize("is_specific", [True, False])
+def test_a_denial_that_may_be_none_stops_nothing(
+    action: str, decision: str | None, missing: list[str], state: str, is_specific: bool
+) -> None:
+    """IAM API Reference, EvaluationResult; a key's own policy is not simulated."""
+    said = {"EvalResourceDecision" if is_specific else "EvalDecision": decision, "MissingContextValues": missing}
+    said = {name: value for name, value in said.items() if value is not None}
+    result = {"EvalActionName": action, **({"ResourceSpecificResults": [said]} if is_specific else said)}
+    found = judge_permissions([*_denials(result)], (), asked=1, source="arn")
+    assert found.state == state
+    assert action in found.sentence
+
+
+def test_a_version_that_aws_lists_nothing_of_is_not_known(session: AwsSession) -> None:
+    plan, source = plan_of(session)
+    old = replace(source, engine_version="8.0.mysql_aurora.3.01.0")
+    assert check_classes(session, plan, old).state == "unknown"
+    assert check_classes(session, plan, source).state == "ok"
+    odd, _ = plan_of(session, instance_class="db.x1.large")
+    assert check_classes(session, odd, source).state == "bad"
+
+
+def test_a_shared_snapshot_is_no_reason_to_stop_and_an_encrypted_one_is_copied_first() -> None:
+    arn = "arn:aws:rds:ap-northeast-1:999999999999:cluster-snapshot:theirs"
+    assert check_account(ME, builders.cluster(DBClusterArn=arn), account="").state == "warn"
+    assert check_account(ME, builders.cluster(DBClusterArn=arn.replace("-snapshot", "")), account="").state == "bad"
+
+
+def test_roles_and_a_directory_are_passed_on_and_checked(stand: Stand, session: AwsSession) -> None:
+    """Service Authorization Reference: a restore depends on iam:PassRole for what it passes on."""
+    role = "arn:aws:iam::123456789012:role/aurora-s3"
+    members = {
+        "AssociatedRoles": [{"RoleArn": role, "Status": "ACTIVE"}],
+        "DomainMemberships": [{"Domain": "d-1", "IAMRoleName": "directory"}],
+        "MasterUserSecret": {"SecretArn": "arn:aws:secretsmanager:x:1:secret:y", "KmsKeyId": "arn:aws:kms:x:1:key/k"},
+    }
+    source = builders.cluster(**members)
+    needs = needs_of_plan(planned(**members), source)
+    passed = {need.resource for need in needs if need.action == "iam:PassRole"}
+    assert passed == {role, "arn:aws:iam::123456789012:role/directory"}
+    assert [need.resource for need in needs if need.action == "kms:GenerateDataKey"] == ["arn:aws:kms:x:1:key/k"]
+    shown = [Denial(action="iam:PassRole", resource=role)]
+    assert f"--role {role}" in judge_permissions(shown, (), asked=1, source="arn").hint
 
 
 def test_an_assumed_role_is_asked_for_by_the_roles_own_arn(session: AwsSession) -> None:

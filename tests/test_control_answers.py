@@ -122,8 +122,13 @@ def test_backtrack_goes_back_where_it_was_enabled_and_only_so_far(stand: Stand) 
         rds.backtrack_db_cluster(DBClusterIdentifier="prod", BacktrackTo=now() - timedelta(hours=30))
     with refused("InvalidParameterValue", "future"):
         rds.backtrack_db_cluster(DBClusterIdentifier="prod", BacktrackTo=now() + timedelta(hours=1))
+    logged = {"ParameterName": "binlog_format", "ParameterValue": "ROW", "ApplyMethod": "pending-reboot"}
+    group = cluster(rds, "prod")["DBClusterParameterGroup"]
+    rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[logged])
+    with refused("InvalidParameterCombination", "Force"):  # API reference: needed "when binary logging is enabled"
+        rds.backtrack_db_cluster(DBClusterIdentifier="prod", BacktrackTo=now() - timedelta(hours=1))
     with stand.plane.held():
-        begun = rds.backtrack_db_cluster(DBClusterIdentifier="prod", BacktrackTo=now() - timedelta(hours=1))
+        begun = rds.backtrack_db_cluster(DBClusterIdentifier="prod", BacktrackTo=now() - timedelta(hours=1), Force=True)
         assert begun["Status"] == "applying"
         assert cluster(rds, "prod")["Status"] == "backtracking"
     settle(rds, "prod")

@@ -103,7 +103,7 @@ def test_without_any_one_action_the_checks_name_it_before_anything_is_changed(
     allow(iam, RESTORE)
     source = find_cluster(session, "prod")
     plan = restore.propose(session, source, asked=LATEST, now=utc_now())
-    needs = needs_of_plan(plan, source, key=customers_own(key_of(session, source)))
+    needs = needs_of_plan(plan, source, key=customers_own(key_of(session, source), source))
     identity = session.identity()
     whole = check_permissions(session, identity, needs, source=source)
     assert (whole.state, whole.sentence) == (
@@ -128,7 +128,7 @@ def test_without_the_snapshot_restore_the_checks_of_a_snapshot_plan_name_it(stan
     source = find_cluster(session, "prod")
     chosen = restore.Choices(restore_from=name)
     plan = restore.propose(session, source, asked=LATEST, now=utc_now(), choices=chosen)
-    needs = needs_of_plan(plan, source, key=customers_own(key_of(session, source)))
+    needs = needs_of_plan(plan, source, key=customers_own(key_of(session, source), source))
     for policy, state in ((RESTORE, "ok"), (without("rds:RestoreDBClusterFromSnapshot"), "bad")):
         allow(stand.client("iam"), policy)
         found = check_permissions(session, session.identity(), needs, source=source)

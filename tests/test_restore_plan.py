@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runbook_lib.clusters import Cluster
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore import Choices, RestorePlan, plan_restore
 from runbook_lib.restore.origins import from_time
+from tests import builders
 from tests.builders import NOW, asked, cluster, instance
 
 MOMENT = NOW - timedelta(hours=2)
@@ -104,3 +109,48 @@ def test_a_purpose_that_is_none_is_refused() -> None:
 def test_a_source_without_restorable_times_is_refused() -> None:
     with pytest.raises(InputRefused, match="no restorable times"):
         plan(EarliestRestorableTime=None)
+
+
+SHUFFLED = builders.cluster(
+    AvailabilityZones=["ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"],
+    VpcSecurityGroups=[{"VpcSecurityGroupId": f"sg-{number}", "Status": "active"} for number in range(3)],
+    EnabledCloudwatchLogsExports=["audit", "error", "slowquery"],
+    AssociatedRoles=[{"RoleArn": f"arn:{number}", "FeatureName": "", "Status": "ACTIVE"} for number in range(3)],
+    TagList=[{"Key": key, "Value": "x"} for key in "abc"],
+    MasterUserSecret={"SecretArn": "arn:secret", "SecretStatus": "active"},
+    LocalWriteForwardingStatus="enabled",
+)
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(["active", "rotating", "creating", "impaired"]))
+def test_no_order_of_aws_and_no_passing_state_makes_another_plan(dice: Random, secret: str) -> None:
+    """AWS promises no order of zones, tags, groups, members and roles."""
+    members = {
+        name: dice.sample(value, len(value)) if isinstance(value, list) else value
+        for name, value in SHUFFLED.raw.items()
+    }
+    members["MasterUserSecret"] = {"SecretArn": "arn:secret", "SecretStatus": secret}
+    members["LocalWriteForwardingStatus"] = dice.choice(["enabled", "enabling"])
+    members["VpcSecurityGroups"] = [
+        {**group, "Status": dice.choice(["active", "adding"])} for group in members["VpcSecurityGroups"]
+    ]
+    members["Status"] = dice.choice(["available", "backing-up", "modifying"])
+    assert plan_of(builders.cluster(**members)).id == plan_of(SHUFFLED).id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-9", "Status": "active"}]},
+        {"TagList": [{"Key": "a", "Value": "y"}]},
+        {"MasterUserSecret": {"SecretArn": "arn:other", "SecretStatus": "active"}},
+        {"LocalWriteForwardingStatus": "disabled"},
+    ],
+)
+def test_a_change_of_what_is_in_a_list_makes_another_plan(change: dict[str, Any]) -> None:
+    assert plan_of(builders.cluster(**{**SHUFFLED.raw, **change})).id != plan_of(SHUFFLED).id
+
+
+def plan_of(source: Cluster) -> RestorePlan:
+    origin = from_time(source, instances=[builders.instance()], asked=builders.asked(None), now=builders.NOW)
+    return plan_restore(origin)

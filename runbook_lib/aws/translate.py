@@ -57,6 +57,8 @@ _CAPACITY = {
     "InsufficientDBInstanceCapacity",
     "InsufficientStorageClusterCapacity",
 }
+_CHANGING = {"InvalidDBClusterStateFault", "InvalidDBInstanceState"}
+"""What RDS answers while a cluster or instance is being changed, also when its status does not say so yet."""
 _NO_OBJECT = {"NoSuchKey", "NoSuchBucket"}  # S3's words for it
 _KMS = {"KMSKeyNotAccessibleFault", "KMSKeyNotAccessible"}
 _SIGN_IN = "Sign in again (for example `aws sso login`), or set AWS_PROFILE or the access key variables, and run again."
@@ -103,6 +105,8 @@ def _of_code(error: ClientError, service: str, operation: str) -> RunbookError:
         )
     if code in _BUSY:
         return TryLater(said, hint="Wait a minute and run again; what was made is found and taken up.", **facts)
+    if code in _CHANGING:
+        return TryLater(said, hint="Wait until it is available, and run again.", **facts)
     if code in _CAPACITY:
         return TryLater(said, hint="Choose another availability zone or instance class, and run again.", **facts)
     if code in _KMS:

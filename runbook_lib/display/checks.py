@@ -17,7 +17,11 @@ def checks_table(checks: Sequence[Check], *, before: str = "the restore") -> Tab
     counts = {state: sum(check.state == state for check in checks) for state in _WORDS}
     said = ", ".join(f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state])
     stops = "An approved plan is stopped by them before anything is changed." if counts["bad"] else ""
-    unknown = "What is unknown could not be looked at: it is not known to be right." if counts["unknown"] else ""
+    unknown = (
+        "What is unknown could not be looked at: it is not known to be right. An approved plan goes on all the same."
+        if counts["unknown"]
+        else ""
+    )
     return Table(
         title=f"Checks before {before}: {said}",
         columns=("", "check", "what was found", "what to do"),

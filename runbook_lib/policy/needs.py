@@ -87,10 +87,10 @@ class Place:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
 
 
-def place_of(arn: str, **known: Any) -> Place:
-    """Return the place of an RDS resource by its ARN."""
-    _, partition, _, region, account, *_ = arn.split(":")
-    return Place(partition=partition, region=region, account=account, **known)
+def place_of(arn: str, *, account: str = "", **known: Any) -> Place:
+    """Return the place of an RDS resource by its ARN, in another account where one is given."""
+    _, partition, _, region, owner, *_ = arn.split(":")
+    return Place(partition=partition, region=region, account=account or owner, **known)
 
 
 def needs_of_call(operation: str, request: Mapping[str, Any], *, place: Place) -> Iterator[Need]:

@@ -48,7 +48,7 @@ NOTEBOOKS = {
         # another origin than the cluster's own past; a role with a path
         sometimes=(
             "iam:GetRole", "rds:RestoreDBClusterFromSnapshot", "rds:DescribeDBClusterSnapshots",
-            "rds:DescribeDBClusterAutomatedBackups",
+            "rds:DescribeDBClusterAutomatedBackups", "glue:ListJobs",
         ),
     ),
     "bring_back_data": Uses(

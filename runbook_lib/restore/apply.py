@@ -14,7 +14,7 @@ from typing import Any
 from runbook_lib.approval import is_approved
 from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, tags_of
-from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
+from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.events import announce
 from runbook_lib.given import Given
 from runbook_lib.phases import Phase, Phases
@@ -144,7 +144,6 @@ CREATE_INSTANCE = declare(
 _CALLS = {call.operation: call for call in (RESTORE_TO_TIME, RESTORE_FROM_SNAPSHOT)}
 
 _THERE_ALREADY = ("DBClusterAlreadyExistsFault", "DBInstanceAlreadyExists")
-_NOT_NOW = ("InvalidDBClusterStateFault", "InvalidDBInstanceState")
 
 Describe = Callable[[str], Mapping[str, Any] | None]
 
@@ -159,6 +158,7 @@ class _Maker:
         self._made: list[str] = []
         self._adopted: list[str] = []
         self._all: list[str] = []
+        self._has_changed = False
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -186,20 +186,16 @@ class _Maker:
                 log.info("%s already has these settings", self._plan.target)
                 return
             announce("ModifyDBCluster", target=self._plan.target, settings=sorted(call.request), plan=self._plan.id)
-            try:
-                MODIFY_CLUSTER(self._session, **call.request)
-            except StepFailed as error:
-                if error.facts.get("code") not in _NOT_NOW:
-                    raise
-                # Another run of this plan is changing it at this moment: wait, and look again.
-                raise TryLater(error.message, hint=error.hint, **error.facts) from error
+            MODIFY_CLUSTER(self._session, **call.request)
+            self._has_changed = True
 
         self._patience.do(step, what=f"change {self._plan.target}")
 
     def wait_for_cluster(self) -> None:
         """Wait until the cluster is available, its managed secret too."""
-        what = f"cluster {self._plan.target}"
-        self._patience.wait(self._cluster_status, what=what, dead_ends=CLUSTER_DEAD_ENDS)
+        what, just_changed = f"cluster {self._plan.target}", self._has_changed
+        self._has_changed = False
+        self._patience.wait(self._cluster_status, what=what, dead_ends=CLUSTER_DEAD_ENDS, after_change=just_changed)
 
     def wait_for_instance(self, name: str) -> None:
         """Wait until the instance is available."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.backups import ClusterSnapshot, RetainedBackup, list_retained_backups, list_snapshots
+from runbook_lib.backups import ClusterSnapshot, RetainedBackup, find_snapshot, list_retained_backups
 from runbook_lib.clusters import ENGINE, Cluster, Instance, instances_of
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.times import AskedTime, utc_text
@@ -78,7 +78,7 @@ def from_snapshot(snapshot: ClusterSnapshot, *, cluster: Cluster | None, instanc
             f'The snapshot "{snapshot.identifier}" is {snapshot.status}.',
             hint="Wait until it is available, or choose another in inspect_backups.",
         )
-    same = cluster if cluster and cluster.identifier == snapshot.cluster else None
+    same = cluster if cluster and _is_of(snapshot, cluster) else None
     described = same.raw if same else _of_snapshot(snapshot)
     return Origin(
         operation=RESTORE_FROM_SNAPSHOT,
@@ -97,6 +97,28 @@ def from_snapshot(snapshot: ClusterSnapshot, *, cluster: Cluster | None, instanc
         instances=tuple(instance.raw for instance in instances) if same else (),
         note="" if same else "The cluster is gone; a snapshot keeps no groups: check security and parameter groups.",
     )
+
+
+def _is_of(snapshot: ClusterSnapshot, cluster: Cluster) -> bool:
+    """Tell whether a snapshot is of that cluster: by its resource id, for a name may have been given to another."""
+    if snapshot.resource_id and cluster.resource_id:
+        return snapshot.resource_id == cluster.resource_id
+    return snapshot.cluster == cluster.identifier
+
+
+def _refuse_shared(snapshot: ClusterSnapshot, *, account: str) -> None:
+    """Refuse what AWS refuses: an encrypted snapshot of another account is restored from a copy of one's own only.
+
+    Source: Aurora User Guide, "Restoring from a DB cluster snapshot".
+    """
+    owner = snapshot.arn.split(":")[4] if snapshot.arn.count(":") > 4 else account
+    if owner != account and snapshot.raw.get("StorageEncrypted") is not False:
+        raise InputRefused(
+            f'The snapshot "{snapshot.arn}" of account {owner} is encrypted: AWS restores only a copy of it.',
+            hint="Copy it first, under a key of yours: `aws rds copy-db-cluster-snapshot "
+            f"--source-db-cluster-snapshot-identifier {snapshot.arn} --target-db-cluster-snapshot-identifier NAME "
+            "--kms-key-id KEY`. Then set `restore_from` to NAME.",
+        )
 
 
 def _of_snapshot(snapshot: ClusterSnapshot) -> dict[str, Any]:
@@ -142,8 +164,9 @@ def read_origin(
 ) -> Origin:
     """Read what the restore starts from: the cluster's own past unless something else is named.
 
-    `restore_from` is a snapshot's name or ARN, or the resource id ("cluster-ABC…") of a deleted cluster's retained
-    backup. No snapshot's name can be taken for one: RDS writes resource ids in capitals, names in small letters.
+    `restore_from` is a snapshot's name or ARN (AWS Backup's, "awsbackup:job-…", and shared ones too), or the resource
+    id ("cluster-ABC…") of a deleted cluster's retained backup. No snapshot's name can be taken for one: RDS writes
+    resource ids in capitals, names in small letters.
 
     Raises:
         NotFound: there is no such snapshot or retained backup.
@@ -158,11 +181,11 @@ def read_origin(
             hint="Take the resource id from inspect_backups.",
         )
     if restore_from:
-        found = [entry for entry in list_snapshots(session) if restore_from in (entry.identifier, entry.arn)]
-        if not found:
-            raise NotFound(f'There is no snapshot "{restore_from}".', hint="Take a name from inspect_backups.")
-        same = cluster if cluster and cluster.identifier == found[0].cluster else None
-        return from_snapshot(found[0], cluster=same, instances=instances_of(session, same) if same else ())
+        account = session.identity().account
+        snapshot = find_snapshot(session, restore_from, account=account)
+        _refuse_shared(snapshot, account=account)
+        same = cluster if cluster and _is_of(snapshot, cluster) else None
+        return from_snapshot(snapshot, cluster=same, instances=instances_of(session, same) if same else ())
     if cluster is None:
         raise InputRefused("No cluster was named.", hint="Set `cluster`, or `restore_from`.")
     return from_time(cluster, instances=instances_of(session, cluster), asked=asked, now=now)

@@ -76,10 +76,10 @@ class RestorePlan:
     def id(self) -> str:
         """Return the plan's id: a hash of the calls and of the source they were made for, not of the clock."""
         content = {
-            "calls": [[call.operation, dict(call.request)] for call in self.calls],
+            "calls": {f"{number:02} {call.operation}": dict(call.request) for number, call in enumerate(self.calls)},
             "source": [self.source_arn, self.source_resource_id, self.fingerprint],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=_plain).encode()).hexdigest()[:12]
+        return _hash(content)[:12]
 
     @property
     def is_of_a_living_cluster(self) -> bool:
@@ -224,10 +224,41 @@ _VOLATILE = {
 }  # fmt: skip
 
 
+_PASSING = {"Status", "SecretStatus", "DBClusterParameterGroupStatus"}
+"""What the parts of a description say of how they are doing at the moment."""
+_UNDER_WAY = {
+    "enabling": "enabled", "requested": "enabled", "disabling": "disabled",
+    "starting": "started", "stopping": "stopped",
+}  # fmt: skip
+
+
 def fingerprint(described: Mapping[str, Any]) -> str:
     """Return a hash of what the source is set to, leaving out what changes by itself (statuses, times, sizes)."""
-    steady = {name: value for name, value in described.items() if name not in _VOLATILE}
-    return hashlib.sha256(json.dumps(steady, sort_keys=True, default=_plain).encode()).hexdigest()
+    return _hash({name: _steady(value) for name, value in described.items() if name not in _VOLATILE})
+
+
+def _steady(value: Any) -> Any:
+    """Leave passing states out of a description, and take what is under way for done."""
+    if isinstance(value, Mapping):
+        return {name: _steady(part) for name, part in value.items() if name not in _PASSING}
+    if isinstance(value, (list, tuple)):
+        return [_steady(part) for part in value]
+    return _UNDER_WAY.get(value, value) if isinstance(value, str) else value
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    """Hash a value whose lists have no order: AWS promises none for zones, tags, groups, members and roles."""
+    return hashlib.sha256(json.dumps(_in_order(content), sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _in_order(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return sorted(
+            (_in_order(part) for part in value), key=lambda part: json.dumps(part, sort_keys=True, default=_plain)
+        )
+    return value
 
 
 def _instance_call(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runbook_lib.clusters import TAG_PREFIX
+from runbook_lib.clusters import TAG_PREFIX, tags_of
 
 How = Literal["sent", "after", "by hand"]
 Described = Mapping[str, Any]
@@ -39,7 +39,11 @@ def _unless(name: str, default: Any) -> Reader:
 
 
 def _groups(described: Described) -> list[str]:
-    return [group["VpcSecurityGroupId"] for group in described.get("VpcSecurityGroups") or ()]
+    return sorted(group["VpcSecurityGroupId"] for group in described.get("VpcSecurityGroups") or ())
+
+
+def _log_exports(described: Described) -> list[str]:
+    return sorted(described.get("EnabledCloudwatchLogsExports") or ())
 
 
 def _scaling(described: Described) -> dict[str, Any] | None:
@@ -49,10 +53,11 @@ def _scaling(described: Described) -> dict[str, Any] | None:
 
 
 def _roles(described: Described) -> list[dict[str, str]]:
-    return [
+    roles = [
         {name: role[name] for name in ("RoleArn", "FeatureName") if role.get(name)}
         for role in described.get("AssociatedRoles") or ()
     ]
+    return sorted(roles, key=lambda role: (role.get("RoleArn", ""), role.get("FeatureName", "")))
 
 
 def _domain(part: str) -> Reader:
@@ -83,7 +88,7 @@ SENT: dict[str, tuple[str, Reader]] = {
     "DBClusterParameterGroupName": ("DBClusterParameterGroup", _same("DBClusterParameterGroup")),
     "KmsKeyId": ("KmsKeyId", _same("KmsKeyId")),
     "EnableIAMDatabaseAuthentication": ("IAMDatabaseAuthenticationEnabled", _same("IAMDatabaseAuthenticationEnabled")),
-    "EnableCloudwatchLogsExports": ("EnabledCloudwatchLogsExports", _same("EnabledCloudwatchLogsExports")),
+    "EnableCloudwatchLogsExports": ("EnabledCloudwatchLogsExports", _log_exports),
     "DeletionProtection": ("DeletionProtection", _same("DeletionProtection")),
     "CopyTagsToSnapshot": ("CopyTagsToSnapshot", _same("CopyTagsToSnapshot")),
     "BacktrackWindow": ("BacktrackWindow", _same("BacktrackWindow")),
@@ -161,9 +166,9 @@ def _read(parameters: Mapping[str, tuple[str, Reader]], described: Described) ->
 def carried_tags(described: Described) -> list[dict[str, str]]:
     """Return the source's own tags; AWS's (aws:…) cannot be set, and those of an earlier restore do not fit."""
     return [
-        {"Key": tag["Key"], "Value": tag.get("Value", "")}
-        for tag in described.get("TagList") or ()
-        if not tag["Key"].startswith(("aws:", TAG_PREFIX))
+        {"Key": name, "Value": value}
+        for name, value in sorted(tags_of(described).items())
+        if not name.startswith(("aws:", TAG_PREFIX))
     ]
 
 

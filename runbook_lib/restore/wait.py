@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from collections.abc import Callable
@@ -43,6 +44,28 @@ INSTANCE_DEAD_ENDS = {
 
 _SHORTEST_S, _LONGEST_S = 0.2, 30.0
 _HEARTBEAT_S = 15.0
+DOUBT_VARIABLE = "RUNBOOK_STATUS_DOUBT_SECONDS"
+"""For rehearsals, whose changes are seen sooner."""
+_DOUBT_S = 30.0  # how long Terraform's provider waits after ModifyDBCluster before it looks at the status
+
+
+def doubting(read_status: Callable[[], str], clock: Clock) -> Callable[[], str]:
+    """Read a status right after a change: for half a minute `available` is still the one of before.
+
+    It is believed as soon as another status has been seen.
+    """
+    began, limit = clock.now(), float(os.environ.get(DOUBT_VARIABLE) or _DOUBT_S)
+    seen: set[str] = set()
+
+    def read() -> str:
+        status = read_status()
+        if status != "available":
+            seen.add(status)
+        elif not seen and clock.now() - began < limit:
+            return "available, as before the change"
+        return status
+
+    return read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +126,7 @@ T = TypeVar("T")
 _PAUSE_S = 5.0
 # Capacity does not come back while one waits for seconds; the reader has to choose another class or zone.
 _NO_USE_WAITING = ("Capacity",)
+_STATE_PASSES_S = 30 * 60.0  # a change of a cluster takes minutes; a state that lasts longer does not pass by itself
 
 
 class Patience:
@@ -129,22 +153,31 @@ class Patience:
             StepFailed: the sign-in has expired and comes from variables that nobody can renew for a running process.
             TimedOut: the deadline has passed.
         """
+        began = self._clock.now()
         while True:
             try:
                 return step()
             except CredentialsRefused as error:
                 self._sign_in_again(error, what)
             except TryLater as error:
-                if any(word in str(error.facts.get("code", "")) for word in _NO_USE_WAITING):
+                code = str(error.facts.get("code", ""))
+                waited = self._clock.now() - began
+                if any(word in code for word in _NO_USE_WAITING) or ("State" in code and waited > _STATE_PASSES_S):
                     raise
                 self._pause(what, error.message)
             except Unreachable as error:
                 self._pause(what, error.message)
 
-    def wait(self, read_status: Callable[[], str], *, what: str, dead_ends: dict[str, str]) -> None:
-        """Wait until something is available. Raises as `wait_until`."""
+    def wait(
+        self, read_status: Callable[[], str], *, what: str, dead_ends: dict[str, str], after_change: bool = False
+    ) -> None:
+        """Wait until something is available; `after_change` when it has just been asked to change.
+
+        Raises as `wait_until`.
+        """
+        asked = doubting(read_status, self._clock) if after_change else read_status
         wait_until(
-            lambda: self.do(read_status, what=what),
+            lambda: self.do(asked, what=what),
             what=what,
             dead_ends=dead_ends,
             deadline=self._left(),

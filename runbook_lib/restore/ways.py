@@ -315,7 +315,7 @@ def _backtrack(cluster: Cluster, question: Question) -> Way:
         reaches=None if why_not else question.asked.moment,
         why_not=why_not,
         note="changes the cluster ITSELF, every schema of it: what was written since is gone from it, every connection "
-        "is closed; can be taken forward again within its window",
+        "is closed; can be taken forward again within its window; with binary logging on it needs Force",
         takes=question.outlook.takes(BACKTRACK, otherwise="minutes (AWS)"),
         usd_a_day=0.0,
     )

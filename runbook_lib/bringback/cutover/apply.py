@@ -40,7 +40,6 @@ FREED, GIVEN = "take the name off", "give the name"
 """The two phases between whose beginning and end no cluster answers under the name."""
 
 _TAKEN = ("DBClusterAlreadyExistsFault", "DBInstanceAlreadyExists")
-_NOT_NOW = ("InvalidDBClusterStateFault", "InvalidDBInstanceState")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +157,6 @@ class _Exchange:
             if error.facts.get("code") not in _TAKEN or not self._is_ours(rename.kind, rename.becomes):
                 raise
             raise TryLater(f"{rename.becomes} is not free yet.", hint="Wait.") from error
-        except StepFailed as error:
-            if error.facts.get("code") not in _NOT_NOW:
-                raise
-            raise TryLater(error.message, hint=error.hint, **error.facts) from error
 
     def _is_done(self, rename: Rename) -> bool:
         found = self._patience.do(partial(self._found, rename), what=f"look for {rename.origin}")
@@ -204,16 +199,12 @@ class _Exchange:
         except InputRefused as error:
             if error.facts.get("code") not in _TAKEN:  # an earlier run has made this instance
                 raise
-        except StepFailed as error:
-            if error.facts.get("code") not in _NOT_NOW:
-                raise
-            raise TryLater(error.message, hint=error.hint, **error.facts) from error
 
     def _wait_for_cluster(self, name: str) -> None:
         def status() -> str:
             return str(DESCRIBE_CLUSTERS(self._session, DBClusterIdentifier=name)["DBClusters"][0]["Status"])
 
-        self._patience.wait(status, what=f"cluster {name}", dead_ends=CLUSTER_DEAD_ENDS)
+        self._patience.wait(status, what=f"cluster {name}", dead_ends=CLUSTER_DEAD_ENDS, after_change=True)
 
     def _wait_for_instance(self, name: str) -> None:
         def status() -> str:

@@ -55,6 +55,10 @@ class History:
         self._rds.record(snapshot, "Manual cluster snapshot created.", "backup", at=at)
         return name
 
+    def kept_snapshot(self, cluster: str, name: str, *, at: datetime, data_id: str = "") -> None:
+        """Enter a snapshot that AWS Backup keeps."""
+        self._snapshot(cluster, name, kind="awsbackup", at=at, data_id=data_id)
+
     def _snapshot(self, cluster: str, name: str, *, kind: str, at: datetime, data_id: str) -> Snapshot:
         with self._rds.world.lock:
             snapshot = Snapshot(self._rds, self._rds.cluster(cluster), name, snapshot_type=kind, at=at)

@@ -11,7 +11,9 @@ class Pace:
     """Shortest time each change spends in its passing status; the data plane's real work may make it longer.
 
     `lag` is how far LatestRestorableTime stays behind the clock: AWS says typically less than five minutes
-    (Aurora User Guide, "Restoring a DB cluster to a specified time"); a rehearsal cannot wait that long.
+    (Aurora User Guide, "Restoring a DB cluster to a specified time"); a rehearsal cannot wait that long. `unseen` is
+    how long a cluster that is asked to change still says that it is available, and refuses other changes: some seconds
+    at AWS (Terraform's provider waits for 30 after ModifyDBCluster).
     """
 
     cluster: timedelta = timedelta(seconds=2)
@@ -20,9 +22,15 @@ class Pace:
     modify: timedelta = timedelta(seconds=1)
     delete: timedelta = timedelta(seconds=1)
     lag: timedelta = timedelta(seconds=2)
+    unseen: timedelta = timedelta(seconds=0.5)
+
+    @property
+    def doubt(self) -> timedelta:
+        """Return how long a client must not believe "available" after a change."""
+        return self.unseen + self.modify + timedelta(seconds=0.2) if self.unseen else timedelta(0)
 
 
 def brisk(*, milliseconds: int = 30, lag: timedelta = timedelta(0)) -> Pace:
     """Return the pace for tests: each change takes `milliseconds`, an instance twice that."""
     step = timedelta(milliseconds=milliseconds)
-    return Pace(cluster=step, instance=2 * step, snapshot=step, modify=step, delete=step, lag=lag)
+    return Pace(cluster=step, instance=2 * step, snapshot=step, modify=step, delete=step, lag=lag, unseen=timedelta(0))

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from threading import Lock, Thread
 from typing import Any
 
@@ -28,10 +29,15 @@ from runbook_lib.rehearsal.control.permissions import Permissions
 from runbook_lib.rehearsal.control.request_log import RequestLog
 from runbook_lib.rehearsal.control.vault import Vault
 from runbook_lib.rehearsal.pricelist import Products, products_of
+from runbook_lib.restore.wait import DOUBT_VARIABLE
 
 log = logging.getLogger(__name__)
 
 _one_at_a_time = Lock()  # moto keeps its state in the process, so two stand-ins would share it
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("AWS_") or name == DOUBT_VARIABLE
 
 
 class _Handler(MotoRequestHandler):
@@ -135,6 +141,7 @@ class ControlPlane:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            DOUBT_VARIABLE: str(self._world.pace.doubt.total_seconds()),
         }
 
     @property
@@ -149,25 +156,32 @@ class ControlPlane:
         """Enter what is dated before now."""
         return History(self.rds)
 
+    def recovery_point(self, cluster: str, *, at: datetime, data_id: str = "") -> str:
+        """Enter a recovery point of AWS Backup, with its snapshot, and return the snapshot's name."""
+        arn = self.vault.put(self.rds.cluster(cluster).arn, at=at)
+        name = arn.partition(":cluster-snapshot:")[2]
+        self.history.kept_snapshot(cluster, name, at=at, data_id=data_id)
+        return name
+
     def held(self) -> AbstractContextManager[None]:
         """Let no change end inside, so that a test can look at a passing status as long as it likes."""
         return self._world.steps.held()
 
     def whole_environment(self) -> dict[str, str]:
         """Return this process's environment with no AWS variable but ours, for a child process."""
-        others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        others = {name: value for name, value in os.environ.items() if not _is_ours(name)}
         return others | self.environment()
 
     @contextmanager
     def in_environment(self) -> Iterator[None]:
         """Have no AWS variables but ours in this process, and put back what was there."""
-        before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        before = {name: value for name, value in os.environ.items() if _is_ours(name)}
         for name in before:
             del os.environ[name]
         os.environ.update(self.environment())
         try:
             yield
         finally:
-            for name in [name for name in os.environ if name.startswith("AWS_")]:
+            for name in [name for name in os.environ if _is_ours(name)]:
                 del os.environ[name]
             os.environ.update(before)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
+from uuid import uuid4
 
 _PAGE = 100
 
@@ -16,18 +17,24 @@ class Vault:
     def __init__(self) -> None:
         self._points: dict[str, list[dict[str, Any]]] = {}
 
-    def put(self, resource_arn: str, *, at: datetime, status: str = "COMPLETED", continuous: bool = False) -> None:
-        """Enter a recovery point of a resource, continuous or of one moment."""
-        name = f"{'continuous:' if continuous else ''}{at:%Y%m%d%H%M%S}"
+    def put(self, resource_arn: str, *, at: datetime, status: str = "COMPLETED", continuous: bool = False) -> str:
+        """Enter a recovery point of a resource, continuous or of one moment, and return its ARN.
+
+        One moment of a cluster is a cluster snapshot of AWS Backup's (AWS Backup Developer Guide, "Recovery points").
+        """
+        place = resource_arn.split(":")[3:5]
+        kept = f"arn:aws:backup:{':'.join(place)}:recovery-point:continuous:{at:%Y%m%d%H%M%S}"
+        arn = kept if continuous else f"arn:aws:rds:{':'.join(place)}:cluster-snapshot:awsbackup:job-{uuid4()}"
         self._points.setdefault(resource_arn, []).append(
             {
-                "RecoveryPointArn": f"arn:aws:backup:ap-northeast-1:123456789012:recovery-point:{name}",
+                "RecoveryPointArn": arn,
                 "CreationDate": at.timestamp(),
                 "Status": status,
                 "BackupVaultName": "Default",
                 "IsParent": False,
             }
         )
+        return arn
 
     def answer(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer ListRecoveryPointsByResource, a page at a time."""

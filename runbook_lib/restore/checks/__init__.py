@@ -49,7 +49,7 @@ def check_restore(
     """
     source, given = source or plan.described_source(), given or Given()
     key = key_of(session, source)
-    needs = needs_of_plan(plan, source, key=customers_own(key), secret=given.secret)
+    needs = needs_of_plan(plan, source, key=customers_own(key, source), secret=given.secret, account=identity.account)
     jobs = [name for part in given.glue_jobs.split(",") if (name := part.strip())]
     return (
         check_account(identity, source, account=given.account),

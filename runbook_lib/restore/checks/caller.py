@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runbook_lib.aws import AwsSession, Identity, declare
@@ -34,6 +34,12 @@ def check_account(identity: Identity, source: Cluster, *, account: str) -> Check
             f"The caller is in account {identity.account}, and {wanted} is expected.",
             "Choose the other profile, or correct `account`.",
         )
+    if owner != identity.account and ":cluster-snapshot:" in source.arn:
+        return warn(
+            subject,
+            f"The snapshot is shared by account {owner}; the copy is made in the caller's account {identity.account}.",
+            "Make sure that this is where it is wanted.",
+        )
     if owner != identity.account:
         return bad(
             subject,
@@ -45,19 +51,21 @@ def check_account(identity: Identity, source: Cluster, *, account: str) -> Check
     return ok(subject, f"{identity.arn} in account {identity.account}, as expected.")
 
 
-def needs_of_plan(plan: RestorePlan, source: Cluster, *, key: str = "", secret: str = "") -> tuple[Need, ...]:
-    """Return every permission that the calls ahead need, in order; `key` is the customer's KMS key, if it is one."""
+def needs_of_plan(
+    plan: RestorePlan, source: Cluster, *, key: str = "", secret: str = "", account: str = ""
+) -> tuple[Need, ...]:
+    """Return every permission that the calls ahead need, in order; `key` is the customer's KMS key, if it is one.
+
+    `account` is the caller's, in which the copy is made: a shared snapshot is of another.
+    """
     own = {f"{TAG_PREFIX}plan": plan.id, f"{TAG_PREFIX}run": "run"}
     sent = {tag["Key"]: tag["Value"] for call in plan.calls for tag in call.request.get("Tags") or ()}
-    target = place_of(source.arn, tags={}).arn("rds", f"cluster:{plan.target}")
-    place = place_of(source.arn, tags=own, held={source.arn: source.tags, target: sent | own}, key=key)
-    made = set[str]()
+    place = place_of(source.arn, account=account, tags=own, held={source.arn: source.tags}, key=key)
+    # what does not exist yet has no tags when AWS decides on making it
+    later = replace(place, held={**place.held, place.arn("rds", f"cluster:{plan.target}"): sent | own})
     found: list[Need] = []
-    for call in plan.calls:
-        # what does not exist yet has no tags when AWS decides on making it
-        known = place_of(source.arn, tags=own, held={source.arn: source.tags}, key=key) if not made else place
-        found += needs_of_call(call.operation, call.request, place=known)
-        made.add(call.operation)
+    for number, call in enumerate(plan.calls):
+        found += needs_of_call(call.operation, call.request, place=later if number else place)
     read = secret or source.secret_arn
     if read.startswith("arn:"):
         found += reading_a_secret(read, place=place)
@@ -82,7 +90,7 @@ _LOOK_UPS = {
     "DescribeDBClusters", "DescribeDBInstances", "DescribeAccountAttributes", "DescribeDBClusterParameterGroups",
     "DescribeDBParameterGroups", "DescribeDBSubnetGroups", "DescribeDBClusterParameters", "DescribeDBEngineVersions",
     "DescribeOrderableDBInstanceOptions", "DescribeSecurityGroups", "DescribeKey", "SimulatePrincipalPolicy",
-    "GetRole", "GetTriggers", "DescribeDBClusterSnapshots", "DescribeDBClusterAutomatedBackups",
+    "GetRole", "GetTriggers", "ListJobs", "DescribeDBClusterSnapshots", "DescribeDBClusterAutomatedBackups",
 }  # fmt: skip
 
 

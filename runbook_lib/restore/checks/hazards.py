@@ -13,6 +13,7 @@ from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.looking import Seen, look
 from runbook_lib.mysql import Authorities, authorities, is_identified
 from runbook_lib.restore.plan import RestorePlan
+from runbook_lib.timeline.aws_facts import LIST_JOBS
 
 CLUSTER_PARAMETERS = declare("rds", "DescribeDBClusterParameters", items="Parameters")
 TRIGGERS = declare("glue", "GetTriggers", items="Triggers")
@@ -99,22 +100,33 @@ def check_jobs(session: AwsSession, jobs: Sequence[str]) -> Check:
     subject = "scheduled jobs"
     if not jobs:
         return warn(subject, "No job was named in `glue_jobs`.", "Make sure by hand that the damage is not done again.")
-    return judge_jobs(jobs, look(lambda: _triggers(session, jobs)), region=session.region)
+    missing: list[str] = []
+    triggers = look(lambda: _triggers(session, jobs, missing))
+    absent = look(lambda: sorted({*missing} - {str(name) for name in LIST_JOBS.pages(session)})) if missing else Seen()
+    return judge_jobs(jobs, triggers, region=session.region, absent=absent)
 
 
-def _triggers(session: AwsSession, jobs: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _triggers(session: AwsSession, jobs: Sequence[str], missing: list[str]) -> Iterator[dict[str, Any]]:
     for job in jobs:
         try:
-            yield from TRIGGERS.pages(session, DependentJobName=job)
+            found = [*TRIGGERS.pages(session, DependentJobName=job)]
         except NotFound:
-            continue  # Glue's answer when no trigger starts that job
+            found = []
+        if not found:
+            missing.append(job)  # no trigger starts that job, or there is no such job: Glue does not say which
+        yield from found
 
 
-def judge_jobs(jobs: Sequence[str], triggers: Seen[dict[str, Any]], *, region: str) -> Check:
-    """Decide from the triggers that start these jobs. What starts a job from outside Glue is not seen here."""
-    subject = "scheduled jobs"
-    if triggers.why_not:
-        return unknown(subject, f"Whether {', '.join(jobs)} will run again {triggers.why_not}")
+def judge_jobs(
+    jobs: Sequence[str], triggers: Seen[dict[str, Any]], *, region: str, absent: Seen[str] | None = None
+) -> Check:
+    """Decide from the triggers that start these jobs. What starts a job from outside Glue is not seen.
+
+    `absent` are those of the jobs that Glue does not have, or why that could not be looked at.
+    """
+    subject, absent = "scheduled jobs", Seen() if absent is None else absent
+    if why_not := triggers.why_not or absent.why_not:
+        return unknown(subject, f"Whether {', '.join(jobs)} will run again {why_not}")
     active = {
         trigger["Name"]: trigger.get("Schedule") or str(trigger.get("Type", "")).lower()
         for trigger in triggers
@@ -124,5 +136,12 @@ def judge_jobs(jobs: Sequence[str], triggers: Seen[dict[str, Any]], *, region: s
         listed = ", ".join(f"{name} ({when})" for name, when in active.items())
         commands = "; ".join(f"`aws glue stop-trigger --region {region} --name {name}`" for name in active)
         return warn(subject, f"{', '.join(jobs)} will run again: active is {listed}.", f"Stop it first: {commands}.")
+    if absent:
+        return Check(
+            subject=subject,
+            state="unknown",
+            sentence=f"There is no Glue job {', '.join(absent)} in this account and {region}, so nobody looked at it.",
+            hint="Correct `glue_jobs`; if the job is elsewhere, stop it there before it runs again.",
+        )
     note = "Schedulers outside Glue (Airflow, EventBridge, Step Functions) are not seen from here."
     return ok(subject, f"No active Glue trigger starts {', '.join(jobs)}. {note}")

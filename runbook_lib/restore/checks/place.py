@@ -99,9 +99,15 @@ def key_of(session: AwsSession, source: Cluster) -> Seen[Mapping[str, Any]]:
     return look(described)
 
 
-def customers_own(key: Seen[Mapping[str, Any]]) -> str:
-    """Return the ARN of the key if it is one of the customer's own: only then the caller needs its grant."""
-    return next((str(held.get("Arn", "")) for held in key if held.get("KeyManager") == "CUSTOMER"), "")
+def customers_own(key: Seen[Mapping[str, Any]], source: Cluster) -> str:
+    """Return the ARN of the key if it is one of the customer's own: only then the caller needs its grant.
+
+    A key that could not be looked at is taken for the customer's: asking for a permission too many stops nothing.
+    """
+    named = str(source.raw.get("KmsKeyId") or "")
+    if key.why_not and named.startswith("arn:"):
+        return named
+    return next((str(held.get("Arn", "")) or named for held in key if held.get("KeyManager") != "AWS"), "")
 
 
 def check_key(source: Cluster, key: Seen[Mapping[str, Any]]) -> Check:
@@ -110,12 +116,24 @@ def check_key(source: Cluster, key: Seen[Mapping[str, Any]]) -> Check:
     if key.why_not:
         return unknown(subject, f"Whether it can be used {key.why_not}")
     if not key:
-        return ok(subject, f"{source.identifier} is not encrypted; no key is needed.")
-    state, arn = key[0].get("KeyState", ""), key[0].get("Arn", "")
+        return _without_key(source)
+    state, arn = str(key[0].get("KeyState") or ""), key[0].get("Arn") or source.raw.get("KmsKeyId", "")
+    if not state:
+        return unknown(subject, f"AWS does not say in which state the key {arn} is")
     if state != "Enabled":
         return bad(
             subject,
-            f"The key {arn} is {state or 'in an unknown state'}.",
+            f"The key {arn} is {state}.",
             "Enable it, or cancel its deletion, before anything else: without it the data and its backups are lost.",
         )
     return ok(subject, f"{arn} is enabled.")
+
+
+def _without_key(source: Cluster) -> Check:
+    """Say how the copy is encrypted: since 2026-02-18 AWS does it for every restore, by a key of its own."""
+    subject, kind = "KMS key", source.raw.get("StorageEncryptionType")
+    if source.raw.get("StorageEncrypted") or kind == "sse-rds":
+        return ok(subject, f"{source.identifier} is encrypted by a key of AWS's own; no key of yours is needed.")
+    if source.raw.get("StorageEncrypted") is None and kind is None:
+        return unknown(subject, f"AWS does not say whether {source.identifier} is encrypted")
+    return ok(subject, f"{source.identifier} is not encrypted; AWS encrypts the copy by a key of its own.")

@@ -56,8 +56,12 @@ def judge_version(version: str, found: Seen[Described]) -> Check:
     if found.why_not:
         return unknown(subject, f"Whether {version} is still offered {found.why_not}")
     if not found:
-        hint = "Try a restore with a newer minor version from a snapshot, or ask AWS support."
-        return bad(subject, f"{version} is not offered any more.", hint)
+        return Check(
+            subject=subject,
+            state="unknown",
+            sentence=f"AWS says nothing of {version}: it may be too old to be listed.",
+            hint="A restore keeps the version; if AWS refuses it, restore a snapshot with a newer minor version.",
+        )
     if (status := found[0].get("Status", "available")) != "available":
         hint = "AWS may refuse a new cluster of it; plan the upgrade of the source."
         return warn(subject, f"{version} is {status}.", hint)
@@ -79,6 +83,13 @@ def check_classes(session: AwsSession, plan: RestorePlan, source: Cluster) -> Ch
             )
         ]
     )
+    if not offered and not offered.why_not:  # of a version that is deprecated AWS lists nothing, whatever the class
+        asked = {"Engine": source.engine, "EngineVersion": source.engine_version, "Vpc": True, "MaxRecords": 20}
+        others = look(lambda: ORDERABLE(session, **asked).get(ORDERABLE.items, []))
+        if not others:
+            offered = Seen(
+                why_not=others.why_not or f"is not known: AWS lists no class at all for {source.engine_version}"
+            )
     return judge_classes(wanted, offered)
 
 

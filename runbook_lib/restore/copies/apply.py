@@ -18,7 +18,7 @@ from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.copies.leftovers import Leftover, leftovers, read_region
 from runbook_lib.restore.copies.plan import CleanUpPlan, emptying, ending, marking, read_backups
 from runbook_lib.restore.plan import PlannedCall
-from runbook_lib.restore.wait import wait_until
+from runbook_lib.restore.wait import Patience, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class _CleanUp:
         self, session: AwsSession, plan: CleanUpPlan, doomed: Sequence[Leftover], approved: str, deadline: timedelta
     ) -> None:
         self.session, self.plan, self.approved, self.deadline = session, plan, approved, deadline
+        self.patience = Patience(session, deadline=deadline)
         self.doomed = list(doomed)
         self.spared: list[Leftover] = []
         self.phases = Phases(plan=approved)
@@ -156,8 +157,9 @@ class _CleanUp:
             target = next(iter(call.request.values()))
             announce(call.operation, target=target, plan=self.approved)
             log.info("%s %s", call.operation, target)
+            once = partial(operations[call.operation], self.session, **call.request)
             try:
-                operations[call.operation](self.session, **call.request)
+                self.patience.do(once, what=f"{call.operation} {target}")
             except NotFound:
                 log.info("%s is gone already", target)
 

@@ -90,9 +90,9 @@ class AuroraBackend(RDSBackend):
     def available_cluster(self, name: str) -> Cluster:
         """Return a cluster that must be available."""
         cluster = self.cluster(name)
-        if cluster.status != "available":
+        if (status := cluster.changing or cluster.status) != "available":
             raise cluster_state(
-                f"DbCluster {cluster.db_cluster_identifier} is in {cluster.status} state "
+                f"DbCluster {cluster.db_cluster_identifier} is in {status} state "
                 "but expected it to be one of available."
             )
         return cluster

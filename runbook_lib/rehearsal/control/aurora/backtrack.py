@@ -25,6 +25,9 @@ def backtrack(backend: AuroraBackend, asked: Mapping[str, Any]) -> dict[str, Any
     if backend.world.data is not None and cluster.real_endpoint is not None:
         raise invalid_combination("The rehearsal's data plane has no backtrack: restore to a point in time instead.")
     now, moment = backend.now(), aware(asked["backtrack_to"])
+    if _logs_changes(backend, cluster.parameter_group) and not asked.get("force"):
+        # BacktrackDBCluster, Force: "Otherwise, an error occurs when binary logging is enabled." (API Reference)
+        raise invalid_combination("Backtracking with binary logging enabled needs the Force parameter.")
     if moment > now:
         raise invalid_value(f"BacktrackTo {moment.isoformat()} is in the future.")
     if moment < earliest:
@@ -64,3 +67,9 @@ def describe(backend: AuroraBackend, asked: Mapping[str, Any]) -> list[dict[str,
         if not rows:
             raise RDSClientError("DBClusterBacktrackNotFoundFault", f"DB cluster backtrack {identifier} not found.")
     return rows
+
+
+def _logs_changes(backend: AuroraBackend, group: str | None) -> bool:
+    found = backend.db_cluster_parameter_groups.get(str(group))
+    parameters = getattr(found, "parameters", None) or {}
+    return str((parameters.get("binlog_format") or {}).get("ParameterValue", "OFF")).upper() != "OFF"

@@ -61,10 +61,11 @@ def register(backend: AuroraBackend, settings: Settings) -> Cluster:
         settings["db_cluster_parameter_group_name"] = default_parameter_group(settings)
     if not settings.get("vpc_security_group_ids"):
         settings["vpc_security_group_ids"] = [backend.default_security_group(settings.get("db_subnet_group_name"))]
+    by_rds = settings.pop("is_encrypted_by_rds", False)
     if settings.get("kms_key_id"):
         settings["kms_key_id"] = backend.usable_key(settings["kms_key_id"])
         settings["storage_encrypted"] = True
-    elif settings.get("storage_encrypted"):
+    elif settings.get("storage_encrypted") and not by_rds:
         settings["kms_key_id"] = backend.usable_key("alias/aws/rds")
     cluster = Cluster(backend, {key: value for key, value in settings.items() if value is not None})
     backend.clusters[name] = cluster
@@ -145,7 +146,7 @@ def delete(backend: AuroraBackend, asked: Mapping[str, Any]) -> Cluster:
         raise cluster_state("Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
     if cluster.status == "deleting":
         raise cluster_state(f"DbCluster {cluster.db_cluster_identifier} is already being deleted.")
-    if final:
+    if cluster.changing or final:
         backend.available_cluster(cluster.db_cluster_identifier)
     keep = asked.get("delete_automated_backups") is False
     if keep and len(backend.retained_backups) >= _RETAINED_QUOTA:

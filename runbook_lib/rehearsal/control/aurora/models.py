@@ -69,6 +69,7 @@ class Cluster(DBCluster):
     def __init__(self, backend: AuroraBackend, settings: Mapping[str, Any]) -> None:
         self.backups_since: datetime | None = None
         self.real_endpoint: Endpoint | None = None
+        self.changing = ""  # the status that is to come; empty while nothing changes
         self._port = 3306
         # moto makes a secret with a password nobody set, and does not know Aurora's storage types: both are set below
         ours = ("manage_master_user_password", "storage_type")
@@ -139,6 +140,11 @@ class Cluster(DBCluster):
         if not self.backtrack_window or self.backups_since is None:
             return None
         return max(self.backups_since, self.backend.now() - timedelta(seconds=self.backtrack_window))
+
+    @property
+    def storage_encryption_type(self) -> str:
+        """Say by whose key it is encrypted: sse-rds names none, and is the default of today."""
+        return "none" if not self.storage_encrypted else "sse-kms" if self.kms_key_id else "sse-rds"
 
     @property
     def port(self) -> int:

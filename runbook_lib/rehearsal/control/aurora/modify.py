@@ -92,7 +92,17 @@ def _pass_through(
     ends: list[Callable[[], None]],
 ) -> None:
     world = backend.world
-    cluster.status = status
+    unseen, cluster.changing = world.pace.unseen, status
+
+    def seen() -> None:
+        with world.lock:
+            if cluster.changing:
+                cluster.status = cluster.changing
+
+    if unseen:  # the status is still the one of before, and another change is refused already
+        world.steps.begin(f"show that {cluster.db_cluster_identifier} changes", takes=unseen, done=seen)
+    else:
+        cluster.status = status
 
     def on_data() -> None:
         if world.data is not None:
@@ -103,16 +113,16 @@ def _pass_through(
         with world.lock:
             for end in ends:
                 end()
-            cluster.status = "available"
+            cluster.status, cluster.changing = "available", ""
 
     def failed(error: Exception) -> None:
         with world.lock:
-            cluster.status = "available"
+            cluster.status, cluster.changing = "available", ""
             backend.record(cluster, f"The DB cluster could not be modified: {error}", "failure")
 
     world.steps.begin(
         f"modify cluster {cluster.db_cluster_identifier}",
-        takes=world.pace.modify,
+        takes=unseen + world.pace.modify,
         work=on_data,
         done=done,
         failed=failed,

@@ -16,6 +16,8 @@ from runbook_lib.rehearsal.control.data import Data
 def snapshot_named(backend: AuroraBackend, name: str) -> Snapshot:
     """Return a snapshot by its identifier or ARN; automated ones have a colon in their names."""
     key = name.partition(":cluster-snapshot:")[2] or name
+    if name.startswith("arn:") and name.split(":")[4] != backend.account_id:
+        raise snapshot_missing(name)  # another account's, which nobody has shared here
     found = backend.cluster_snapshots.get(key)
     if not isinstance(found, Snapshot):
         raise snapshot_missing(name)
