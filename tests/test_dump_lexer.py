@@ -111,7 +111,7 @@ def test_row_data_is_scanned_as_a_byte_by_byte_reading_would(seed: int, monkeypa
         if byte == 0x27 and not escaped:
             body.append(byte)
         escaped = byte == 0x5C and not escaped
-    data = b"('" + bytes(body) + (b"\\" if escaped else b"") + b"'),(1);DROP"
+    data = b"'" + bytes(body) + (b"\\" if escaped else b"") + b"',1);DROP"
     expected = len(data) - len(b";DROP")
     scanner = RowScanner()
     assert scanner.stop(data, 0, inside=False, escaped=False) == (expected, False, False)
@@ -127,9 +127,9 @@ def test_row_data_is_scanned_as_a_byte_by_byte_reading_would(seed: int, monkeypa
 
 def test_a_run_of_backslashes_longer_than_a_word_keeps_its_parity() -> None:
     for length in range(120, 140):
-        data = b"('" + b"\\" * length + b"');x');"
+        data = b"'" + b"\\" * length + b"';x';"
         even = length % 2 == 0
-        expected = data.index(b");") + 1 if even else len(data) - 1
+        expected = data.index(b"';") + 1 if even else len(data) - 1
         assert RowScanner().stop(data, 0, inside=False, escaped=False)[0] == expected
 
 

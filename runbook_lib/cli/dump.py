@@ -58,7 +58,8 @@ def check(dump: str, schema: str, contract: Path | None, as_json: bool, **aws: s
 def clean(dump: str, schema: str, output: str, take: str, **aws: str) -> int:
     """Write DUMP again, safe: no CREATE DATABASE, no USE, names mended, DROP only of what it brings, rows untouched.
 
-    A dump that is cut short is refused with exit code 3, and nothing is left at the output.
+    Only what is known to be safe is written. Exit code 3 when something is left out (it is named), and when the dump is
+    refused, cut short for example: then nothing is left at the output.
     """
     with _lasting():
         from runbook_lib.schemas.dump.clean import clean_dump
@@ -69,7 +70,7 @@ def clean(dump: str, schema: str, output: str, take: str, **aws: str) -> int:
             stdout: IO[bytes] = sys.stdout.buffer
             done = clean_dump(source, stdout.write, schema=schema, take=take)
             click.echo(_cleaned_text(done, output), err=True)
-            return 0
+            return _outcome(done)
         target = Path(output)
         if target.exists() and target.samefile(dump if Path(dump).exists() else "/"):
             raise InputRefused("The dump cannot be cleaned onto itself.", hint="Write to another file with -o.")
@@ -82,7 +83,11 @@ def clean(dump: str, schema: str, output: str, take: str, **aws: str) -> int:
             with suppress(FileNotFoundError):
                 partial.unlink()
     click.echo(_cleaned_text(done, output))
-    return 0
+    return _outcome(done)
+
+
+def _outcome(done: Cleaned) -> int:
+    return 0 if done.whole else CheckFailed.exit_code
 
 
 @contextmanager
@@ -139,6 +144,14 @@ def _cleaned_text(done: Cleaned, output: str) -> str:
         lines.append(f"  names mended  {len(done.mended)}: {some}{' …' if len(done.mended) > 3 else ''}")
     if done.definers_removed:
         lines.append(f"  definers      {done.definers_removed} removed")
-    lines += [f"  left out      {count}× {what}" for what, count in sorted(done.left_out.items())]
-    lines += [f"  left out      DROP {what}" for what in done.drops_left_out[:20]]
+    if done.charset:
+        lines.append(f"  load it with  --default-character-set={done.charset}")
+    lines += [f"  not needed    {count}× {what}" for what, count in sorted(done.passed_over.items())]
+    for what, seen in sorted(done.left_out.items()):
+        lines.append(
+            f"  LEFT OUT      {seen.count}× {what}, first at byte {seen.first_at:,}: {'; '.join(seen.examples)}"
+        )
+    lines += [f"  LEFT OUT      DROP {what}, which the dump does not bring" for what in done.drops_left_out[:20]]
+    if not done.whole:
+        lines.append("What is left out is not known to be safe, or is elsewhere: look at it before you load the rest.")
     return "\n".join(lines)

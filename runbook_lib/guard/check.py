@@ -137,7 +137,7 @@ def _read_sql(source: DumpSource, reader: Reader) -> Iterator[Finding]:
             yield _finding(source, lines, piece.at, "unknown", piece.data.decode("utf-8", "replace").strip(), said)
         elif isinstance(piece, Statement) and piece.text != last_head:
             last_head = piece.text if piece.streamed else b""
-            for found in reader.read(piece.text, ansi_quotes=piece.ansi_quotes):
+            for found in reader.read(piece.text, syntax=piece.syntax):
                 yield _finding(source, lines, piece.at + found.at, found.level, found.text, found.why)
     if source.cut_short:
         yield _finding(source, lines, source.bytes_read, "unknown", source.cut_short, "what comes behind was not read")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runbook_lib.guard.words import HOLE, MARKS, depth, dotted, is_bounded, past, skip, statements, upper, word
+from runbook_lib.schemas.dump.syntax import Syntax
 from runbook_lib.schemas.dump.tokens import Token, tokens
 
 Level = Literal["destroys", "unknown"]
@@ -54,10 +55,11 @@ class Reader:
     schema: str = ""
     variables: dict[str, str] = field(default_factory=dict)
 
-    def read(self, text: bytes, *, ansi_quotes: bool = False) -> tuple[SqlFinding, ...]:
+    def read(self, text: bytes, *, syntax: Syntax | None = None) -> tuple[SqlFinding, ...]:
         """Return what could destroy live data, in its order. `text` holds any number of statements."""
         found: list[SqlFinding] = []
-        words = [token for token in tokens(text, ansi_quotes=ansi_quotes) if token.kind not in ("open", "close")]
+        found_words = tokens(text, syntax or Syntax())
+        words = [token for token in found_words if token.kind not in ("open", "close", "comment", "control")]
         for statement in statements(words):
             found += self._statement(statement, text)
         return tuple(found)

@@ -29,7 +29,8 @@ class MalformedName:
 
 def visible(name: str) -> str:
     """Write a name so that invisible and look-alike characters show: `apart\\u200bments`."""
-    return "".join(char if char.isprintable() and not _odd(char) else f"\\u{ord(char):04x}" for char in name)
+    odd = _look_alikes(name)
+    return "".join(char if char.isprintable() and char not in odd else f"\\u{ord(char):04x}" for char in name)
 
 
 def malformed(name: str) -> MalformedName | None:
@@ -46,7 +47,7 @@ def malformed(name: str) -> MalformedName | None:
         faults.append("a space at its end" if name != name.rstrip() else "a space in the name")
     if any(unicodedata.category(char) in _INVISIBLE and not char.isspace() for char in name):
         faults.append("an invisible or control character")
-    if alike := sorted({char for char in name if _odd(char)}):
+    if alike := sorted(_look_alikes(name)):
         faults.append("look-alike characters: " + ", ".join(unicodedata.name(char, "unnamed") for char in alike))
     rest = re.sub(r"[.\s]", "", name)
     if not faults and (not _PLAIN.fullmatch(rest) or name.isdigit()):
@@ -55,6 +56,12 @@ def malformed(name: str) -> MalformedName | None:
         return None
     schema, table = _meant(name)
     return MalformedName(name=name, faults=tuple(faults), meant=table, meant_schema=schema)
+
+
+def _look_alikes(name: str) -> set[str]:
+    """Return the letters that look like ASCII ones, of a name that has ASCII letters too; a name of its own is fine."""
+    mixed = any(char.isascii() and char.isalpha() for char in name)
+    return {char for char in name if _odd(char)} if mixed else set()
 
 
 def _odd(char: str) -> bool:
@@ -68,7 +75,7 @@ def _odd(char: str) -> bool:
 def _meant(name: str) -> tuple[str, str]:
     """Tell what a name was meant to be: `staging.apartments` quoted as one name is the table in that schema."""
     cleaned = "".join(char for char in name if unicodedata.category(char) not in _INVISIBLE)
-    cleaned = unicodedata.normalize("NFKC", cleaned).strip()
+    cleaned = (unicodedata.normalize("NFKC", cleaned) if _look_alikes(cleaned) else cleaned).strip()
     schema, dot, table = cleaned.partition(".")
     if dot:
         words = all(_PLAIN.fullmatch(part) and not part[0].isdigit() for part in (schema, table))

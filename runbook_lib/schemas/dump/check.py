@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 
+from runbook_lib.schemas.dump.acts import Act
 from runbook_lib.schemas.dump.lexer import pieces
 from runbook_lib.schemas.dump.report import DumpFinding, DumpReport, DumpTable, Level
 from runbook_lib.schemas.dump.source import DumpSource
-from runbook_lib.schemas.dump.statement import Act
 from runbook_lib.schemas.dump.watch import DumpWatch, Seen
 from runbook_lib.schemas.names import malformed, visible
 
@@ -26,8 +26,10 @@ _SENTENCES: dict[Act, tuple[Level, str, str]] = {
     Act.ACCOUNT: (Level.DANGER, "accounts and rights", "It changes accounts or their rights."),
     Act.REPLICATION: (Level.DANGER, "replication", "It steers replication."),
     Act.CLIENT: (Level.DANGER, "client commands", "It gives the client commands that are not SQL; some run programs."),
-    Act.CHANGE: (Level.WARNING, "changes", "It does more than bring tables and rows."),
-    Act.UNKNOWN: (Level.WARNING, "not understood", "Some statements are not understood."),
+    Act.CHANGE: (Level.DANGER, "changes", "It does more than bring tables and rows."),
+    Act.UNKNOWN: (
+        Level.DANGER, "not understood", "It holds statements that are not known to bring tables and rows only.",
+    ),
 }  # fmt: skip
 
 
@@ -107,6 +109,11 @@ def _end(watch: DumpWatch, source: DumpSource, complete: bool | None) -> Iterato
     if complete is False:
         at, where = watch.unfinished or (source.bytes_read, "before the tool's closing line")
         what = f"The dump is cut short: it ends {where}"
+        if watch.cut_at is not None and not watch.unfinished:
+            at, what = (
+                watch.cut_at,
+                "Of several dumps in one file, one is cut short: another begins before its closing line",
+            )
         text = f"{what}, and {source.cut_short}." if source.cut_short else f"{what}. Tables behind that are missing."
         yield DumpFinding(level=Level.DANGER, topic="truncated", text=text, first_at=at)
     elif complete is None and source.bytes_read:
@@ -125,23 +132,37 @@ def _statements(watch: DumpWatch) -> Iterator[DumpFinding]:
         strange = set(seen.examples) != {watch.asked}
         text = f"It chooses the schema itself, whatever it is loaded into{'' if strange else '; it is the asked one'}."
         yield _finding(Level.DANGER if strange else Level.NOTE, "USE", text, seen)
-    if watch.stray.count:
-        yield _finding(Level.WARNING, "not understood", "Something is created whose name is not found.", watch.stray)
+    if watch.lost:
+        text = f"From byte {watch.lost[0]:,} on nobody can say how the client and the server read it: {watch.lost[1]}."
+        yield DumpFinding(level=Level.DANGER, topic="cannot be read on", text=text, first_at=watch.lost[0])
+    if watch.charset:
+        text = (
+            f"It is written in {watch.charset}: load it with --default-character-set={watch.charset}. A client that is "
+            "started otherwise ends its statements elsewhere."
+        )
+        yield DumpFinding(level=Level.WARNING, topic="character set", text=text)
 
 
 def _elsewhere(watch: DumpWatch) -> Iterator[DumpFinding]:
     for schema, seen in sorted(watch.elsewhere.items()):
         text = f"{seen.count} statements act on the schema `{visible(schema)}` instead of `{watch.asked}`."
         yield _finding(Level.DANGER, "other schema", text, seen)
+    for schema, seen in sorted(watch.foreign.items()):
+        text = f"What it makes names the schema `{visible(schema)}`, which is not `{watch.asked}`."
+        yield _finding(Level.DANGER, "names another schema", text, seen)
 
 
 def _names(tables: tuple[DumpTable, ...]) -> Iterator[DumpFinding]:
     odd = [(table, bad) for table in tables if (bad := malformed(table.name))]
-    if odd:
-        faults = ", ".join(fault for fault, _ in Counter(bad.faults[0] for _, bad in odd).most_common())
-        text = f"{len(odd)} tables have malformed names ({faults}): they become tables that nobody reads."
-        examples = tuple(f"{table.schema}.`{bad.shown}`" for table, bad in odd[:5])
-        yield DumpFinding(level=Level.DANGER, topic="names", text=text, count=len(odd), examples=examples)
+    for level, chosen in ((Level.DANGER, True), (Level.WARNING, False)):
+        some = [(table, bad) for table, bad in odd if (table.meant != table.name) is chosen]
+        if not some:
+            continue
+        faults = ", ".join(fault for fault, _ in Counter(bad.faults[0] for _, bad in some).most_common())
+        end = "they become tables that nobody reads" if chosen else "every statement has to quote them"
+        text = f"{len(some)} tables have malformed names ({faults}): {end}."
+        examples = tuple(f"{table.schema}.`{bad.shown}`" for table, bad in some[:5])
+        yield DumpFinding(level=level, topic="names", text=text, count=len(some), examples=examples)
     twice = [name for name, count in Counter(table.meant for table in tables if table.created).items() if count > 1]
     if twice:
         text = f"{len(twice)} tables come more than once when their names are mended."
@@ -158,9 +179,16 @@ def _drops(watch: DumpWatch, tables: tuple[DumpTable, ...]) -> Iterator[DumpFind
         )
         examples = tuple(f"{table.schema}.{table.name}" for table in own[:5])
         yield DumpFinding(level=Level.WARNING, topic="replaces tables", text=text, count=len(own), examples=examples)
+    filled = {(table.schema, table.name) for table in tables if table.row_bytes}
+    emptied = sorted(watch.emptied.keys() & filled)
+    if emptied:
+        text = f"It empties {len(emptied)} tables and fills them again: note a restorable second first."
+        examples = tuple(f"{schema}.{name}" for schema, name in emptied[:5])
+        yield DumpFinding(level=Level.WARNING, topic="empties tables", text=text, count=len(emptied), examples=examples)
     alien = {key: at for key, at in watch.drops.items() if key not in watch.created}
+    alien |= {("TABLE", *key): at for key, at in watch.emptied.items() if key not in filled}
     if alien:
-        text = f"It drops {len(alien)} objects that it does not bring back."
+        text = f"It drops or empties {len(alien)} objects that it does not bring back."
         examples = tuple(f"{kind} {schema}.{name}" for kind, schema, name in list(alien)[:5])
         yield DumpFinding(
             level=Level.DANGER, topic="drops", text=text, count=len(alien), first_at=min(alien.values()),
@@ -181,6 +209,12 @@ def _noise(watch: DumpWatch) -> Iterator[DumpFinding]:
     if watch.noise.count:
         text = "There are messages of the dump tool between the statements; the client stops at them."
         yield _finding(Level.DANGER, "messages", text, watch.noise)
+    if watch.endings.count:
+        text = "Statements end with the client's own command; some clients refuse it, and stop."
+        yield _finding(Level.WARNING, "client's ending", text, watch.endings)
+    if watch.marks.count:
+        text = "A byte order mark is in the middle of it; the client stops there."
+        yield _finding(Level.DANGER, "byte order mark", text, watch.marks)
     if watch.sandbox.count:
         text = "It has the sandbox line of newer mariadb-dump; MySQL's client refuses it."
         yield _finding(Level.WARNING, "sandbox line", text, watch.sandbox)

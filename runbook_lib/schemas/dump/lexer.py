@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from runbook_lib.schemas.dump.acts import Act, Reading
 from runbook_lib.schemas.dump.rowscan import RowScanner
-from runbook_lib.schemas.dump.syntax import Session, patterns
+from runbook_lib.schemas.dump.settings import Session
+from runbook_lib.schemas.dump.statement import read
+from runbook_lib.schemas.dump.syntax import Syntax, patterns
 
 # A statement other than row data is held whole up to this size (a view or a routine is far below it).
 _WHOLE = 4 << 20
-_COMMENT = re.compile(rb"#|--[\x00-\x20]|/\*(?!!|M!)")
+_COMMENT = re.compile(rb"#|--[\x00-\x20]|/\*(?!!|M!|\+)")
 _DELIMITER = re.compile(rb"delimiter[ \t]+([^\s]+)[^\n]*(?:\n|\Z)", re.IGNORECASE)
+_HALF = frozenset(bytes([byte]) for byte in b"-/\\@_$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_PART = frozenset("_$.@\\`abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") | {
+    chr(b) for b in range(128, 256)
+}
+_ORDINARY = re.compile(rb"[;$/|@%^~!&]+")  # delimiters that no quote, name, number or comment can be part of
+# Commands that the client takes at the beginning of a line, up to the line's end, if no delimiter is in it.
+_COMMAND = re.compile(
+    rb"(?:use|source|system|tee|pager|prompt|connect|charset|resetconnection|edit|exit|quit|notee|nopager|status|clear"
+    rb"|print|go|ego|rehash|warnings|nowarning|help|sandbox|delimiter|query_attributes|\?)"
+    rb"(?=[ \t\r\n]|\Z)[^\n]*(?:\n|\Z)",
+    re.IGNORECASE,
+)
 # Lines that are no SQL: what the dump tool printed when its error stream was sent into the file, and the sandbox
 # line of newer mariadb-dump, which MySQL's client refuses ("Unknown command '\-'").
 _NOISE = re.compile(
@@ -49,30 +64,41 @@ class Noise:
 class Statement:
     """A statement, or the head of one whose rest follows as `Rows` and an `End` (`streamed`).
 
-    `at` is the offset of its first byte in the unpacked dump. `ending` is its delimiter, empty when the dump stops.
+    `at` is the offset of its first byte in the unpacked dump. `ending` is what ends it: its delimiter, `\\g` or `\\G`,
+    or the line's end after a command of the client; empty when the dump stops. `syntax` is what the server reads it
+    by, `client` the character set that the client cuts by, `reading` what it would do. `lost`: from here on nobody can
+    say how the dump is read, because of `reading.why`.
     """
 
     text: bytes
     at: int
+    syntax: Syntax
+    reading: Reading
     ending: bytes = b""
     streamed: bool = False
-    ansi_quotes: bool = False
+    client: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
-    """Row data of the statement before, byte for byte."""
+    """Row data of the statement before, byte for byte. `foul`: it is more than values, and not known."""
 
     data: memoryview
+    foul: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class End:
-    """The end of a streamed statement. Without `ending` the dump stops within it; `inside` a string if so."""
+    """The end of a streamed statement. Without `ending` the dump stops within it; `inside` a string if so.
+
+    `foul`: its rows are not only values; what else they hold is not known.
+    """
 
     ending: bytes
     at: int
     inside: bool = False
+    foul: bool = False
 
 
 Piece = Gap | Delimiter | Noise | Statement | Rows | End
@@ -93,6 +119,7 @@ class _Lexer:
         self._scanner = RowScanner()
         self._blocks = self._scanner.marked_ahead(blocks)
         self._known_head = b"\n"  # never the start of a statement
+        self._known: tuple[bytes, Syntax, Reading] | None = None  # the last head, and what it says
 
     def run(self) -> Iterator[Piece]:
         while True:
@@ -100,13 +127,10 @@ class _Lexer:
                 yield gap
             if self._place == len(self._window):
                 return
-            if lead := self._special_line():
+            if lead := self._special_line(new_line=gap is None or b"\n" in gap.data):
                 yield lead
             elif head := self._head():
-                yield Statement(
-                    text=head, at=self._offset(-len(head)), streamed=True, ansi_quotes=self._session.syntax.ansi_quotes
-                )
-                yield from self._rows()
+                yield from self._insert(head)
             else:
                 yield from self._statement()
 
@@ -147,19 +171,32 @@ class _Lexer:
         self._place = stop
         return Gap(data=data, at=at) if data else None
 
-    def _special_line(self) -> Delimiter | Noise | None:
-        for pattern, kind in ((_DELIMITER, Delimiter), (_NOISE, Noise)):
-            if found := pattern.match(self._window, self._place):
-                if kind is Delimiter:
-                    self._session.delimiter(found[1])
-                at, self._place = self._offset(), found.end()
-                return kind(data=found[0], at=at)
-        return None
+    def _special_line(self, *, new_line: bool) -> Delimiter | Noise | Statement | None:
+        at = self._offset()
+        if found := _NOISE.match(self._window, self._place):
+            self._place = found.end()
+            return Noise(data=found[0], at=at)
+        if found := _DELIMITER.match(self._window, self._place):
+            self._session.delimiter(found[1])
+            self._place = found.end()
+            if _ORDINARY.fullmatch(found[1]):
+                return Delimiter(data=found[0], at=at)
+            reading = Reading(act=Act.CLIENT, why="it ends statements with an unusual delimiter")
+            return Statement(
+                text=found[0], at=at, ending=b"\n", syntax=self._session.server, reading=reading, lost=True
+            )
+        found = _COMMAND.match(self._window, self._place)
+        delimiter = self._session.syntax.delimiter
+        if not found or not new_line or delimiter in found[0] or rb"\g" in found[0]:
+            return None
+        self._place = found.end()
+        text = found[0].rstrip(b"\r\n")
+        reading = read(text, self._session.server)
+        return Statement(text=text, at=at, ending=b"\n", syntax=self._session.server, reading=reading)
 
     def _head(self) -> bytes:
         """Return the head of an INSERT or REPLACE up to its first row, or nothing if the statement is another."""
         if self._window.startswith(self._known_head, self._place):
-            self._place += len(self._known_head)
             return self._known_head
         if self._window[self._place : self._place + 7].upper() not in (b"INSERT ", b"REPLACE"):
             return b""
@@ -169,89 +206,166 @@ class _Lexer:
                 break
         if not found:
             return b""
-        self._place = found.end()
         # A head that starts another's ("VALUES " and "VALUES  ") is recognised by the row's "(" behind it.
         self._known_head = found[0]
         return found[0]
 
-    def _rows(self) -> Iterator[Piece]:
-        inside = escaped = False
-        while self._session.syntax.usual:
-            start, before = self._place, (inside, escaped)
-            stop, inside, escaped = self._scanner.stop(self._window, start, inside=inside, escaped=escaped)
-            if stop == len(self._window):
-                if not inside and self._window[-1:] in (b"-", b"/") and self._more():
-                    inside, escaped = before  # half of a comment's mark, perhaps: look again, with the other half
+    def _insert(self, head: bytes) -> Iterator[Piece]:
+        """Read row data. While nothing of it is handed over, it can still become a statement like any other."""
+        session, begun, inside, escaped = self._session, False, False, False
+        if session.server.charset != session.syntax.charset:
+            yield from self._statement()
+            return
+        statement = self._begun(head)
+        rows = self._place + len(head)
+        look = rows + 1  # the first row's bracket follows the head
+        while session.syntax.usual:
+            before = (inside, escaped)
+            stop, inside, escaped = self._scanner.stop(self._window, look, inside=inside, escaped=escaped)
+            if stop < len(self._window) and self._window[stop] != 0x3B:
+                yield from self._slow_rows(statement, begun=begun, rows=rows, place=self._word_start(stop, rows))
+                return
+            if stop == len(self._window) and not inside and self._window[-1:] in _HALF:
+                self._place = rows if begun else self._place
+                if self._more():  # half of a word or of a comment's mark, perhaps: look again, with the other half
+                    rows = 0 if begun else len(head)
+                    look, (inside, escaped) = rows + (not begun), before
                     continue
-                yield Rows(data=memoryview(self._window)[self._place :])
-                if not self._next():
-                    yield End(ending=b"", at=self._at, inside=inside)
-                    return
-                continue
-            if self._window[stop] == 0x3B:
-                yield Rows(data=memoryview(self._window)[start:stop])
+            if not begun:
+                yield statement
+            begun = True
+            yield Rows(data=memoryview(self._window)[rows:stop])
+            if stop < len(self._window):
                 self._place = stop + 1
                 yield End(ending=b";", at=self._offset())
                 return
-            token = self._token_start(stop, start)
-            if token >= 0:
-                yield Rows(data=memoryview(self._window)[start:token])
-                self._place = token
-                break
-            yield Rows(data=memoryview(self._window)[start : stop + 1])  # harmless after all: an operator
-            self._place = stop + 1
-        yield from self._slowly()
+            tail = self._window[-32:]
+            if not self._next():
+                yield End(ending=b"", at=self._at, inside=inside)
+                return
+            rows = look = 0
+            if not inside and self._window[:32].lstrip().startswith(b"("):
+                if not tail.rstrip().endswith(b","):
+                    yield from self._foul_rows()
+                    return
+                look = self._window.index(b"(") + 1
+        yield from self._slow_rows(statement, begun=False, rows=rows, place=rows)
 
-    def _token_start(self, stop: int, start: int) -> int:
-        """Return where the token begins that the slow lexer must judge, -1 if the byte means nothing.
+    def _begun(self, head: bytes) -> Statement:
+        server = self._session.server
+        if self._known is None or self._known[:2] != (head, server):
+            self._known = (head, server, read(head, server))
+        cutting = self._session.syntax.charset
+        return Statement(
+            text=head, at=self._offset(), streamed=True, syntax=server, reading=self._known[2], client=cutting
+        )
 
-        What lies before `start` is out already. A dash with another one beside it is judged from the first of them on.
-        """
-        byte, before, after = self._window[stop], self._window[stop - 1 : stop], self._window[stop + 1 : stop + 2]
-        if byte == 0x2A:
-            return stop - 1 if before == b"/" else -1
-        if byte != 0x2D:
-            return stop
-        if before == b"-" and stop > start:
-            return stop - 1 if after <= b" " or after == b"-" else -1
-        return stop if after in (b"", b"-") else -1
+    def _word_start(self, stop: int, rows: int) -> int:
+        """Return where a word begins that the scanner stopped in or that a bracket follows, or a comment's mark."""
+        if stop > rows and self._window[stop - 1 : stop + 1] in (b"/*", b"--"):
+            return stop - 1
+        place = stop
+        while place > rows and self._window[place - 1] in b" \t\r\n" and self._window[stop] == 0x28:
+            place -= 1
+        while place > rows and chr(self._window[place - 1]) in _PART:
+            place -= 1
+        return place
 
-    def _slowly(self) -> Iterator[Piece]:
-        """Stream the rest of a statement element by element."""
+    def _slow_rows(self, statement: Statement, *, begun: bool, rows: int, place: int) -> Iterator[Piece]:
+        """Read row data value by value from `place` on; that from `rows` on is not handed over yet."""
         syntax = self._session.syntax
         while True:
-            stop = patterns(syntax, final=self._final).body_end(self._window, self._place)
-            if self._window.startswith(syntax.delimiter, stop):
-                yield Rows(data=memoryview(self._window)[self._place : stop])
-                self._place = stop + len(syntax.delimiter)
-                yield End(ending=syntax.delimiter, at=self._offset())
+            stop = patterns(syntax, final=self._final).rows_end(self._window, place)
+            ending = self._ending(stop)
+            unfinished = self._window[stop : stop + 1] in (b"'", b'"', b"") or len(self._window) - stop < 256
+            if not ending and unfinished and not self._final and stop - rows < _WHOLE:
+                self._place = shift = rows if begun else self._place
+                self._more()
+                rows, place = rows - shift, stop - shift
+                continue
+            if not ending and not begun and stop - rows < _WHOLE:
+                yield from self._statement()
                 return
-            if self._final:
-                inside = stop < len(self._window)
-                yield Rows(data=memoryview(self._window)[self._place :])
-                self._place = len(self._window)
-                yield End(ending=b"", at=self._offset(), inside=inside)
+            if not begun:
+                yield statement
+            begun = True
+            yield Rows(data=memoryview(self._window)[rows:stop])
+            self._place = rows = place = stop
+            if ending:
+                self._place += len(ending)
+                yield End(ending=ending, at=self._offset())
                 return
-            yield Rows(data=memoryview(self._window)[self._place : stop])
-            self._place = stop
-            self._more()
+            if self._final or not unfinished:
+                yield from self._foul_rows()
+                return
+
+    def _ending(self, stop: int) -> bytes:
+        """Return what ends a statement at a place: its delimiter, or a command of the client; empty for neither."""
+        delimiter = self._session.syntax.delimiter
+        if self._window.startswith(delimiter, stop):
+            return delimiter
+        found = self._window[stop : stop + 2]
+        return found if found in (rb"\g", rb"\G") else b""
+
+    def _foul_rows(self) -> Iterator[Piece]:
+        """Pass over the rest of a statement that turns out to hold more than values."""
+        delimiter = self._session.syntax.delimiter
+        while True:
+            stop = patterns(self._session.syntax, final=self._final).body_end(self._window, self._place)
+            whole = self._window.startswith(delimiter, stop)
+            backslash = not whole and self._window[stop : stop + 1] == b"\\" and len(self._window) > stop + 1
+            end = stop + 2 if backslash else stop if whole or not self._final else len(self._window)
+            yield Rows(data=memoryview(self._window)[self._place : end], foul=True)
+            self._place = end
+            if whole:
+                self._place += len(delimiter)
+                yield End(ending=delimiter, at=self._offset(), foul=True)
+                return
+            if not backslash and not self._more():
+                yield End(ending=b"", at=self._offset(), inside=stop < end, foul=True)
+                return
 
     def _statement(self) -> Iterator[Piece]:
-        syntax = self._session.syntax
+        syntax, at = self._session.syntax, self._offset()
+        client, ending, done = False, b"", 0
         while True:
-            stop = patterns(syntax, final=self._final).body_end(self._window, self._place)
-            whole = self._window.startswith(syntax.delimiter, stop)
-            if whole or stop - self._place > _WHOLE or not self._more():
+            stop = patterns(syntax, final=self._final).body_end(self._window, self._place + done)
+            if ending := self._ending(stop):
                 break
-        at = self._offset()
-        if not whole and not self._final:
-            yield Statement(text=self._window[self._place : stop], at=at, streamed=True, ansi_quotes=syntax.ansi_quotes)
-            self._place = stop
-            yield from self._slowly()
+            if self._window[stop : stop + 1] == b"\\" and (line := self._window.find(b"\n", stop)) >= 0:
+                cut = self._window.find(syntax.delimiter, stop, line)
+                client, stop, ending = True, *((cut, syntax.delimiter) if cut >= 0 else (line, b"\n"))
+                break
+            done = stop - self._place
+            if done > _WHOLE or not self._more():
+                break
+        if not ending and not self._final:
+            text, self._place = self._window[self._place : stop], stop
+            reading = Reading(act=Act.UNKNOWN, why="it is too long to be anything but rows")
+            yield Statement(text=text, at=at, streamed=True, syntax=self._session.server, reading=reading)
+            yield from self._foul_rows()
             return
-        if not whole:
-            stop = len(self._window)
+        stop = stop if ending else len(self._window)
         text = self._window[self._place : stop]
-        self._place = stop + (len(syntax.delimiter) if whole else 0)
-        yield Statement(text=text, at=at, ending=syntax.delimiter if whole else b"", ansi_quotes=syntax.ansi_quotes)
-        self._session.follow(text)
+        self._place = stop + len(ending)
+        yield self._understood(text, at, ending, client=client)
+
+    def _understood(self, text: bytes, at: int, ending: bytes, *, client: bool) -> Statement:
+        """Read a whole statement, and follow what it sets. `client`: a command of the client is in it."""
+        session, server, cutting = self._session, self._session.server, self._session.syntax.charset
+        reading, lost = read(text, server), False
+        if client:
+            reading = replace(reading, act=Act.CLIENT)
+        elif server.charset != cutting:
+            end = patterns(server, final=True).body_end(text + server.delimiter, 0)
+            if end != len(text):
+                why = "the client and the server read its letters differently"
+                reading = replace(reading, act=Act.UNKNOWN, why=why)
+        if reading.act is Act.SETTING:
+            why = session.follow(list(reading.settings), certain=reading.certain)
+            reading = replace(reading, act=Act.UNKNOWN, why=why) if why else reading
+            lost = bool(why)
+        elif reading.found[:1] and reading.found[0].upper == "SET":
+            said = {word for token in reading.found for word in token.value.lower().strip("@").split(".")}
+            lost = bool(said & {"sql_mode", "names", "character", "charset", "character_set_client"})
+        return Statement(text=text, at=at, ending=ending, syntax=server, reading=reading, lost=lost, client=cutting)

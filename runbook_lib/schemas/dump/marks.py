@@ -1,5 +1,9 @@
 """Mark the bytes of a block of row data that can matter: quotes, backslashes, and whatever may end the rows.
 
+In row data that is nothing but values, a bracket follows a comma, no variable is set, and no word has the letter T:
+neither NULL nor a number, hexadecimal or `_binary`. A function's call, a subquery, a sequence's next value and whatever
+follows the rows have one of these; they are marked too (`odd`).
+
 This looks at each byte without knowing what came before it, so it can be done ahead, in a thread of its own. A row has
 many quotes and hardly ever one of the others: the quotes are one bit a byte of the whole block, the others are kept for
 those words only in which there are any.
@@ -21,6 +25,7 @@ STEP = 2 << 20  # bytes a turn: fewer and longer numpy calls win over the second
 # What can end row data or change what a quote means there: end, "strings", `names`, # comments, /* comments, escapes.
 # A pair of dashes can, too.
 _SPECIAL = b';"`#*\\'
+_NEAR = 1 << 19  # bytes that are looked at several times while they are in the processor's cache
 _FEW = 8  # so many of one of them are put down one by one; more are looked for with numpy
 
 
@@ -28,13 +33,16 @@ _FEW = 8  # so many of one of them are put down one by one; more are looked for 
 class Marks:
     """One bit a byte, in words of 64, the first byte's bit the lowest.
 
-    `quotes` has all words; `special` (backslashes among them) and `backslashes` have those at `places`, in order.
+    `quotes` has all words; `special` (backslashes among them) and `backslashes` have those at `places`, in order, `odd`
+    (what values do not have) those at `odd_places`.
     """
 
     quotes: Words
     places: Places
     special: Words
     backslashes: Words
+    odd_places: Places
+    odd: Words
 
 
 class Marker:
@@ -48,6 +56,20 @@ class Marker:
     def mark(self, data: bytes, start: int) -> Marks:
         """Mark the bytes from `start`, at most `STEP` of them; the last word is filled up with zero bits."""
         end = min(start + STEP, len(data))
+        parts = [self._mark_near(data, place, min(place + _NEAR, end)) for place in range(start, end, _NEAR)]
+        if len(parts) == 1:
+            return parts[0]
+        words = range(0, (end - start) // 64 + 1, _NEAR // 64)
+        return Marks(
+            np.concatenate([part.quotes for part in parts]),
+            np.concatenate([part.places + first for part, first in zip(parts, words, strict=False)]),
+            np.concatenate([part.special for part in parts]),
+            np.concatenate([part.backslashes for part in parts]),
+            np.concatenate([part.odd_places + first for part, first in zip(parts, words, strict=False)]),
+            np.concatenate([part.odd for part in parts]),
+        )
+
+    def _mark_near(self, data: bytes, start: int, end: int) -> Marks:
         block = np.frombuffer(data, np.uint8, end - start, start)
         if size := len(block) % 64:
             whole = len(block) + 64 - size
@@ -55,14 +77,33 @@ class Marker:
             self._padded[len(block) : whole] = 0
             block = self._padded[:whole]
         # An exclusive or and a pack are cheaper than a comparison.
-        quotes = _zero_bits(np.bitwise_xor(block, np.uint8(0x27), out=self._scratch[: len(block)]))
+        quotes = self._bits(block, 0x27)
+        odd = self._odd(data, start, block)
+        odd_places = np.flatnonzero(odd)
         if not self._find_special(data, start, end, block):
-            return Marks(quotes, _NOWHERE, _NO_WORDS, _NO_WORDS)
+            return Marks(quotes, _NOWHERE, _NO_WORDS, _NO_WORDS, odd_places, odd[odd_places])
         special = _zero_bits(self._zeros[: len(block)])
         places = np.flatnonzero(special != 0)  # a bool has the quicker search
         lines = block.reshape(-1, 64).take(places, axis=0)
         backslashes = _zero_bits(np.bitwise_xor(lines, np.uint8(0x5C), out=lines).ravel())
-        return Marks(quotes, places, special[places], backslashes)
+        return Marks(quotes, places, special[places], backslashes, odd_places, odd[odd_places])
+
+    def _odd(self, data: bytes, start: int, block: Bytes) -> Words:
+        """Return a bit for each byte that values do not have outside strings."""
+        scratch = self._scratch[: len(block)]
+        np.bitwise_or(block, np.uint8(0x20), out=scratch)
+        found = _zero_bits(np.bitwise_xor(scratch, np.uint8(0x74), out=scratch))  # T and t
+        if data.find(b"@", start, start + len(block)) >= 0:
+            found |= self._bits(block, 0x40)
+        commas = _shifted(self._bits(block, 0x2C), first=data[start - 1 : start] == b",")
+        loose = self._bits(block, 0x28) & ~commas
+        if loose.any():  # a row may begin on a line of its own
+            lines = self._bits(block, 0x0A) & commas
+            found |= loose & ~_shifted(lines, first=start >= 2 and data[start - 2 : start] == b",\n")
+        return found
+
+    def _bits(self, block: Bytes, byte: int) -> Words:
+        return _zero_bits(np.bitwise_xor(block, np.uint8(byte), out=self._scratch[: len(block)]))
 
     def _find_special(self, data: bytes, start: int, end: int, block: Bytes) -> bool:
         """Make `_zeros` zero for each byte that may end row data or change what a quote means; tell if there is one.
@@ -86,7 +127,7 @@ class Marker:
 
 
 def _places_of(byte: int, data: bytes, start: int, end: int) -> list[int]:
-    """Return the first places of a byte, at most one more than `_FEW`."""
+    """Give the first places of a byte, at most one more than `_FEW`."""
     places: list[int] = []
     while len(places) <= _FEW and (start := data.find(byte, start, end)) >= 0:
         places.append(start)
@@ -95,9 +136,17 @@ def _places_of(byte: int, data: bytes, start: int, end: int) -> list[int]:
 
 
 def _zero_bits(block: Bytes) -> Words:
-    """Return a bit a byte, set where the byte is zero."""
+    """Give a bit a byte, set where the byte is zero."""
     bits: Words = np.packbits(block, bitorder="little").view(np.uint64)
     return np.invert(bits, out=bits)
+
+
+def _shifted(bits: Words, *, first: bool) -> Words:
+    """Return the bits of the bytes that follow those whose bits are set; `first` is the first byte's."""
+    following: Words = bits << np.uint64(1)
+    following[1:] |= bits[:-1] >> np.uint64(63)
+    following[0] |= np.uint64(first)
+    return following
 
 
 _NOWHERE: Places = np.empty(0, np.intp)

@@ -34,8 +34,8 @@ _AHEAD = 2  # blocks marked ahead
 class _Turn:
     """What a turn has found out about its bytes; the rows of the next statement are usually among them.
 
-    `odd` has a word's parity of all quotes up to its end, `strings` the bytes that lie within a string, for the words
-    at the marks' places; both as if the turn began outside a string if not `inside`.
+    `parity` has a word's parity of all quotes up to its end, `strings` the bytes that lie within a string, for the
+    words at the marks' places; both as if the turn began outside a string if not `inside`.
     """
 
     data: bytes
@@ -45,21 +45,26 @@ class _Turn:
     escaped: bool
     marks: Marks
     quotes: Words
-    odd: Bytes
+    parity: Bytes
     strings: Words
     _stops: dict[bool, list[int]] = field(default_factory=dict)
 
     def inside_at(self, place: int) -> bool:
         """Tell whether the byte at a place of the turn follows an open quote; at its end, whether one is left open."""
         word, bit = divmod(place, 64)
-        before = self.inside ^ bool(word and self.odd[word - 1])
+        before = self.inside ^ bool(word and self.parity[word - 1])
         return before ^ bool(bit and (int(self.quotes[word]) & ((1 << bit) - 1)).bit_count() & 1)
 
     def stops(self, *, turned: bool) -> list[int]:
         """Return the places of the special bytes outside strings; `turned`: of those that the turn takes for inside."""
         if turned not in self._stops:
-            strings = self.strings if turned else ~self.strings
-            self._stops[turned] = _places_of(self.marks.special & strings, self.marks.places)
+            marks = self.marks
+            found = _places_of(marks.special & (self.strings if turned else ~self.strings), marks.places)
+            if len(marks.odd_places):
+                strings = _strings_at(marks.odd_places, self.quotes, self.parity, inside=self.inside)
+                if odd := _places_of(marks.odd & (strings if turned else ~strings), marks.odd_places):
+                    found = sorted({*found, *odd})
+            self._stops[turned] = found
         return self._stops[turned]
 
 
@@ -113,17 +118,12 @@ class RowScanner:
     def _turn(self, data: bytes, start: int, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
         end, marks = min(start + STEP, len(data)), self._marks_of(data, start)
         quotes = marks.quotes
-        if not len(marks.places) and not escaped:
-            odd = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
-            return -1, inside ^ bool(odd), False
+        if not len(marks.places) and not escaped and not len(marks.odd_places):
+            open_after = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
+            return -1, inside ^ bool(open_after), False
         quotes, escaped = _without_escaped(marks, escaped, last=end - start - 1)
         parity = np.bitwise_xor.accumulate(np.bitwise_count(quotes) & 1)
-        before = parity[marks.places - 1].astype(_WORD)
-        if len(before) and not marks.places[0]:
-            before[0] = 0
-        if inside:
-            before ^= _ONE
-        strings = _between(quotes[marks.places], _NONE - before)
+        strings = _strings_at(marks.places, quotes, parity, inside=inside)
         self._last = turn = _Turn(data, start, end, inside, escaped, marks, quotes, parity, strings)
         return _look(turn, 0, turned=False)
 
@@ -140,7 +140,7 @@ def _look(turn: _Turn, place: int, *, turned: bool) -> tuple[int, bool, bool]:
     first = bisect_left(stops, place)
     if first < len(stops):
         return stops[first], False, False
-    return -1, turn.inside ^ bool(turn.odd[-1]) ^ turned, turn.escaped
+    return -1, turn.inside ^ bool(turn.parity[-1]) ^ turned, turn.escaped
 
 
 def _places_of(bits: Words, words: Places) -> list[int]:
@@ -184,6 +184,16 @@ def _without_escaped(marks: Marks, first: bool, *, last: int) -> tuple[Words, bo
     if places[-1] != word:
         return quotes, False
     return quotes, bool(carry[-1]) if bit == 63 else bool(int(escaped[-1]) >> (bit + 1) & 1)
+
+
+def _strings_at(places: Places, quotes: Words, parity: Bytes, *, inside: bool) -> Words:
+    """Return the bits within strings of the words at some places."""
+    before = parity[places - 1].astype(_WORD)
+    if len(before) and not places[0]:
+        before[0] = 0
+    if inside:
+        before ^= _ONE
+    return _between(quotes[places], _NONE - before)
 
 
 def _between(quotes: Words, before: Words) -> Words:

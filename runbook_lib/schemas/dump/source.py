@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,25 @@ else:
 
 BLOCK = 2 << 20  # bytes; row data is scanned a block at a time
 _DEPTH = 3  # blocks unpacked ahead, or waiting to be packed
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"} | {
+    bytes([byte]) + b"\x2a\x4d\x18": "zstd"
+    for byte in range(0x50, 0x60)  # a skippable frame, as pzstd begins
+}
+# What is known and cannot be read. Anything else that does not begin as SQL text does is refused as well.
+_FOREIGN = {
+    b"\xfd7zXZ\x00": "packed with xz", b"BZh": "packed with bzip2", b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive", b"Rar!": "a RAR archive", b"\x04\x22\x4d\x18": "packed with lz4",
+    b"\x02\x21\x4c\x18": "packed with lz4", b"LZIP": "packed with lzip", b"\x89LZO": "packed with lzop",
+    b"\x1f\x9d": "packed with compress", b"\xff\x06\x00\x00sNaPpY": "packed with snappy",
+    b"XBSTCK01": "an xbstream archive",
+    b"Salted__": "encrypted with openssl", b"age-encryption.org": "encrypted with age", b"\xfebin": "a binary log",
+    b"-----BEGIN ": "encrypted or a key", b"PGDMP": "a dump of PostgreSQL", b"SQLite format 3": "an SQLite file",
+    b"<?xml": "XML (mysqldump --xml)", b"<": "XML or HTML", b"{": "JSON", b"[": "JSON",
+    b"\x1f\x8b": "packed once more, with gzip",
+    b"\x28\xb5\x2f\xfd": "packed once more, with zstd",
+}  # fmt: skip
+_TEXT_STARTS = re.compile(rb"(?:\xEF\xBB\xBF)?[\t\n\r ]*(?:[A-Za-z(/#\\;]|--|\Z)")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0B\x0C\x0E-\x1F]")
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 _ROOM = 64 << 20  # bytes asked for at once
 _SMALL = 4 << 20  # a file up to this size asks for none
@@ -44,10 +63,16 @@ class DumpSource:
     cut_short: str = ""  # what is wrong with the packing's end, empty if nothing
 
     def blocks(self) -> Iterator[bytes]:
-        """Return the unpacked dump in blocks; unpacking goes ahead in a thread of its own."""
+        """Return the unpacked dump in blocks; unpacking goes ahead in a thread of its own.
+
+        Raises:
+            InputRefused: what is unpacked does not begin as SQL text does.
+        """
         blocks = iter(partial(self._stream.read, BLOCK), b"")
         try:
             for block in blocks if self.packing == "plain" else ahead(blocks, depth=_DEPTH):
+                if not self.bytes_read:
+                    _refuse_foreign(self.name, block)
                 self.bytes_read += len(block)
                 yield block
         except _BROKEN as error:
@@ -63,20 +88,40 @@ def open_dump(place: str, *, session: Any = None) -> Iterator[DumpSource]:
     """Open a dump: a path, `-` for standard input, or `s3://bucket/key` (needs `session`, an AwsSession).
 
     Raises:
-        InputRefused: there is no such file, or it is not text in a byte encoding (UTF-16).
+        InputRefused: there is no such file, it is a folder, or it does not begin as SQL text does.
         AccessDenied, NotFound: S3 says so.
     """
     raw, size = _raw(place, session)
     with raw:
         stream: Any = raw if hasattr(raw, "peek") else io.BufferedReader(cast(io.RawIOBase, raw), BLOCK)
-        start = stream.peek(4)[:4]
-        if start[:2] in _UTF16:
-            raise InputRefused(
-                f"{place} is text in UTF-16, as a PowerShell redirect writes it; no client can load it.",
-                hint="Make the dump again with mysqldump's --result-file instead of `>`.",
-            )
+        start = stream.peek(8)[:8]
         packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "plain")
+        if packing == "plain":
+            _refuse_foreign(place, stream.peek(512)[:512])
         yield DumpSource(name=place, packing=packing, stored_bytes=size, _stream=_unpacked(stream, packing))
+
+
+def _refuse_foreign(place: str, start: bytes) -> None:
+    """Refuse what does not begin as SQL text does.
+
+    Raises:
+        InputRefused: it is an archive, packed another way, encrypted, or something else that no client loads.
+    """
+    if start[:2] in _UTF16:
+        raise InputRefused(
+            f"{place} is text in UTF-16, as a PowerShell redirect writes it; no client can load it.",
+            hint="Make the dump again with mysqldump's --result-file instead of `>`.",
+        )
+    what = next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), "")
+    if start[257:262] == b"ustar":
+        what = "a tar archive"
+    if not what and (not _TEXT_STARTS.match(start) or _CONTROLS.search(start[:16])):
+        what = "no SQL text, and not packed in a way that is known"
+    if what:
+        raise InputRefused(
+            f"{place} is {what}; only SQL text is read: plain, gzip or zstd.",
+            hint="Unpack or decrypt it, and name the dump in it.",
+        )
 
 
 def _raw(place: str, session: Any) -> tuple[IO[bytes], int | None]:
@@ -87,6 +132,12 @@ def _raw(place: str, session: Any) -> tuple[IO[bytes], int | None]:
     if place == "-":
         return sys.stdin.buffer, None
     path = Path(place)
+    if path.is_dir():
+        tool = "mydumper" if (path / "metadata").exists() else "MySQL Shell" if (path / "@.json").exists() else ""
+        raise InputRefused(
+            f"{place} is a folder{f' of {tool}' if tool else ''}; only a dump in one file is read.",
+            hint=f"Check its SQL files one by one, or load it with {tool or 'its own tool'} into a schema of its own.",
+        )
     try:
         return path.open("rb"), path.stat().st_size
     except OSError as error:
