@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
 from runbook_lib.records.manifest import read_manifest
+from runbook_lib.records.orphans import close_all
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import Limits, Progress, run_notebook
 from runbook_lib.records.store import Store
@@ -151,7 +152,10 @@ def test_each_ending_is_told_truthfully(
     )
     store = Store(tmp_path / "store")
     code = (_by_signal if situation.name.startswith("SIG") else _in_process)(situation, notebook, store)
-    (entry,) = entries(store)  # reading is what recognises the killed run
+    assert verify_store(store) == ()  # of a killed run too, before anybody gives it its end
+    (entry,) = entries(store)
+    if situation.name == "SIGKILL":
+        assert (entry.outcome.value, close_all(store)) == ("orphaned", (entry.folder,))
 
     record_property("ending", _row(situation, code, entry.folder, tmp_path / "plain.ipynb"))
     assert code == situation.exit_code

@@ -15,21 +15,27 @@ from runbook_lib.records.manifest import Link, Manifest
 from runbook_lib.records.store import MANIFEST, RecordFolder, Store
 
 CHAIN = "chain.jsonl"
+_TAIL = 1 << 16
 
 
 def read_chain(store: Store) -> tuple[Link, ...]:
-    """Return the links in the order in which the runs finished; a torn last line is left out."""
+    """Return the links in the order in which the runs finished; a torn last line is left out.
+
+    A line that cannot be read is a link with no names: its place stays, so that its neighbours show it.
+    """
     try:
-        lines = (store.root / CHAIN).read_text("utf-8").split("\n")
-    except FileNotFoundError:
+        lines = (store.root / CHAIN).read_bytes().split(b"\n")
+    except OSError:
         return ()
-    links = []
-    for line in lines[:-1]:
-        try:
-            links.append(Link.model_validate_json(line))
-        except ValueError:
-            links.append(Link(run_id="", folder="", sha256=""))  # its place stays, so that its neighbours show it
-    return tuple(links)
+    return tuple(_link(line) for line in lines[:-1])
+
+
+def _link(line: bytes) -> Link:
+    try:
+        said = json.loads(line)
+        return Link(run_id=str(said["run_id"]), folder=str(said["folder"]), sha256=str(said["sha256"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Link(run_id="", folder="", sha256="")
 
 
 def append_record(store: Store, folder: RecordFolder, manifest: Manifest) -> Manifest:
@@ -39,20 +45,27 @@ def append_record(store: Store, folder: RecordFolder, manifest: Manifest) -> Man
         OSError: it cannot be written.
     """
     with store.locked():
-        chain = read_chain(store)
-        finished = manifest.model_copy(update={"previous": chain[-1] if chain else None}).sealed()
+        finished = manifest.model_copy(update={"previous": _last(store)}).sealed()
         content = finished.written()
         folder.write(MANIFEST, content)
         _list(store, finished.run_id, folder.path, content)
     return finished
 
 
+def _last(store: Store) -> Link | None:
+    """Return the last link, without reading those before it."""
+    try:
+        with (store.root / CHAIN).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    return _link(lines[-1]) if lines else None
+
+
 def _list(store: Store, run_id: str, folder: Path, content: bytes) -> None:
-    link = Link(
-        run_id=run_id,
-        folder=folder.relative_to(store.root).as_posix(),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    link = Link(run_id=run_id, folder=store.name_of(folder), sha256=hashlib.sha256(content).hexdigest())
     path = store.root / CHAIN
     with path.open("ab+") as file:
         size = file.seek(0, os.SEEK_END)

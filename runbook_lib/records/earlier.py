@@ -9,11 +9,10 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
-from runbook_lib.errors import NotFound, RunbookError
-from runbook_lib.records.manifest import Manifest, read_manifest
+from runbook_lib.errors import NotFound
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import entries, notebook_of
-from runbook_lib.records.store import MANIFEST, Store, default_store
+from runbook_lib.records.store import Store, default_store
 
 log = logging.getLogger(__name__)
 
@@ -59,31 +58,26 @@ def _json_outputs(notebook: dict[str, Any]) -> Iterator[Any]:
 def past_recoveries(cluster: str, *, store: Store | None = None) -> tuple[timedelta, ...]:
     """Return how long each finished restore of a cluster took, from its request to its check, the shortest first.
 
-    Only records of this store count. A record that cannot be read is passed over with a line in the log.
+    Only records of this store count; one that cannot be read does not.
     """
-    found = [
-        timedelta(seconds=float(manifest.recovery["recovery_seconds"]))
-        for manifest in _manifests("restore_to_timestamp", store or default_store())
-        if manifest.cluster == cluster and manifest.recovery
-    ]
+    found = []
+    for entry in entries(store or default_store()):
+        took: Any = (entry.summary.get("recovery") or {}).get("recovery_seconds")
+        if entry.notebook == "restore_to_timestamp" and entry.cluster == cluster and _is_number(took):
+            found.append(timedelta(seconds=float(took)))
     return tuple(sorted(found))
 
 
 def past_phases(notebook: str, *, store: Store | None = None) -> dict[str, float]:
     """Return what each phase of a notebook's change took in this store's finished runs: the median, in seconds."""
     took: dict[str, list[float]] = {}
-    for manifest in _manifests(notebook, store or default_store()):
-        for name, seconds in dict((manifest.recovery or {}).get("phases") or {}).items():
-            took.setdefault(name, []).append(float(seconds))
+    for entry in entries(store or default_store()):
+        phases = (entry.summary.get("recovery") or {}).get("phases") if entry.notebook == notebook else None
+        for name, seconds in phases.items() if isinstance(phases, dict) else ():
+            if _is_number(seconds):
+                took.setdefault(name, []).append(float(seconds))
     return {name: median(seconds) for name, seconds in took.items()}
 
 
-def _manifests(notebook: str, store: Store) -> Iterator[Manifest]:
-    for folder in store.folders():
-        path = folder / MANIFEST
-        if notebook not in folder.name or not path.exists():
-            continue
-        try:
-            yield read_manifest(path.read_bytes(), name=str(path))
-        except (RunbookError, OSError) as error:
-            log.warning("the record %s cannot be read: %s", folder.name, error)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -48,15 +48,14 @@ def _row(entry: Entry, beside: Path) -> str:
     name = escape(entry.notebook)
     if report.exists():
         name = f'<a href="{quote(os.path.relpath(report, beside))}">{name}</a>'
-    manifest = entry.manifest
     cells = (
         f"{entry.started:%Y-%m-%d&nbsp;%H:%M}",
         name,
         escape(entry.incident),
         escape(entry.cluster),
         entry.outcome.value,
-        escape(seconds_text(manifest.seconds)) if manifest else "",
-        escape(manifest.headline if manifest else entry.problem),
+        escape(seconds_text(entry.summary["seconds"])) if entry.is_whole else "",
+        escape(entry.summary["headline"] if entry.is_whole else entry.problem),
     )
     kind = "good" if entry.outcome in _GOOD else "bad"
     return (

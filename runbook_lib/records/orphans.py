@@ -9,9 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.errors import CheckFailed
 from runbook_lib.events import read_events
 from runbook_lib.records import chain, provenance, sealing, without_unused
-from runbook_lib.records.manifest import Cell, Manifest, Operator, Source, file_of, hash_of_value, seal_of_events
+from runbook_lib.records.manifest import (
+    Cell,
+    Manifest,
+    Operator,
+    Source,
+    file_of,
+    hash_of_value,
+    read_manifest,
+    seal_of_events,
+)
 from runbook_lib.records.outcomes import HEADLESS, INTERACTIVE, CellState, Outcome
 from runbook_lib.records.store import (
     EVENTS,
@@ -22,6 +32,8 @@ from runbook_lib.records.store import (
     UNFILED,
     RecordFolder,
     Store,
+    incident_folder,
+    run_id_of,
     scratch_root,
 )
 
@@ -30,24 +42,38 @@ log = logging.getLogger(__name__)
 _ENDS = {CellState.RUNNING.value: CellState.INTERRUPTED, CellState.PENDING.value: CellState.NEVER_RAN}
 
 
-def settle_all(store: Store) -> tuple[Path, ...]:
-    """Write the end of every killed run of a store. A store that cannot be written is left as it is, still read.
+def close_all(store: Store, *, incident: str | None = None) -> tuple[Path, ...]:
+    """Write the end of every killed run of a store, or of one incident, and return their folders.
 
-    Returns the folders that were settled.
+    A record that had ended is never touched, nor one that the chain lists. A store that cannot be written is left.
     """
-    settled = []
+    wanted = None if incident is None else incident_folder(incident)
+    closed = []
+    listed: set[str] | None = None
     for folder in store.folders():
-        if (folder / MANIFEST).exists() or not (folder / EVENTS).exists():
+        if (wanted is not None and folder.parent.name != wanted) or store.life_of(folder) != "killed":
             continue
-        run_id = folder.name.rpartition("-")[2]
+        listed = {link.folder for link in chain.read_chain(store)} if listed is None else listed
         try:
-            with store.lock_of_killed(run_id, folder) as held:
-                if held is not None and not (folder / MANIFEST).exists():
-                    _settle(store, held, run_id)
-                    settled.append(folder)
-        except OSError as error:
-            log.warning("The killed run %s cannot be given its end: %s", run_id, error.strerror or error)
-    return tuple(settled)
+            with store.lock_of_killed(folder) as held:
+                if held is not None and store.name_of(folder) not in listed:
+                    _close(store, held)
+                    closed.append(folder)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            log.warning("The killed run %s cannot be given its end: %s", run_id_of(folder), error)
+    return tuple(closed)
+
+
+def _close(store: Store, held: RecordFolder) -> None:
+    for part in held.path.glob(".*.part"):  # a file that was being written
+        part.unlink(missing_ok=True)
+    (held.path / "probe").unlink(missing_ok=True)
+    if (held.path / MANIFEST).is_file():
+        with suppress(CheckFailed):  # the run was killed between its manifest and its line in the chain
+            manifest = read_manifest((held.path / MANIFEST).read_bytes(), name=MANIFEST)
+            chain.append_record(store, held, manifest)
+            return
+    _settle(store, held, run_id_of(held.path))
 
 
 def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
@@ -57,25 +83,33 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
     )
     last = announced[-1] if announced else {}
     headline = f"The run was killed; the last thing it announced was {_in_words(last)}."
+    decided: dict[str, Any] = next(
+        (event.get("facts", {}) for event in reversed(announced) if event.get("event") == sealing.SEALING), {}
+    )
+    if decided:
+        headline = f"{decided.get('headline', '')} (The process was killed before the record was sealed.)".strip()
     ends = {
         event["facts"].get("cell"): event["facts"].get("state")
         for event in announced
         if event.get("event") == "cell-ended"
     }
-    notebook = _notebook(held.path / NOTEBOOK, headline, ends)
-    held.append("run-orphaned", by="reader", facts={"last": last.get("event", "")})
+    outcome = Outcome(decided.get("outcome", Outcome.ORPHANED))
+    notebook = _notebook(held.path / NOTEBOOK, headline, ends, outcome)
+    held.append("run-orphaned", by="closer", facts={"last": last.get("event", "")})
     caller: dict[str, Any] = next((e["facts"] for e in announced if e.get("event") == "aws-caller"), {})
     started = _moment(announced[0]) if announced else None
     ended = _moment(last) if announced else None
     parameters = dict(begun.get("parameters", {}))
+    where = held.path.parent.name
+    incident = str(begun.get("incident", "" if where == UNFILED else where))
     manifest = Manifest(
         run_id=run_id,
-        incident="" if held.path.parent.name == UNFILED else held.path.parent.name,
+        incident=incident,
         notebook=str(begun.get("notebook") or held.path.name.split("-", 1)[1].rpartition("-")[0]),
         mode=INTERACTIVE if begun.get("mode") == INTERACTIVE else HEADLESS,
         cluster=str(parameters.get("cluster", "")),
-        outcome=Outcome.ORPHANED,
-        exit_code=None,
+        outcome=outcome,
+        exit_code=decided.get("exit_code"),
         headline=headline,
         started=started or datetime.fromtimestamp(0, UTC),
         ended=ended or datetime.fromtimestamp(0, UTC),
@@ -96,9 +130,13 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
         events=seal_of_events(held.path / EVENTS),
         files={},
     )
-    files = {EVENTS: (held.path / EVENTS).read_bytes()}
     if notebook is not None:
-        files |= _pages(held, notebook, manifest, announced)
+        _write_pages(held, notebook, manifest, announced)
+    files = {
+        path.name: path.read_bytes()
+        for path in sorted(held.path.iterdir())
+        if path.name != MANIFEST and path.is_file() and not path.is_symlink()
+    }
     chain.append_record(
         store, held, manifest.model_copy(update={"files": {name: file_of(each) for name, each in files.items()}})
     )
@@ -106,23 +144,16 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _pages(
-    held: RecordFolder, notebook: Any, manifest: Manifest, announced: tuple[dict[str, Any], ...]
-) -> dict[str, bytes]:
+def _write_pages(held: RecordFolder, notebook: Any, manifest: Manifest, announced: tuple[dict[str, Any], ...]) -> None:
     import nbformat
 
-    from runbook_lib.records.report import report_page
+    from runbook_lib.records.report import contained_page
 
-    pages = {
-        NOTEBOOK: (nbformat.v4.writes(notebook) + "\n").encode(),
-        REPORT: report_page(notebook, manifest, announced),
-    }
-    for name, content in pages.items():
-        held.write(name, content)
-    return pages
+    held.write(NOTEBOOK, (nbformat.v4.writes(notebook) + "\n").encode(errors="backslashreplace"))
+    held.write(REPORT, contained_page(lambda: notebook, manifest, announced))
 
 
-def _notebook(path: Path, headline: str, ends: dict[int, str]) -> Any:
+def _notebook(path: Path, headline: str, ends: dict[int, str], outcome: Outcome) -> Any:
     """Read the notebook as the killed run left it, and end what it says is going on.
 
     `ends` are the cells' ends that were announced: the notebook is written after the event.
@@ -131,7 +162,7 @@ def _notebook(path: Path, headline: str, ends: dict[int, str]) -> Any:
         import nbformat
     try:
         notebook = nbformat.v4.reads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001 # whatever the killed run left there
         return None
     for number, cell in enumerate(notebook.cells, start=1):
         status = cell.metadata.get("papermill", {})
@@ -143,7 +174,7 @@ def _notebook(path: Path, headline: str, ends: dict[int, str]) -> Any:
             said["state"] = str(ends.get(number) or _ENDS.get(said["state"], said["state"]))
     notebook.metadata["runbook"] = {
         **notebook.metadata.get("runbook", {}),
-        "outcome": Outcome.ORPHANED.value,
+        "outcome": outcome.value,
         "headline": headline,
     }
     return notebook

@@ -123,7 +123,7 @@ def _note(store: Store, folder: Path) -> Path:
 def _upload(session: AwsSession, store: Store, folder: Path, to: Destination, given_up: threading.Event) -> str:
     path = folder / MANIFEST
     if not path.exists():
-        raise CheckFailed("The record has no manifest yet.", hint="`runbook records list` ends killed runs.")
+        raise CheckFailed("The record has no manifest yet.", hint="End it with `runbook records close`.")
     manifest = read_manifest(path.read_bytes(), name=str(path))
     bucket, prefix = to.place(folder.relative_to(store.root).as_posix())
     for name in [*sorted(manifest.files), MANIFEST]:

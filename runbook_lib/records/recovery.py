@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_lib.errors import InputRefused, RunbookError
-from runbook_lib.records.manifest import Manifest, read_manifest
+from runbook_lib.errors import InputRefused
+from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.store import MANIFEST, UNFILED, Store, default_store
+from runbook_lib.records.register import entries
+from runbook_lib.records.store import Store, default_store
 from runbook_lib.times import duration_text, iso, parse_timestamp
 
 if TYPE_CHECKING:
@@ -160,17 +161,15 @@ def _rest(name: str, part: Part | None, why_not: str) -> Step:
 
 def _parts(incident: str, cluster: str, store: Store) -> list[Part]:
     found = []
-    for folder in store.folders():
-        path = folder / MANIFEST
-        if not incident or folder.parent.name != incident or incident == UNFILED or not path.exists():
+    for entry in entries(store) if incident else ():
+        if (entry.incident, entry.cluster) != (incident, cluster):
+            continue
+        if entry.outcome not in (Outcome.SUCCEEDED, Outcome.PLANNED) or entry.manifest is None:
             continue
         try:
-            manifest = read_manifest(path.read_bytes(), name=str(path))
-        except (RunbookError, OSError) as error:
-            log.warning("the record %s cannot be read: %s", folder.name, error)
-            continue
-        if manifest.cluster == cluster and manifest.outcome in (Outcome.SUCCEEDED, Outcome.PLANNED):
-            found.append(part_of(manifest))
+            found.append(part_of(entry.manifest))
+        except (ValueError, TypeError, AttributeError) as error:
+            log.warning("the record %s is left out of the recovery: %s", entry.folder.name, error)
     return sorted(found, key=lambda part: part.started)
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.errors import InputRefused, NotFound, RunbookError
+from runbook_lib.errors import CheckFailed, InputRefused, NotFound, RunbookError
 from runbook_lib.events import read_events
-from runbook_lib.records import orphans
+from runbook_lib.records.chain import CHAIN
 from runbook_lib.records.manifest import Manifest, read_manifest
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.store import EVENTS, MANIFEST, NOTEBOOK, Store
+from runbook_lib.records.store import EVENTS, MANIFEST, NOTEBOOK, Store, write_atomically
+
+_VERSION = 1
+_KEYS = {"notebook", "incident", "started", "outcome", "cluster", "seconds", "headline", "publish_to", "recovery"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One record as a reader finds it. `manifest` is None while it runs and where it is damaged (`problem`)."""
+    """One record as a reader finds it, by what a list needs of it. `problem` says why it is not whole.
+
+    `summary` holds `cluster`, `seconds`, `headline`, `publish_to` and `recovery` of a finished run.
+    """
 
     folder: Path
     run_id: str
@@ -27,13 +38,28 @@ class Entry:
     incident: str
     started: datetime
     outcome: Outcome
-    manifest: Manifest | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def cluster(self) -> str:
         """Return the cluster the run was about, as far as it is known."""
-        return self.manifest.cluster if self.manifest else ""
+        return str(self.summary.get("cluster", ""))
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the record has a manifest that can be read."""
+        return bool(self.summary)
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """Read the manifest; None while the run goes on and where the record is spoilt."""
+        if not self.summary:
+            return None
+        try:
+            return read_manifest((self.folder / MANIFEST).read_bytes(), name=str(self.folder / MANIFEST))
+        except (RunbookError, OSError):
+            return None
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry for machines: the manifest's facts, or what is known without one."""
@@ -50,37 +76,145 @@ class Entry:
 
 
 def entries(store: Store) -> Iterator[Entry]:
-    """Return every record of a store, oldest first. Killed runs are given their end first, where the store lets us."""
-    orphans.settle_all(store)
-    yield from sorted((read_entry(store, folder) for folder in store.folders()), key=lambda entry: entry.started)
+    """Return every record of a store, oldest first. Changes nothing in it.
+
+    What manifests say is remembered outside of the store; a manifest that has changed since is read again.
+    """
+    with Remembered(store) as remembered:
+        found = [_entry(store, folder, remembered) for folder in store.folders()]
+    yield from sorted(found, key=lambda entry: entry.started)
+
+
+def check_store(store: Store) -> None:
+    """Raises NotFound: there is no store, so nothing can be said of its records."""
+    if not any((store.root / mark).exists() for mark in (".running", CHAIN)) and not any(store.folders()):
+        raise NotFound(f"There is no store of records in {store.root}.", hint="Name the right folder with --records.")
 
 
 def read_entry(store: Store, folder: Path) -> Entry:
-    """Read one record. A damaged one is an entry too: it says its problem."""
+    """Read one record. A spoilt one is an entry too: it says its problem."""
+    return _entry(store, folder, None)
+
+
+def _entry(store: Store, folder: Path, remembered: Remembered | None) -> Entry:
     started_text, _, rest = folder.name.partition("-")
     notebook, _, run_id = rest.rpartition("-")
-    named: dict[str, Any] = {
-        "folder": folder,
-        "run_id": run_id,
-        "notebook": notebook,
-        "incident": folder.parent.name,
-        "started": _started(started_text),
+    path = f"{folder}/{MANIFEST}"
+    status = _status(path)
+    if status is not None:
+        key = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        summary = remembered.summary(store.name_of(folder), key) if remembered else None
+        if summary is not None:
+            return _of_summary(folder, run_id, summary)
+    named: dict[str, Any] = {"folder": folder, "run_id": run_id, "notebook": notebook, "incident": folder.parent.name}
+    named["started"] = _started(started_text)
+    if status is None:
+        return _without_manifest(store, folder, named)
+    try:
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckFailed(f"{path} is not a file.")
+        summary = _summary(read_manifest(Path(path).read_bytes(), name=path))
+    except RunbookError as error:
+        return Entry(**named, outcome=Outcome.SPOILT, problem=error.message)
+    except OSError as error:
+        return Entry(**named, outcome=Outcome.SPOILT, problem=f"{path} cannot be read: {error.strerror}.")
+    if remembered:
+        remembered.note(store.name_of(folder), key, summary)
+    return _of_summary(folder, run_id, summary)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _of_summary(folder: Path, run_id: str, summary: Mapping[str, Any]) -> Entry:
+    return Entry(
+        folder=folder,
+        run_id=run_id,
+        notebook=summary["notebook"],
+        incident=summary["incident"],
+        started=datetime.fromisoformat(summary["started"]),
+        outcome=Outcome(summary["outcome"]),
+        summary=summary,
+    )
+
+
+def _summary(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "notebook": manifest.notebook,
+        "incident": manifest.incident,
+        "started": manifest.started.isoformat(),
+        "outcome": manifest.outcome.value,
+        "cluster": manifest.cluster,
+        "seconds": manifest.seconds,
+        "headline": manifest.headline,
+        "publish_to": manifest.publish_to,
+        "recovery": manifest.recovery,
     }
-    path = folder / MANIFEST
-    if path.exists():
+
+
+def _without_manifest(store: Store, folder: Path, named: dict[str, Any]) -> Entry:
+    match store.life_of(folder):
+        case "running":
+            return Entry(**named, outcome=Outcome.RUNNING)
+        case "killed":
+            problem = "The run was killed. `runbook records close`, or the next run of its incident, writes its end."
+            return Entry(**named, outcome=Outcome.ORPHANED, problem=problem)
+        case "ended":
+            left = store.left_by(folder)
+            where = f" It is kept in {left['rescue']}." if left.get("rescue") else ""
+            said = str(left["outcome"])
+            outcome = Outcome(said) if said in set(Outcome) else Outcome.SPOILT
+            return Entry(**named, outcome=outcome, problem=f"The store did not take the manifest.{where}")
+    problem = f"{folder / MANIFEST} is missing, and the run was not killed: it was removed, or is of another store."
+    return Entry(**named, outcome=Outcome.SPOILT, problem=problem)
+
+
+class Remembered:
+    """What the manifests of a store say, remembered outside of it, so that a list of thousands takes no time.
+
+    It can be thrown away at any time. `verify` never looks at it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        name = hashlib.sha256(os.fsencode(store.root)).hexdigest()[:16]
+        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        self._path = Path(home).expanduser() / "runbook" / f"records-{name}.json"
+        self._known: dict[str, Any] = {}
+        self._seen: dict[str, Any] = {}
+
+    def __enter__(self) -> Remembered:
+        with suppress(OSError, ValueError, RecursionError):
+            said = json.loads(self._path.read_bytes())
+            if isinstance(said, dict) and said.get("version") == _VERSION and isinstance(said["records"], dict):
+                self._known = said["records"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._seen == self._known:
+            return
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            content = json.dumps({"version": _VERSION, "records": self._seen}, ensure_ascii=True, default=str)
+            write_atomically(self._path, content.encode(), lasting=False)
+
+    def summary(self, name: str, key: tuple[int, ...]) -> dict[str, Any] | None:
+        """Return what is known of a manifest, if it is still the file that was read."""
         try:
-            manifest = read_manifest(path.read_bytes(), name=str(path))
-        except RunbookError as error:
-            return Entry(**named, outcome=Outcome.ORPHANED, problem=error.message)
-        named |= {"notebook": manifest.notebook, "incident": manifest.incident, "started": manifest.started}
-        return Entry(**named, outcome=manifest.outcome, manifest=manifest)
-    if store.is_running(run_id):
-        return Entry(**named, outcome=Outcome.RUNNING)
-    left = store.left_by(run_id)
-    if "outcome" in left:
-        where = f" It is kept in {left['rescue']}." if left.get("rescue") else ""
-        return Entry(**named, outcome=Outcome(left["outcome"]), problem=f"The store did not take the manifest.{where}")
-    return Entry(**named, outcome=Outcome.ORPHANED, problem="The run was killed; its record has no end yet.")
+            known, summary = self._known[name]
+            if known != list(key) or not isinstance(summary, dict) or summary.keys() != _KEYS:
+                return None
+        except (KeyError, ValueError, TypeError):
+            return None
+        self._seen[name] = self._known[name]
+        return summary
+
+    def note(self, name: str, key: tuple[int, ...], summary: Mapping[str, Any]) -> None:
+        """Remember what a manifest says."""
+        self._seen[name] = [list(key), dict(summary)]
 
 
 def _started(text: str) -> datetime:
@@ -125,9 +259,10 @@ def notebook_of(entry: Entry) -> dict[str, Any]:
     path = entry.folder / NOTEBOOK
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NotFound(f"{path} cannot be read.", hint="Check the record with `runbook records verify`.") from error
-    assert isinstance(content, dict)
+    if not isinstance(content, dict):
+        raise NotFound(f"{path} is not a notebook.", hint="Check the record with `runbook records verify`.")
     return content
 
 

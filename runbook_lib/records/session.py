@@ -114,7 +114,7 @@ class Run:
         from runbook_lib.records.execution import Pace, TruthfulClient
 
         assert self._kernel is not None, "start_kernel comes first"
-        warming = threading.Thread(target=_warm, daemon=True)
+        warming = threading.Thread(target=_warm, args=(self.recording,), daemon=True)
         warming.start()
         names = ("output_path", "progress_bar", "log_output", "autosave_cell_every")
         self._manager = manager = TruthfulManager(
@@ -173,9 +173,13 @@ class Run:
         )
 
 
-def _warm() -> None:
-    """Import what finishing needs while the kernel works; this process would only wait."""
-    from runbook_lib.records import report, sealing
+def _warm(recording: Recording) -> None:
+    """Import what finishing needs while the kernel works, and end what killed runs of this incident left open."""
+    from runbook_lib.records import orphans, report, sealing
 
     assert sealing
+    try:
+        orphans.close_all(recording.store, incident=recording.incident)
+    except Exception:
+        log.warning("Killed runs of this incident could not be closed.", exc_info=True)
     report.exporter()

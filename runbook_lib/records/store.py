@@ -6,6 +6,7 @@ record that is not finished and whose lock is free belongs to a run that was kil
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,11 +14,12 @@ import secrets
 import shutil
 import socket
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runbook_lib import events
 from runbook_lib.errors import InputRefused
@@ -29,8 +31,10 @@ UNFILED = "unfiled"
 SCRATCH_PREFIX = "runbook-"  # of a run's private folder among the system's temporary ones
 NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.jsonl", "report.html"
 PROOF = "proof.json"  # written by the notebook itself, where there was something to prove
+Life = Literal["running", "killed", "ended", "none"]
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
+_LONGEST_INCIDENT = 120
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _LONGEST_SCRATCH_ROOT = 60
 _LOCK_ROOM = 4000  # below one block, so that writing it again needs no room
@@ -137,7 +141,7 @@ class Store:
         Raises:
             InputRefused: the incident cannot be a folder's name, or the store is full or cannot be written.
         """
-        where = check_incident(incident) or UNFILED
+        where = incident_folder(incident)
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", notebook).strip(".-") or "notebook"
         path = self.root / where / f"{started.strftime('%Y%m%dT%H%M%SZ')}-{stem}-{run_id}"
         try:
@@ -163,59 +167,74 @@ class Store:
         self._write(path / "probe", b"room", lasting=False)
         (path / "probe").unlink(missing_ok=True)
 
-    def is_running(self, run_id: str) -> bool:
-        """Tell whether the run's process still holds its lock."""
+    def life_of(self, folder: Path) -> Life:
+        """Tell whether a record's run goes on, was killed, ended without a manifest, or left no trace of itself.
+
+        Reads only. "none" is also the answer where the lock of that run id belongs to another folder.
+        """
         try:
-            descriptor = os.open(self.root / ".running" / run_id, os.O_RDONLY)
+            descriptor = os.open(self.root / ".running" / run_id_of(folder), os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
-            return False
+            return "none"
         try:
+            holder = _holder(os.pread(descriptor, _LOCK_ROOM, 0))
+            if holder.get("folder") != self.name_of(folder):
+                return "none"
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            return "running"
+        except OSError:
+            return "none"
         else:
-            return False
+            return "ended" if "outcome" in holder else "killed"
         finally:
             os.close(descriptor)
 
+    def name_of(self, folder: Path) -> str:
+        """Return a record's folder as it is named in the store: `<incident>/<folder>`."""
+        return f"{folder.parent.name}/{folder.name}"
+
     @contextmanager
-    def lock_of_killed(self, run_id: str, folder: Path) -> Iterator[RecordFolder | None]:
-        """Take over the lock of a run that was killed; yields None where it runs, or ended without a manifest.
+    def lock_of_killed(self, folder: Path) -> Iterator[RecordFolder | None]:
+        """Take over the lock of a run that was killed; yields None where there is no such run any more.
 
         Raises:
             OSError: the store cannot be written.
         """
-        lock_path = self.root / ".running" / run_id
-        lock_path.parent.mkdir(exist_ok=True)
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+        lock_path = self.root / ".running" / run_id_of(folder)
+        if self.life_of(folder) != "killed":
+            yield None
+            return
+        lock = os.open(lock_path, os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             yield None
             return
-        if "outcome" in self.left_by(run_id):
-            os.close(lock)
-            yield None
-            return
         held = RecordFolder(folder, lock=lock, lock_path=lock_path, write=self._write, append=self._append)
         try:
             yield held
-        finally:
+        except BaseException:
+            os.close(lock)  # it stays what it was: a run that was killed
+            raise
+        else:
             held.release()
 
-    def left_by(self, run_id: str) -> dict[str, Any]:
+    def left_by(self, folder: Path) -> dict[str, Any]:
         """Return what the lock's file of a run that no longer runs says, or nothing."""
         try:
-            said = json.loads((self.root / ".running" / run_id).read_bytes())
-        except (OSError, ValueError):
+            return _holder((self.root / ".running" / run_id_of(folder)).read_bytes())
+        except OSError:
             return {}
-        return said if isinstance(said, dict) else {}
 
     def folders(self) -> Iterator[Path]:
         """Return every record's folder, oldest first."""
-        found = [path for path in self.root.glob("*/*Z-*") if path.is_dir() and not path.parent.name.startswith(".")]
-        yield from sorted(found, key=lambda path: path.name)
+        found: list[tuple[str, str]] = []
+        for incident in _folders_in(self.root):
+            found += [(name, incident) for name in _folders_in(self.root / incident) if "Z-" in name]
+        for name, incident in sorted(found):
+            yield Path(f"{self.root}/{incident}/{name}")  # thousands of them: one path each
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -228,14 +247,49 @@ class Store:
             os.close(descriptor)
 
 
+def run_id_of(folder: Path) -> str:
+    """Return the run id that a record's folder is named with."""
+    return folder.name.rpartition("-")[2]
+
+
+def _folders_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            return [entry.name for entry in found if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _holder(content: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def check_incident(incident: str) -> str:
-    """Return the incident back if it can name a folder everywhere. Raises InputRefused."""
-    if incident and not _SAFE.fullmatch(incident):
+    """Return the incident back if people can read and write it. Raises InputRefused."""
+    if incident and (len(incident) > _LONGEST_INCIDENT or incident.strip() != incident or not incident.isprintable()):
         raise InputRefused(
-            f'The incident "{incident}" cannot name a folder.',
-            hint="Use letters, digits, dots, hyphens and underscores, for example INC-2041.",
+            f"The incident {incident[:80]!r} is not a name that people can write.",
+            hint=f"Use at most {_LONGEST_INCIDENT} printable characters, for example INC-2041.",
         )
     return incident
+
+
+def incident_folder(incident: str) -> str:
+    """Return the name of an incident's folder: its own where that is safe everywhere, else one made of it.
+
+    Two incidents never share a folder: what was made carries a hash of the whole name. Raises InputRefused.
+    """
+    if not check_incident(incident):
+        return UNFILED
+    if _SAFE.fullmatch(incident) and incident != UNFILED:
+        return incident
+    name = unicodedata.normalize("NFC", incident)
+    readable = "".join(sign if sign.isalnum() or sign in "._" else "-" for sign in name).strip("-._")[:40]
+    return f"{readable or 'incident'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def default_store() -> Store:

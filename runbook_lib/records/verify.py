@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.events import event_lines, hash_of
+from runbook_lib.events import hash_of
 from runbook_lib.records.chain import CHAIN, read_chain
-from runbook_lib.records.manifest import Link, Manifest, read_manifest
-from runbook_lib.records.store import EVENTS, MANIFEST, Store
+from runbook_lib.records.manifest import Link, Manifest, hash_of_value, read_manifest
+from runbook_lib.records.store import EVENTS, MANIFEST, Store, run_id_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,120 +28,189 @@ class Finding:
         return f"{self.file}: {self.problem}"
 
 
-def verify_record(folder: Path, *, root: Path) -> tuple[Finding, ...]:
-    """Check one record by itself. A record without a manifest is checked by its events' chain alone."""
-    name = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
-    return tuple(Finding(file=f"{name}/{file}", problem=problem) for file, problem in _of_record(folder))
-
-
-def _of_record(folder: Path) -> Iterator[tuple[str, str]]:
-    path = folder / MANIFEST
-    if not path.exists():
-        yield MANIFEST, "missing"
-        yield from _of_chain_of_events(folder, None)
-        return
-    try:
-        manifest = read_manifest(path.read_bytes(), name=MANIFEST)
-    except CheckFailed as error:
-        yield MANIFEST, f"changed: {error.message}"
-        yield from _of_chain_of_events(folder, None)
-        return
-    if manifest.seal != manifest.expected_seal():
-        yield MANIFEST, "changed: its seal does not fit what it says"
-    for name, expected in manifest.files.items():
-        file = folder / name
-        if not file.exists():
-            yield name, "missing"
-            continue
-        content = file.read_bytes()
-        if len(content) < expected.bytes:
-            yield name, f"cut: {len(content)} of {expected.bytes} bytes are left"
-        elif hashlib.sha256(content).hexdigest() != expected.sha256:
-            yield name, "changed"
-    yield from _of_chain_of_events(folder, manifest)
-    for file in sorted(folder.iterdir()):
-        if file.name not in manifest.files and file.name != MANIFEST:
-            yield file.name, "not part of the record"
-
-
-def _of_chain_of_events(folder: Path, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
-    lines = event_lines(folder / EVENTS)
-    before = ""
-    for number, line in enumerate(lines, start=1):
-        try:
-            previous = json.loads(line)["previous"]
-        except (ValueError, KeyError, TypeError):
-            yield EVENTS, f"line {number} is damaged"
-        else:
-            if previous != before:
-                yield EVENTS, f"line {number} does not follow the line before it: something between was cut or changed"
-        before = hash_of(line)
-    if (
-        manifest is not None
-        and manifest.events.lines
-        and (len(lines), before)
-        != (
-            manifest.events.lines,
-            manifest.events.last_sha256,
-        )
-    ):
-        yield EVENTS, f"ends otherwise than when the run was sealed ({len(lines)} of {manifest.events.lines} lines)"
+def verify_record(folder: Path, *, store: Store) -> tuple[Finding, ...]:
+    """Check one record: its files, its events, and its place in its store's chain."""
+    checked, found = _of_folder(store, folder)
+    links = read_chain(store)
+    place = next((number for number, link in enumerate(links) if link.folder == checked.name), None)
+    if place is None:
+        found += _unlisted(checked, {link.run_id: link for link in links})
+    else:
+        found += _of_link(store, links, place, {checked.name: checked})
+    return tuple(dict.fromkeys(found))
 
 
 def verify_store(store: Store) -> tuple[Finding, ...]:
     """Check every record of a store, and that none is missing from its chain. Runs that go on are left out."""
     found: list[Finding] = []
-    manifests: dict[str, Manifest] = {}
+    records: dict[str, _Checked] = {}
     for folder in store.folders():
-        run_id = folder.name.rpartition("-")[2]
-        if store.is_running(run_id):
-            continue
-        found += verify_record(folder, root=store.root)
-        path = folder / MANIFEST
-        if path.exists():
-            try:
-                manifests[run_id] = read_manifest(path.read_bytes(), name=MANIFEST)
-            except CheckFailed:
-                continue  # named above
-    found += _of_store_chain(store, manifests)
+        checked, problems = _of_folder(store, folder)
+        records[checked.name] = checked
+        found += problems
+    links = read_chain(store)
+    by_run = {link.run_id: link for link in links}
+    places = {link.folder for link in links}
+    if not links and any(checked.sha256 for checked in records.values()):
+        found.append(Finding(file=CHAIN, problem="missing"))
+    for place in range(len(links)):
+        found += _of_link(store, links, place, records)
+    for checked in records.values():
+        if checked.name not in places and links:
+            found += _unlisted(checked, by_run)
     return tuple(dict.fromkeys(found))
 
 
-def _of_store_chain(store: Store, manifests: dict[str, Manifest]) -> Iterator[Finding]:
-    chain = read_chain(store)
-    if manifests and not chain:
-        yield Finding(file=CHAIN, problem="missing")
-    listed = {link.run_id for link in chain}
-    before: Link | None = None
-    for number, link in enumerate(chain, start=1):
-        path = store.root / link.folder / MANIFEST
-        if not link.run_id:
-            yield Finding(file=CHAIN, problem=f"line {number} is damaged")
-        elif not path.parent.is_dir():
-            yield Finding(file=link.folder, problem="the whole record is missing")
-        elif not path.exists():
-            yield Finding(file=f"{link.folder}/{MANIFEST}", problem="missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != link.sha256:
-            yield _which_is_wrong(link, manifests.get(link.run_id), number)
-        manifest = manifests.get(link.run_id)
-        if manifest is not None and manifest.previous != before:
-            yield from _gap(manifest.previous, listed, number)
-        before = link
-    for run_id, manifest in manifests.items():
-        if run_id not in listed and chain:
-            yield Finding(file=CHAIN, problem=f"the line of run {run_id} ({manifest.notebook}) is missing")
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """One record's folder as it was found. `sha256` is its manifest's, empty without one that is a file."""
+
+    name: str
+    run_id: str
+    life: str
+    sha256: str = ""
+    manifest: Manifest | None = None
+    previous: Link | None = None
 
 
-def _which_is_wrong(link: Link, manifest: Manifest | None, number: int) -> Finding:
-    if manifest is not None and manifest.seal == manifest.expected_seal():
-        return Finding(
-            file=CHAIN, problem=f"line {number} does not fit the manifest of run {link.run_id}: one was replaced"
-        )
-    return Finding(file=f"{link.folder}/{MANIFEST}", problem="changed: it is not the one that was listed")
+def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
+    name, life = store.name_of(folder), store.life_of(folder)
+    checked = _Checked(name=name, run_id=run_id_of(folder), life=life)
+    if folder.is_symlink() or folder.parent.is_symlink():
+        return checked, [Finding(file=name, problem="is a link to somewhere else, not a folder of this store")]
+    if life == "running":
+        return checked, []
+    content = _read(folder / MANIFEST)
+    manifest, problems = None, []
+    if content is None:
+        if life != "killed":  # that one has no manifest yet, which is no fault of anybody
+            problems.append((MANIFEST, "missing" if not _is_there(folder / MANIFEST) else _NO_FILE))
+    else:
+        try:
+            manifest = read_manifest(content, name=MANIFEST)
+        except CheckFailed as error:
+            problems.append((MANIFEST, f"changed: {error.message}"))
+    problems += _of_files(folder, manifest, content or b"") if manifest else []
+    problems += _of_events(folder, manifest)
+    checked = _Checked(
+        name=name,
+        run_id=checked.run_id,
+        life=life,
+        sha256=hashlib.sha256(content).hexdigest() if content is not None else "",
+        manifest=manifest,
+        previous=manifest.previous if manifest else None,
+    )
+    return checked, [Finding(file=f"{name}/{file}", problem=problem) for file, problem in problems]
+
+
+def _of_files(folder: Path, manifest: Manifest, content: bytes) -> Iterator[tuple[str, str]]:
+    said = json.loads(content)
+    if said.pop("seal", "") != hash_of_value(said):
+        yield MANIFEST, "changed: its seal does not fit what it says"
+    if manifest.run_id != run_id_of(folder):
+        yield MANIFEST, f"changed: it is of run {manifest.run_id}, and its folder is not"
+    for name, expected in manifest.files.items():
+        found = _read(folder / name)
+        if found is None:
+            yield name, "missing" if not _is_there(folder / name) else _NO_FILE
+        elif len(found) < expected.bytes:
+            yield name, f"cut: {len(found)} of {expected.bytes} bytes are left"
+        elif hashlib.sha256(found).hexdigest() != expected.sha256:
+            yield name, "changed"
+    for file in sorted(folder.iterdir()):
+        if file.name not in manifest.files and file.name != MANIFEST:
+            yield file.name, "not part of the record"
+
+
+_NO_FILE = "is a link or a folder, not a file, or cannot be read"
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _read(path: Path) -> bytes | None:
+    """Read a regular file; None for anything else: what a link leads to is no part of a record."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return file.read()
+        except OSError:
+            return None
+
+
+def _of_events(folder: Path, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
+    content = _read(folder / EVENTS)
+    lines = content.rstrip(b"\n").split(b"\n") if content else []
+    before = ""
+    for number, line in enumerate(lines, start=1):
+        if line.endswith(b', "previous": "' + before.encode() + b'"}'):  # as it is written; what is not, is read
+            before = hash_of(line)
+            continue
+        try:
+            previous = json.loads(line)["previous"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            yield EVENTS, f"line {number} is damaged"
+        else:
+            if previous != before:
+                yield EVENTS, f"line {number} does not follow the line before it: something between was cut or changed"
+        before = hash_of(line)
+    if manifest is None:
+        return
+    if manifest.events.problem:
+        yield EVENTS, manifest.events.problem
+    sealed = manifest.events
+    if sealed.lines and (len(lines), before) != (sealed.lines, sealed.last_sha256):
+        yield EVENTS, f"ends otherwise than when the run was sealed ({len(lines)} of {sealed.lines} lines)"
+
+
+def _of_link(store: Store, links: tuple[Link, ...], place: int, records: Mapping[str, _Checked]) -> Iterator[Finding]:
+    """Check one line of the chain against the record it names, and that record against the line before."""
+    link, number = links[place], place + 1
+    if not link.run_id:
+        yield Finding(file=CHAIN, problem=f"line {number} is damaged")
+        return
+    checked = records.get(link.folder)
+    if checked is None:
+        is_there = (store.root / link.folder).is_dir()
+        problem = "was looked for and not found as a record" if is_there else "the whole record is missing"
+        yield Finding(file=link.folder, problem=problem)
+        return
+    if not checked.sha256:
+        yield Finding(file=f"{link.folder}/{MANIFEST}", problem="missing")
+    elif checked.sha256 != link.sha256:
+        manifest = checked.manifest
+        if manifest is not None and manifest.seal == manifest.expected_seal():
+            problem = f"line {number} does not fit the manifest of run {link.run_id}: one was replaced"
+            yield Finding(file=CHAIN, problem=problem)
+        else:
+            yield Finding(file=f"{link.folder}/{MANIFEST}", problem="changed: it is not the one that was listed")
+    before = links[place - 1] if place else None
+    if checked.manifest is not None and checked.previous != before:
+        yield from _gap(checked.previous, {entry.run_id for entry in links}, number)
+
+
+def _unlisted(checked: _Checked, by_run: Mapping[str, Link]) -> Iterator[Finding]:
+    """Name a finished record that the chain does not hold: a copy of one that it holds, or one whose line is gone."""
+    if checked.life in ("running", "killed") or not checked.sha256:
+        return
+    original = by_run.get(checked.run_id)
+    if original is not None:
+        problem = f"is no record of this store: run {checked.run_id} is listed as {original.folder}"
+        yield Finding(file=checked.name, problem=problem)
+    else:
+        said = f" ({checked.manifest.notebook})" if checked.manifest else ""
+        yield Finding(file=CHAIN, problem=f"the line of run {checked.run_id}{said} is missing")
 
 
 def _gap(previous: Link | None, listed: set[str], number: int) -> Iterator[Finding]:
-    if previous is not None and previous.run_id not in listed:
+    if previous is not None and previous.run_id and previous.run_id not in listed:
         yield Finding(file=previous.folder, problem="the whole record is missing, and so is its line in the chain")
     else:
         yield Finding(file=CHAIN, problem=f"line {number} does not follow the line before it")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
 from datetime import datetime
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from runbook_lib import times
 from runbook_lib.cli._options import records_option
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.register import Entry, entries
+from runbook_lib.records.register import Entry, check_store, entries
 from runbook_lib.records.report import seconds_text
 from runbook_lib.records.store import Store
 
@@ -31,8 +29,9 @@ _COLOURS = {Outcome.SUCCEEDED: "green", Outcome.PLANNED: "cyan", Outcome.RUNNING
 def command(  # noqa: PLR0913 # click hands over each option as a parameter
     *, store: Store, cluster: str, incident: str, notebook: str, outcome: str | None, since: str, as_json: bool
 ) -> None:
-    """List the runs of a store, oldest first. Runs that were killed are shown as orphaned."""
+    """List the runs of a store, oldest first. Killed runs are shown as orphaned, broken records as spoilt."""
     after = times.parse_timestamp(since, now=times.utc_now()).moment if since else None
+    check_store(store)
     found = [
         entry
         for entry in entries(store)
@@ -49,26 +48,27 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     if not found:
         click.echo(f"No such runs in {store.root}.", err=True)
         return
-    wide = None if sys.stdout.isatty() else 200  # what is piped elsewhere is not folded
-    Console(width=wide).print(_table(found, now=times.utc_now()))
+    click.echo("\n".join(_lines(found, now=times.utc_now())))
 
 
-def _table(found: list[Entry], *, now: datetime) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("started (UTC)", "notebook", "incident", "cluster", "outcome", "took", "run"):
-        table.add_column(name, no_wrap=name in ("started (UTC)", "run", "outcome", "took"), overflow="fold")
+def _lines(found: list[Entry], *, now: datetime) -> Iterator[str]:
+    """Return a table, one line for each run. What records say is shown as text: nothing in it can act."""
+    rows: list[tuple[str, ...]] = [("started (UTC)", "notebook", "incident", "cluster", "outcome", "took", "run")]
     for entry in found:
-        took = seconds_text(entry.manifest.seconds) if entry.manifest else ""
+        took = seconds_text(entry.summary["seconds"]) if entry.is_whole else ""
         if entry.outcome is Outcome.RUNNING:
             took = f"began {times.ago(entry.started, now=now)}"
-        colour = _COLOURS.get(entry.outcome, "red")
-        table.add_row(
-            f"{entry.started:%Y-%m-%d %H:%M:%S}",
-            entry.notebook,
-            entry.incident,
-            entry.cluster,
-            f"[{colour}]{entry.outcome.value}[/]{' (damaged)' if entry.problem and entry.manifest is None else ''}",
-            took,
-            entry.run_id,
-        )
-    return table
+        named = (entry.notebook, entry.incident, entry.cluster, entry.outcome.value, took, entry.run_id)
+        rows.append((f"{entry.started:%Y-%m-%d %H:%M:%S}", *map(_printable, named)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    yield "  ".join(cell.ljust(width) for cell, width in zip(rows[0], widths, strict=True)).rstrip()
+    for row, entry in zip(rows[1:], found, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[4] = click.style(cells[4], fg=_COLOURS.get(entry.outcome, "red"))
+        yield "  ".join(cells).rstrip()
+        if entry.problem:
+            yield f"    {_printable(entry.problem)}"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "�" for sign in text)

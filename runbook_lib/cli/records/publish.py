@@ -6,6 +6,7 @@ import click
 
 from runbook_lib.cli._options import publish_options, records_option
 from runbook_lib.errors import InputRefused, NotPublished
+from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.publishing import Destination, publish, published_to
 from runbook_lib.records.register import Entry, entries, find
 from runbook_lib.records.store import Store
@@ -30,12 +31,15 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     profile: str,
 ) -> int:
     """Publish the named records, or every record that was to be published and is not. Exit code 9: not all went."""
-    chosen = [find(store, name) for name in record] or [
-        entry for entry in entries(store) if _waits(store, entry, address)
-    ]
+    found = [find(store, name) for name in record] or list(entries(store))
+    chosen = found if record else [entry for entry in found if _waits(store, entry, address)]
+    for entry in found:
+        if entry.outcome is Outcome.SPOILT:
+            click.echo(f"Left out, because it is spoilt: {entry.folder.name}. {entry.problem}", err=True)
+    chosen = [entry for entry in chosen if entry.outcome is not Outcome.SPOILT]
     failed = 0
     for entry in chosen:
-        wanted = address or (entry.manifest.publish_to if entry.manifest else "")
+        wanted = address or str(entry.summary.get("publish_to", ""))
         if not wanted:
             raise InputRefused(f"Run {entry.run_id} names no place to publish to.", hint="Name one with --to s3://….")
         to = Destination(
@@ -52,10 +56,10 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
             failed += 1
             click.echo("\n".join(error.lines()), err=True)
     if not chosen:
-        click.echo("Every record that was to be published is.")
+        click.echo("Every record that can be published, and was to be, is.")
     return NotPublished.exit_code if failed else 0
 
 
 def _waits(store: Store, entry: Entry, address: str) -> bool:
-    wanted = entry.manifest is not None and bool(address or entry.manifest.publish_to)
+    wanted = entry.is_whole and bool(address or entry.summary["publish_to"])
     return wanted and not published_to(store, entry.folder)

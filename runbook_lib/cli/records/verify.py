@@ -9,7 +9,7 @@ import click
 
 from runbook_lib.cli._options import records_option
 from runbook_lib.errors import CheckFailed
-from runbook_lib.records.register import entries, find
+from runbook_lib.records.register import check_store, find
 from runbook_lib.records.store import Store
 from runbook_lib.records.verify import verify_record, verify_store
 
@@ -19,13 +19,20 @@ from runbook_lib.records.verify import verify_record, verify_store
 @records_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON line for each finding.")
 def command(*, record: tuple[str, ...], store: Store, as_json: bool) -> int:
-    """Check the named records, or the whole store and its chain. Exit code 3: something is not as it was left."""
+    """Check the named records, or the whole store and its chain. Changes nothing.
+
+    Exit code 3: something is not as it was left. Exit code 2: there is no store to check.
+    """
     if record:
         chosen = [find(store, name).folder for name in record]
-        found = tuple(finding for folder in chosen for finding in verify_record(folder, root=store.root))
+        homes = [Store(folder.parent.parent) for folder in chosen]
+        found = tuple(
+            finding for folder, home in zip(chosen, homes, strict=True) for finding in verify_record(folder, store=home)
+        )
         checked = len(chosen)
     else:
-        checked = sum(1 for _ in entries(store))
+        check_store(store)
+        checked = sum(1 for _ in store.folders())
         found = verify_store(store)
     for finding in found:
         click.echo(json.dumps(asdict(finding)) if as_json else str(finding))
