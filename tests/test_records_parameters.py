@@ -179,3 +179,52 @@ def test_a_refusal_is_two_lines_and_exit_code_2(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert ran.stderr.startswith("Refused: n.ipynb has no parameter `dayz`.\nWhat to do: Did you mean `days`?")
     assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "value"),
+    [
+        ("dict[str, int]", '{"a": 1}', {"a": 1}),
+        ("dict[str, int]", {"a": "1"}, {"a": 1}),
+        ("dict[str, list[int]]", '{"a": [1, 2]}', {"a": [1, 2]}),
+        ("dict", '{"a": true}', {"a": True}),
+        ("tuple[str, int]", ["a", "1"], ["a", 1]),
+        ("tuple[int, ...]", ["1", "2", "3"], [1, 2, 3]),
+        ("list[float]", "[1, 2.5]", [1, 2.5]),
+    ],
+)
+def test_items_of_lists_and_mappings_are_what_their_annotation_says(declared: str, text: Any, value: Any) -> None:
+    source = f"p: {declared} = {'{}' if declared.startswith('dict') else '[]'}"
+    assert check(source, p=Written(text=text)) == {"p": value}
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        ("dict[str, int]", '{"a": "x"}'),
+        ("dict[str, int]", '{"a": true}'),
+        ("dict[str, int]", {"a": "x"}),
+        ("dict[str, list[int]]", '{"a": [1, "b"]}'),
+        ("tuple[str, int]", ["a"]),
+        ("tuple[str, int]", ["a", "1", "2"]),
+        ("tuple[str, int]", '["a", "b"]'),
+        ("list[int]", "[1, true]"),
+        ("list[float]", "[NaN]"),
+        ("list[str]", "[" * 100_000),
+    ],
+)
+def test_an_item_of_another_type_and_another_number_of_items_are_refused(declared: str, text: Any) -> None:
+    source = f"p: {declared} = {'{}' if declared.startswith('dict') else '[]'}"
+    with pytest.raises(InputRefused):
+        check(source, p=Written(text=text))
+
+
+def test_what_no_file_can_hold_and_a_name_given_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="no file can hold"):
+        written(timestamp="\ud800")
+    with pytest.raises(InputRefused, match="twice"):
+        read_parameters(notebook("x = 1\nx = 2"), name="n.ipynb")
+    path = tmp_path / "deep.yml"
+    path.write_text("x: " + "[" * 3000)
+    with pytest.raises(InputRefused, match="not YAML"):
+        read_parameter_file(path)

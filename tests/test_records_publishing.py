@@ -230,3 +230,36 @@ def test_notes_are_sent_at_start_and_end_and_a_dead_address_does_not_matter(tmp_
     assert sorted(note["text"].splitlines()[0] for note in notes) == ["plan begins", "plan waits for approval"]
     assert any("approve with: -p approve p-77" in note["text"] for note in notes)
     assert "127.0.0.1" not in (record.folder / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize("answer", [302, 307, 404, 500])
+def test_a_note_that_is_sent_on_or_refused_counts_as_not_delivered(
+    answer: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A redirect is not followed: the address behind it would be asked without the note, and 200 would mean nothing."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append("POST")
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(answer)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            asked.append("GET")
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        notes = Notes([f"http://127.0.0.1:{server.server_port}/hook"])
+        notes.send("restore ended: failed", {"incident": "INC-1"})
+        notes.close()
+        server.shutdown()
+    assert asked == ["POST"]
+    assert "was not delivered to the webhook" in caplog.text

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,20 @@ log = logging.getLogger(__name__)
 PUBLISH = declare("sns", "Publish", mutates=True)
 NOTIFY_VARIABLE = "RUNBOOK_NOTIFY"
 _LIMIT_SECONDS = 10.0
+
+
+class _NotTaken(Exception):
+    """Whoever was to take the note answered something else than that it did."""
+
+
+class _SentOn(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would ask without the note, and any answer would look like a delivery."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Leave the answer as it is, an error."""
+
+
+_OPENER = urllib.request.build_opener(_SentOn)
 
 
 class Notes:
@@ -52,7 +67,7 @@ class Notes:
         for sending in self._sending:
             sending.join(max(0.0, until - time.monotonic()))
             if sending.is_alive():
-                log.warning("A note is still on its way after %d s and is not waited for.", _LIMIT_SECONDS)
+                log.warning("A note was not delivered within %d s; it is not waited for.", _LIMIT_SECONDS)
 
     def _try(self, address: str, subject: str, facts: dict[str, Any]) -> None:
         text = "\n".join([subject, *(f"{name}: {value}" for name, value in facts.items() if value)])
@@ -65,8 +80,13 @@ class Notes:
                 request = urllib.request.Request(  # noqa: S310 # its scheme was checked
                     address, data=body, headers={"Content-Type": "application/json"}
                 )
-                with urllib.request.urlopen(request, timeout=_LIMIT_SECONDS):  # noqa: S310 # its scheme was checked
-                    pass
+                with _OPENER.open(request, timeout=_LIMIT_SECONDS) as answer:
+                    if not 200 <= answer.status < 300:
+                        raise _NotTaken(f"it answered {answer.status}")
+        except urllib.error.HTTPError as error:
+            why = f"it was sent on to another address ({error.code})" if 300 <= error.code < 400 else f"{error.code}"
+            log.warning("The note “%s” was not delivered to the webhook: %s", subject, why)
         except Exception as error:  # noqa: BLE001 # whatever goes wrong here must not matter to the run
             kind = "SNS topic" if address.startswith("arn:") else "webhook"
-            log.warning("The note “%s” did not reach the %s: %s", subject, kind, type(error).__name__)
+            why = str(error) if isinstance(error, _NotTaken) else type(error).__name__
+            log.warning("The note “%s” was not delivered to the %s: %s", subject, kind, why)

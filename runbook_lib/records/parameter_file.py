@@ -38,7 +38,7 @@ def read_parameter_file(path: Path) -> dict[str, Written]:
         content = yaml.load(path.read_text("utf-8"), Loader=_TextLoader)  # noqa: S506 # makes nothing but texts
     except OSError as error:
         raise NotFound(f"There is no parameter file {path}: {error.strerror}.", hint="Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise InputRefused(f"{path} is not YAML{line}.", hint="Write one `name: value` a line.") from error

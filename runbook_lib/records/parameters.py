@@ -69,7 +69,11 @@ def read_parameters(notebook: Mapping[str, Any], *, name: str) -> tuple[Paramete
             f"The parameters cell of {name} is not Python: {error.msg} in line {error.lineno}.", hint="Mend the cell."
         ) from error
     comments = _comments(source)
-    return tuple(_parameter(statement, comments, name) for statement in statements if not _is_text(statement))
+    found = tuple(_parameter(statement, comments, name) for statement in statements if not _is_text(statement))
+    names = [parameter.name for parameter in found]
+    if twice := next((known for known in names if names.count(known) > 1), ""):
+        raise InputRefused(f"The parameters cell of {name} gives `{twice}` twice.", hint="Keep one of them.")
+    return found
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -126,6 +130,7 @@ def check_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any], 
             raise _unknown(asked, known, name)
         parameter = known[asked]
         written = value.text if isinstance(value, Written) else value
+        values.refuse_unwritable(asked, written)
         values.refuse_secret(asked, written, comment=parameter.comment)
         if isinstance(value, Written):
             checked[asked] = values.from_text(value.text, annotation=parameter.annotation, parameter=asked)

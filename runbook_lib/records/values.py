@@ -72,7 +72,7 @@ def from_text(text: Any, *, annotation: str, parameter: str) -> Any:
             raise _refused(text, annotation, parameter, hint=f"Choose one of: {ast.unparse(kind)[8:-1]}.")
     if "str" in names:
         return text
-    for name in names:
+    for name in dict.fromkeys(names):
         if reader := _READERS.get(name):
             return reader(text, annotation, parameter)
     raise _refused(text, annotation, parameter)
@@ -80,14 +80,39 @@ def from_text(text: Any, *, annotation: str, parameter: str) -> Any:
 
 def _from_texts(texts: Any, annotation: str, parameter: str) -> Any:
     for kind in _kinds(ast.parse(annotation, mode="eval").body):
-        inner = kind.slice if isinstance(kind, ast.Subscript) else ast.Name("str")
-        parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-        item = ast.unparse(parts[-1] if _base(kind) == "dict" else parts[0])
         if isinstance(texts, list) and _base(kind) in {"list", "tuple"}:
-            return [from_text(text, annotation=item, parameter=parameter) for text in texts]
+            items = _items(kind, len(texts))
+            if items is None:
+                raise _refused(texts, annotation, parameter)
+            pairs = zip(texts, items, strict=True)
+            return [from_text(text, annotation=ast.unparse(item), parameter=parameter) for text, item in pairs]
         if isinstance(texts, dict) and _base(kind) == "dict":
-            return {name: from_text(text, annotation=item, parameter=parameter) for name, text in texts.items()}
+            named, item = (ast.unparse(part) for part in _entries(kind))
+            return {
+                from_text(name, annotation=named, parameter=parameter): from_text(
+                    text, annotation=item, parameter=parameter
+                )
+                for name, text in texts.items()
+            }
     raise _refused(texts, annotation, parameter)
+
+
+def _items(kind: ast.expr, count: int) -> list[ast.expr] | None:
+    """Return the annotation of each item of a list or tuple of `count` items; None where it cannot have so many."""
+    if not isinstance(kind, ast.Subscript):
+        return [ast.Name("str")] * count
+    parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
+    is_open = len(parts) == 2 and isinstance(parts[1], ast.Constant) and parts[1].value is ...
+    if _base(kind) == "list" or is_open:
+        return [parts[0]] * count
+    return list(parts) if len(parts) == count else None
+
+
+def _entries(kind: ast.expr) -> tuple[ast.expr, ast.expr]:
+    """Return the annotations of a dict's names and values."""
+    if isinstance(kind, ast.Subscript) and isinstance(kind.slice, ast.Tuple) and len(kind.slice.elts) == 2:
+        return kind.slice.elts[0], kind.slice.elts[1]
+    return ast.Name("str"), ast.Name("str")
 
 
 def _integer(text: str, annotation: str, parameter: str) -> int:
@@ -117,7 +142,7 @@ def _bool(text: str, annotation: str, parameter: str) -> bool:
 def _structure(text: str, annotation: str, parameter: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(text, annotation, parameter, hint='Write it as JSON, for example ["a", "b"].') from error
     return from_value(value, annotation=annotation, parameter=parameter)
 
@@ -160,14 +185,34 @@ def _fits(value: Any, kind: ast.expr) -> bool:
     if isinstance(value, bool):
         return name == "bool"
     if name in {"list", "tuple"}:
-        item = kind.slice if isinstance(kind, ast.Subscript) else None
-        item = item.elts[0] if isinstance(item, ast.Tuple) else item
-        inner = _kinds(item) if item is not None else []
-        return isinstance(value, list | tuple) and all(
-            not inner or any(_fits(entry, each) for each in inner) for entry in value
-        )
-    types: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "dict": dict}
+        if not isinstance(value, list | tuple):
+            return False
+        items = _items(kind, len(value)) if isinstance(kind, ast.Subscript) else []
+        return items is not None and all(_is_one_of(entry, item) for entry, item in zip(value, items, strict=False))
+    if name == "dict":
+        if not isinstance(value, dict):
+            return False
+        named, item = _entries(kind) if isinstance(kind, ast.Subscript) else (None, None)
+        return item is None or all(_is_one_of(key, named) and _is_one_of(entry, item) for key, entry in value.items())
+    if name == "float":
+        return isinstance(value, int | float) and math.isfinite(value)
+    types: dict[str, Any] = {"str": str, "int": int}
     return name in types and isinstance(value, types[name])
+
+
+def _is_one_of(value: Any, annotation: ast.expr | None) -> bool:
+    return annotation is not None and any(_fits(value, kind) for kind in _kinds(annotation))
+
+
+def refuse_unwritable(parameter: str, value: Any) -> None:
+    """Raises InputRefused: a text that no file can hold (half a surrogate pair), or a value nested too deeply."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise InputRefused(
+            f"The parameter `{parameter}` holds what no file can hold ({type(error).__name__}).",
+            hint="Write plain text.",
+        ) from error
 
 
 def refuse_secret(parameter: str, value: Any, *, comment: str = "") -> None:
