@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from runbook_lib.approval import approval_of
 from runbook_lib.checks import Check
 from runbook_lib.clusters import Cluster
 from runbook_lib.databases import open_database
 from runbook_lib.errors import CheckFailed, InputRefused, NotFound
+from runbook_lib.given import Given
 from runbook_lib.guard.generations import next_of, published
 from runbook_lib.guard.history import PastLoad
 from runbook_lib.guard.load_audit import LoadAudit, Measures, audit_load, look
@@ -37,12 +39,12 @@ WAYS = ("publish", "undo")
 class Wanted:
     """What the person or the schedule chose, as the notebook's parameters say it.
 
-    `next` empty means `<live>__next`. `accept` are subjects of checks, `standing` the path of a standing approval,
+    `into` empty means `<live>__next`. `accept` are subjects of checks, `standing` the path of a standing approval,
     `keep` how many generations before the live one are kept.
     """
 
     live: str
-    next: str = ""
+    into: str = ""
     way: str = "publish"
     contract: str = ""
     run_results: str = ""
@@ -95,15 +97,10 @@ class Proposed:
         """Return the audit's checks."""
         return self.audit.checks if self.audit else ()
 
-    def approval(self, approve: str) -> str:
-        """Return what approves the plan: a person's word, or the standing approval where the load is within bounds."""
-        if approve.strip() or self.load.signed is None or self.audit is None:
-            return approve
-        return "" if self.outside or self.audit.holding else self.id
-
-    def approved_by(self, approve: str, person: str) -> str:
-        """Return who approves it."""
-        return person if approve.strip() or self.load.signed is None else self.load.signed.words
+    @property
+    def holding(self) -> tuple[Check, ...]:
+        """Return the checks that keep the load from being published."""
+        return self.audit.holding if self.audit else ()
 
 
 def side_of(cluster: Cluster, account: Credentials) -> Side:
@@ -122,7 +119,7 @@ def read_load(side: Side, *, wanted: Wanted, place: str, now: datetime, zone: Zo
     if signed and (why := signed.refuses(live=wanted.live, now=now)):
         raise InputRefused(f'The standing approval "{signed.path}" does not count: {why}.', hint="Have it signed anew.")
     load = Load(side=side, wanted=wanted, place=place, now=now, zone=zone, signed=signed)
-    name = next_of(wanted.live, wanted.next)
+    name = next_of(wanted.live, wanted.into)
     if wanted.way == "undo":
         return load
     with side.connect() as database:
@@ -163,31 +160,31 @@ def propose_load(load: Load, audit: LoadAudit | None) -> Proposed:
     return Proposed(load=load, plan=plan, audit=audit, outside=outside)
 
 
-def apply_load(proposed: Proposed, *, approve: str, person: str) -> PublishDone | PublishUndone | None:
+def apply_load(proposed: Proposed, *, approve: str | Given, person: str) -> PublishDone | PublishUndone | None:
     """Apply what is proposed if it is approved by its id, or by a standing approval whose bounds it keeps.
 
     None where there is no load.
 
     Raises:
         CheckFailed: the load is held, or leaves the bounds of the standing approval; nothing was changed.
-        ApprovalRefused: the approval is of another plan.
+        ApprovalRefused: the approval is of another plan, or the plan is one of other choices.
     """
     load, plan = proposed.load, proposed.plan
+    given = approval_of(proposed, approve)
     if plan is None:
         return None
     if isinstance(plan, PublishUndoPlan):
-        return apply_undo_publish(load.side, plan, approve=approve)
+        return apply_undo_publish(load.side, plan, approve=given)
     assert proposed.audit is not None
-    given = proposed.approval(approve)
-    if load.signed and not approve.strip():
+    by = person
+    if load.signed and not given:
         if proposed.outside:
             raise CheckFailed(
                 f"The load leaves the bounds of the standing approval: {'; '.join(proposed.outside)}. "
                 "Nothing was changed.",
                 hint="Read the plan, and approve it by its id if it is right.",
             )
-        given = plan.id  # a load that is held is refused by the apply, with its reasons
-    by = proposed.approved_by(approve, person)
+        given, by = plan.id, load.signed.words  # a load that is held is refused below, with its reasons
     return apply_publish(load.side, proposed.audit, plan, approve=given, approved_by=by)
 
 
