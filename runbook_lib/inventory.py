@@ -52,7 +52,8 @@ def list_schemas(database: Database) -> tuple[str, ...]:
 def list_tables(database: Database) -> tuple[TableName, ...]:
     """Return every base table outside the system schemas, sorted."""
     found = database.rows(
-        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
     return tuple(sorted(TableName(schema=s, name=n) for s, n in found if s.lower() not in SYSTEM_SCHEMAS))
 

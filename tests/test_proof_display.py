@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def test_equal_servers_are_said_to_be_equal() -> None:
     sheet = proof_sheet(SAME)
     assert sheet.headline == "source holds exactly what copy holds: 1 tables compared row by row in 3 seconds"
     assert "Every table of every schema is the same." in str(sheet)
-    assert sheet.closing == ""
+    assert sheet.closing == "Views, routines, triggers, events and sequences were not compared."
+    assert proof_sheet(replace(SAME, objects=())).closing == ""
 
 
 def test_a_record_keeps_counts_and_hashes_and_gives_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

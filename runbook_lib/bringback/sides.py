@@ -52,7 +52,7 @@ def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", pe
     """
     sides = sides_of(session, pairing, secret=secret)
     hidden = tuple(part for piece in personal.split(",") if (part := piece.strip()))
-    return compare_servers(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard()))
+    return compare_servers(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard(), objects=True))
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:

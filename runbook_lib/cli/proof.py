@@ -35,7 +35,12 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     found: str, against: str, record: Path | None, schemas: tuple[str, ...], personal: str, keep: Path | None,
     workers: int, longest: float | None, as_json: bool,
 ) -> int:  # fmt: skip  # click hands over each option by its name
-    """Read the server at FOUND (HOST:PORT) and say which of its tables lost rows. Exit code 3 when it is different.
+    """Read the server at FOUND (HOST:PORT) and say which of its tables lost rows.
+
+    The exit code is 3 when it is different, or not proved.
+
+    Tables are compared to the row and with their definitions; views, routines, triggers, events and sequences by their
+    definitions, as far as the accounts may see them. What an account cannot see is said, and then it is not proved.
 
     The accounts come from the environment: RUNBOOK_MYSQL_USER and RUNBOOK_MYSQL_PASSWORD, and for the other server
     RUNBOOK_AGAINST_USER and RUNBOOK_AGAINST_PASSWORD where it has another account.
@@ -49,7 +54,10 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
 
     if bool(against) == bool(record):
         raise InputRefused("A proof needs one thing that is right.", hint="Give either --against or --record.")
-    side, options = side_of(found, "RUNBOOK_MYSQL"), ProofOptions(workers=workers, guard=Guard(statement_s=longest))
+    side, options = (
+        side_of(found, "RUNBOOK_MYSQL"),
+        ProofOptions(workers=workers, guard=Guard(statement_s=longest), objects=True),
+    )
     proof: Proof
     if record:
         proof = hold(side, read_proof(record), schemas=schemas, options=options)

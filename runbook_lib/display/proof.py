@@ -10,11 +10,12 @@ from runbook_lib.display.proof_figure import heat_map
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.inventory import TableName
-from runbook_lib.proof import Proof, RowDifference, TableVerdict
+from runbook_lib.proof import ObjectDifference, Proof, RowDifference, TableVerdict
 from runbook_lib.restore import Verification
 from runbook_lib.restore.compare import unread_of
 from runbook_lib.times import duration_text
 
+_TABLES_ONLY = "Views, routines, triggers, events and sequences were not compared."
 SHOWN_TABLES, SHOWN_ROWS = 200, 40
 FOLDED = 16  # rows; a longer list shows its title only, until a click
 _ADDED, _NEW = "rows added", "new table"
@@ -61,6 +62,13 @@ def proof_sheet(proof: Proof) -> Stack:
         parts.append(_rows(rows))
     if definitions := [table for table in proof.tables if table.definition]:
         parts.append(_definitions(definitions))
+    if proof.objects:
+        parts.append(_objects(proof.objects))
+    if left := [
+        *(("not seen", what) for what in proof.unseen),
+        *(("not compared", what) for what in proof.not_compared),
+    ]:
+        parts.append(_left_out(left))
     return Stack(headline=headline(proof), tables=tuple(parts), closing=_closing(proof))
 
 
@@ -68,16 +76,26 @@ def headline(proof: Proof) -> str:
     """Say in one sentence what a proof came to."""
     took = duration_text(timedelta(seconds=max(1, round(proof.seconds))))
     read = f"{len(proof.tables):,} tables compared row by row in {took}"
+    if proof.objects or proof.not_compared:
+        read += f"; of views, routines, triggers and events {len(proof.objects or ())} differ"
+        read += ", not all could be seen" if proof.not_compared else ""
     if proof.verdict == "same":
         return f"{proof.found} holds exactly what {proof.expected} holds: {read}"
+    if proof.verdict == "not proved":
+        why = "not all tables could be seen" if proof.unseen else "there was nothing to compare"
+        return f"Nothing is proved: {why}: {read}"
     words = [word(table) for table in proof.tables]
     said = {_ADDED: f"with {_ADDED}", _NEW: "new"}
     parts = [f"{words.count(each):,} {said.get(each, each)}" for each in _MARKS if each != "same" and each in words]
-    found = (
-        f"Against {proof.expected}, {proof.found} has tables {', '.join(parts)}" if parts else "No difference was seen"
-    )
+    found = f"Against {proof.expected}, {proof.found} has tables {', '.join(parts)}" if parts else _no_table(proof)
     lacking = f"; {len(unread):,} could not be read and are NOT PROVED" if (unread := unread_of(proof)) else ""
     return f"{found}: {read}{lacking}"
+
+
+def _no_table(proof: Proof) -> str:
+    if proof.objects:
+        return f"The tables of {proof.found} hold what those of {proof.expected} hold, but not all else is the same"
+    return "No difference was seen"
 
 
 def _unread(unread: Sequence[tuple[TableName, str]]) -> Table:
@@ -86,6 +104,25 @@ def _unread(unread: Sequence[tuple[TableName, str]]) -> Table:
         columns=("table", "why"),
         rows=tuple((str(name), why) for name, why in unread),
         marks=dict.fromkeys(range(len(unread)), "bad"),
+    )
+
+
+def _objects(objects: Sequence[ObjectDifference]) -> Table:
+    return Table(
+        title=f"Views, routines, triggers, events and sequences that differ: {len(objects):,}",
+        columns=("verdict", "what", "what differs"),
+        rows=tuple((one.verdict, str(one), "\n".join(one.what)) for one in objects[:SHOWN_TABLES]),
+        marks={index: _MARKS.get(one.verdict, "warn") for index, one in enumerate(objects[:SHOWN_TABLES])},
+        left_out=max(0, len(objects) - SHOWN_TABLES),
+    )
+
+
+def _left_out(left: Sequence[tuple[str, str]]) -> Table:
+    return Table(
+        title="What was not seen, and so not compared",
+        columns=("", "what, and why"),
+        rows=tuple(left),
+        marks={index: "bad" for index, (kind, _) in enumerate(left) if kind == "not seen"},
     )
 
 
@@ -154,7 +191,13 @@ def _definitions(tables: list[TableVerdict]) -> Table:
 
 def _closing(proof: Proof) -> str:
     if proof.verdict == "same":
-        return ""
+        return "" if proof.objects is not None else _TABLES_ONLY
+    if proof.verdict == "not proved":
+        return "What was compared is the same; the rest is not known." if proof.tables else ""
+    if not proof.damaged and any(one.verdict != "new since" for one in proof.objects or ()):
+        return f"No row is lost; {len(proof.objects or ())} views, routines, triggers, events or sequences differ."
+    if not proof.damaged and proof.unseen:
+        return "No loss was seen in what could be compared."
     if not proof.damaged:
         return f"Nothing is lost: {proof.found} has everything {proof.expected} has, and rows or tables that are new."
     rows = sum(table.missing + table.changed for table in proof.tables)

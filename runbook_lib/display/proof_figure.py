@@ -80,4 +80,10 @@ def _words(proof: Proof, left_out: int) -> str:
         if named:
             lines.append(f"{schema}: {', '.join(named)} of {sum(counts.values())} tables")
     more = f" {left_out} more schemas are not in the picture." if left_out else ""
-    return ("; ".join(lines) + "." if lines else "Every table of every schema is the same.") + more
+    return ("; ".join(lines) + "." if lines else _same(proof)) + more
+
+
+def _same(proof: Proof) -> str:
+    if proof.unseen:
+        return "Every table that could be seen is the same; not all could be."
+    return "Every table of every schema is the same."

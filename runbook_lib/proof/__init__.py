@@ -3,12 +3,14 @@
 from runbook_lib.proof.estate import ProofOptions
 from runbook_lib.proof.guard import Guard
 from runbook_lib.proof.keeping import read_proof, record_proof
+from runbook_lib.proof.objects import ObjectDifference
 from runbook_lib.proof.proving import hold, prove
 from runbook_lib.proof.values import (
     EVERYTHING,
     LOST,
     VERDICTS,
     Digest,
+    Outcome,
     Pair,
     Proof,
     RowDifference,
@@ -23,6 +25,8 @@ __all__ = [
     "VERDICTS",
     "Digest",
     "Guard",
+    "ObjectDifference",
+    "Outcome",
     "Pair",
     "Proof",
     "ProofOptions",

@@ -19,8 +19,11 @@ def open_reader(side: Side, *, statement_s: float | None = None) -> Database:
     """
     database = side.connect()
     try:
-        # hashes and numbers as text are then in a character set of one byte a letter, which is read faster
-        database.execute("SET SESSION sql_mode = '', time_zone = '+00:00', collation_connection = 'latin1_bin'")
+        # Hashes and numbers as text are then in a character set of one byte a letter, which is read faster. A date
+        # that some other session was allowed to write has to be understood when it stands in a condition.
+        database.execute(
+            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00', collation_connection = 'latin1_bin'"
+        )
         database.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY")
         if statement_s is not None:
             database.limit_reads(statement_s)

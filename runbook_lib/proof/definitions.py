@@ -8,19 +8,28 @@ from collections.abc import Iterator, Mapping
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
 
-_COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
+# in the line of options, which is not the last one of a partitioned table; before its comment
+_COUNTER = re.compile(r"^(\).*?ENGINE=\w+) AUTO_INCREMENT=\d+")
 _WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)\(\d+\)")
 _OWN_NAME = re.compile(r"^CREATE TABLE `(?:[^`]|``)+`")
 _NAME = r"`(?:[^`]|``)+`"
-_ITEM = re.compile(rf"^\s*({_NAME}|PRIMARY KEY|(?:UNIQUE |FULLTEXT |SPATIAL )?KEY {_NAME}|CONSTRAINT {_NAME})")
+_ITEM = re.compile(
+    rf"^\s*({_NAME}|PRIMARY KEY|(?:UNIQUE |FULLTEXT |SPATIAL )?KEY {_NAME}|CONSTRAINT {_NAME}|PERIOD `history`)"
+)
 MOST = 20
 
 
-def read_definition(database: Database, table: TableName) -> str:
-    """Return a table's definition in one form: without its name, its counter, and widths that only pad."""
+def read_definition(database: Database, table: TableName, *, versioned: bool = False) -> str:
+    """Return a table's definition in one form: without its name, its counter, and widths that only pad.
+
+    To that of a versioned table the number of rows in its history is added.
+    """
     shown = str(database.rows(f"SHOW CREATE TABLE {table.sql}")[0][1])
     lines = _OWN_NAME.sub("CREATE TABLE", shown).splitlines()
-    lines[-1] = _COUNTER.sub("", lines[-1])
+    lines = [_COUNTER.sub(r"\1", line) for line in lines]
+    if versioned:
+        history = database.value(f"SELECT COUNT(*) FROM {table.sql} FOR SYSTEM_TIME ALL")  # noqa: S608  # quoted
+        lines.append(f"PERIOD `history`: {history} rows with its past ones")
     return "\n".join(_WIDTH.sub(r"\1", line) if "zerofill" not in line.lower() else line for line in lines)
 
 

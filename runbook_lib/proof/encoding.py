@@ -17,6 +17,10 @@ The rest is about values that a server may write in another way than they are:
 - Texts stand as their stored bytes; where the declared character sets of the two sides differ, as utf8mb4. A value
   that does not come back from that unchanged (invalid bytes) stands as its bytes, with a sign of its own.
 - ENUM and SET stand as their texts; where '' is one of them, with their number, to tell it from the invalid value.
+  A SET that is declared otherwise on the other side stands as its members in their alphabetical order.
+- Decimals that are declared with another scale stand as their digits without zeros at the end.
+- JSON stands as its text: 1.5 as a DECIMAL and as a DOUBLE, a date and the text of it, look alike. Every dump of a
+  server makes the one of the other, and nothing but JSON_TYPE of each inner value would tell.
 - A value that may be larger than the server can concatenate (`max_allowed_packet`) stands as its own SHA-256.
 - A virtual generated column holds no data and is compared by its definition.
 
@@ -26,10 +30,11 @@ off. How the hashes of many rows become one number is in `folding`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
-from runbook_lib.mysql import quoted
+from runbook_lib.mysql import literal, quoted
 from runbook_lib.proof.facts import Column, TableFacts
 from runbook_lib.proof.folding import DIGITS, Fold, folded
 
@@ -46,6 +51,7 @@ _SEPARATOR, _NULL = "X'FF'", "CAST(X'FE' AS BINARY)"
 # the cast is evaluated for a NULL only, and all the same makes what it stands in binary
 _OR_NULL = f", {_NULL})"
 _NOTHING = "''"
+_MEMBER = re.compile(r"'((?:[^']|'')*)'")
 _HAS_EMPTY = re.compile(r"[(,]''[,)]")
 
 Ways = Mapping[str, str]
@@ -92,6 +98,10 @@ def _way(left: Column, right: Column) -> str:
     if kinds[0] != kinds[1]:
         # whatever it is on the other side, its text with its length can be compared
         return "text"
+    if kinds[0] == "choice" and left.type != right.type:
+        if "set" in (left.kind, right.kind):
+            return f"set:{json.dumps(sorted({*_members(left), *_members(right)}))}"
+        return "choice:valid" if any(_HAS_EMPTY.search(column.type) for column in (left, right)) else "text"
     if kinds[0] == "choice" and any(_HAS_EMPTY.search(column.type) for column in (left, right)):
         return "choice:number"
     if kinds[0] in ("choice", "text"):
@@ -102,7 +112,7 @@ def _way(left: Column, right: Column) -> str:
         times = {left.kind, right.kind}
         return "moment:TIME" if times == {"time"} else "text" if "time" in times else "moment:DATETIME"
     if kinds[0] == "number" and "decimal" in (left.kind, right.kind) and left.type != right.type:
-        return "number:decimal"
+        return "number:trimmed"
     return kinds[0]
 
 
@@ -156,6 +166,14 @@ def _item(column: Column, way: str) -> Item:
         return _closed(f"{name} + 0" if "zerofill" in column.type or column.kind == "bit" else name, column)
     if family == "number:decimal":
         return _closed(f"CAST({name} AS DECIMAL(65, 30))", column)
+    if family == "number:trimmed":
+        text = f"CAST({name} + 0 AS CHAR)" if "zerofill" in column.type else f"CAST({name} AS CHAR)"
+        cut = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
+        return _closed(f"IF(LOCATE('.', {text}), {cut}, {text})", column)
+    if family.startswith("set:"):
+        return _prefixed(_set_text(name, json.loads(family.partition(":")[2])), column)
+    if family == "choice:valid":
+        return _prefixed(f"CAST(CONCAT({name} + 0 = 0, ':', {name}) AS BINARY)", column)
     if family == "real":
         return _closed(f"CAST(POINT(CAST({name} AS DOUBLE), 0) AS BINARY)", column)
     if family in ("moment", "utf8"):
@@ -165,6 +183,17 @@ def _item(column: Column, way: str) -> Item:
     if family == "text:utf8mb4":
         return _closed(_converted(name, column, hashed=False), column)
     return _prefixed(f"CAST(CONCAT({name} + 0, ':', {name}) AS BINARY)" if family == "choice:number" else name, column)
+
+
+def _members(column: Column) -> list[str]:
+    """Return the members of a SET or ENUM as its type lists them."""
+    return [member.replace("''", "'") for member in _MEMBER.findall(column.type)]
+
+
+def _set_text(name: str, members: Sequence[str]) -> str:
+    """Return the expression for a SET's members in an order that no declaration changes."""
+    listed = ", ".join(f"IF(FIND_IN_SET({literal(member)}, {name}), {literal(member)}, NULL)" for member in members)
+    return f"CAST(IF({name} IS NULL, NULL, CONCAT_WS(',', {listed})) AS BINARY)"
 
 
 def _closed(value: str, column: Column) -> Item:

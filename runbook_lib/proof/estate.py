@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.errors import InputRefused, NotFound
-from runbook_lib.inventory import TableName
+from runbook_lib.inventory import TableName, list_schemas
 from runbook_lib.proof.asking import Board, Both, open_reader
 from runbook_lib.proof.definitions import differing, read_definition
 from runbook_lib.proof.encoding import Ways, fits, ways_of
@@ -21,6 +21,14 @@ from runbook_lib.proof.folding import Fold
 from runbook_lib.proof.guard import Guard, Watch
 from runbook_lib.proof.keeping import Keeper
 from runbook_lib.proof.keys import Key, choose_key
+from runbook_lib.proof.objects import (
+    ObjectDifference,
+    compare_objects,
+    read_objects,
+    unreadable,
+    unseen_objects,
+    unseen_tables,
+)
 from runbook_lib.proof.rows import Range
 from runbook_lib.proof.tally import Counts, Findings, Meter, Progress, Work, fold_for
 from runbook_lib.proof.unkeyed import compare_bags
@@ -47,7 +55,8 @@ class ProofOptions:
     `personal` are patterns of columns ("staging.*.email") whose values are never read into samples; "*" is every
     column but a key that is one whole number. At most `samples` rows of each kind are kept per table. `keep` names a
     file in which progress is kept: given again, the proof goes on where it stopped. The guard holds it back while the
-    found side is busy. `workers` is the number of connections to each server.
+    found side is busy. `workers` is the number of connections to each server. With `objects` views, routines, triggers,
+    events and sequences are compared too, unless single pairs of tables are asked for.
     """
 
     personal: Collection[str] = ()
@@ -56,6 +65,7 @@ class ProofOptions:
     keep: Path | None = None
     guard: Guard | None = None
     progress: Progress | None = None
+    objects: bool = False
 
 
 class Estate:
@@ -73,6 +83,9 @@ class Estate:
         self._keeper = Keeper(None, {})
         self.verdicts: list[TableVerdict] = []
         self.lacking: dict[TableName, tuple[str, ...]] = {}
+        self.objects: tuple[ObjectDifference, ...] | None = None
+        self.unseen: tuple[str, ...] = ()
+        self.not_compared: tuple[str, ...] = ()
         self._expected = open_reader(expected)
         try:
             self._found = open_reader(found)
@@ -90,9 +103,11 @@ class Estate:
         """Read what is there and put every pair of tables on the board, the largest first.
 
         Raises:
-            NotFound: a pair is on neither side.
+            NotFound: a pair, or a schema, is on neither side.
             InputRefused: `keep` was written by another proof.
         """
+        if pairs is None:
+            self._look_around(schemas)
         expected_facts = read_facts(self._expected, schemas=schemas or {pair.expected.schema for pair in pairs or ()})
         found_facts = read_facts(self._found, schemas=schemas or {pair.found.schema for pair in pairs or ()})
         chosen = pairs if pairs is not None else _namesakes(expected_facts, found_facts)
@@ -115,6 +130,26 @@ class Estate:
                 self._put(pair, expected, found, ways_of(expected, found or expected, packet=packet))
             elif found is not None:
                 self._put_new(pair, found)
+
+    def _look_around(self, schemas: Collection[str]) -> None:
+        """Hold what the accounts may see against all there is, and compare what is there beside the tables."""
+        sides = [
+            (side.name, database) for side, database in zip(self._sides, (self._expected, self._found), strict=True)
+        ]
+        there = {schema.lower() for _, database in sides for schema in list_schemas(database)}
+        if nowhere := sorted(schema for schema in schemas if schema.lower() not in there):
+            raise NotFound(
+                f"There is no schema {', '.join(nowhere)} on either side, or the accounts do not see it.",
+                hint="Check the names, and the rights of the accounts.",
+            )
+        self.unseen = tuple(f"{name}: {what}" for name, database in sides for what in unseen_tables(database, schemas))
+        if not self._options.objects:
+            return
+        expected, found = (read_objects(database, schemas) for _, database in sides)
+        hidden = dict.fromkeys([*unreadable(expected.items()), *unreadable(found.items())])
+        lacking = [f"{name}: {what}" for name, database in sides for what in unseen_objects(database, schemas)]
+        self.not_compared = (*lacking, *(f"{one} (its definition is not shown to the account)" for one in hidden))
+        self.objects = compare_objects(expected, found)
 
     def plan_alone(self, wanted: Mapping[TableName, Digest]) -> None:
         """Put tables of one server on the board, each to be hashed as it was for an earlier digest.
@@ -194,8 +229,10 @@ class Estate:
         definition: tuple[str, ...] = ()
         with self._lock:
             if found is not None:
+                versioned = work.expected.versioned and work.found.versioned
                 definition = differing(
-                    read_definition(self._expected, work.pair.expected), read_definition(self._found, work.pair.found)
+                    read_definition(self._expected, work.pair.expected, versioned=versioned),
+                    read_definition(self._found, work.pair.found, versioned=versioned),
                 )
         lost = [name for name in work.expected.columns if found is not None and name not in found.columns]
         self._add(

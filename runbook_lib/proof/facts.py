@@ -16,12 +16,14 @@ _COLUMNS = (
     " FROM information_schema.columns WHERE {schemas} ORDER BY table_schema, table_name, ordinal_position"
 )
 _KEYS = (
-    "SELECT table_schema, table_name, index_name, column_name, sub_part, non_unique"
+    "SELECT table_schema, table_name, index_name, column_name, sub_part, non_unique, {usable}"
     " FROM information_schema.statistics WHERE {schemas} ORDER BY table_schema, table_name, index_name, seq_in_index"
 )
+# an index that is invisible (MySQL) or ignored (MariaDB) cannot be forced, and so not be walked by
+_USABLE = {"is_visible": "is_visible = 'YES'", "ignored": "ignored = 'NO'"}
 _TABLES = (
-    "SELECT table_schema, table_name, table_rows FROM information_schema.tables"
-    " WHERE table_type = 'BASE TABLE' AND {schemas}"
+    "SELECT table_schema, table_name, table_rows, table_type FROM information_schema.tables"
+    " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {schemas}"
 )
 
 
@@ -55,13 +57,18 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class TableFacts:
-    """One base table. `rows` is the server's estimate, good for progress only; `arithmetic` is what its server has."""
+    """One base table. `rows` is the server's estimate, good for progress only; `arithmetic` is what its server has.
+
+    `versioned` tells one that keeps the history of its rows (MariaDB): its present rows are compared, and the number of
+    those in its history.
+    """
 
     table: TableName
     columns: Mapping[str, Column]
     unique: tuple[Index, ...]
     rows: int
     arithmetic: Arithmetic = "numbers"
+    versioned: bool = False
 
 
 def read_facts(database: Database, *, schemas: Iterable[str] = ()) -> dict[TableName, TableFacts]:
@@ -84,7 +91,7 @@ def read_facts(database: Database, *, schemas: Iterable[str] = ()) -> dict[Table
             extra=str(extra).upper(),
             generated=_text(generated),
         )
-    unique = _unique(database.rows(_KEYS.format(schemas=where)))
+    unique = _unique(database.rows(_KEYS.format(schemas=where, usable=_usable(database))))
     arithmetic = arithmetic_of(database)
     return {
         name: TableFacts(
@@ -93,22 +100,32 @@ def read_facts(database: Database, *, schemas: Iterable[str] = ()) -> dict[Table
             unique=unique.get(name, ()),
             rows=int(rows or 0),
             arithmetic=arithmetic,
+            versioned=kind == "SYSTEM VERSIONED",
         )
-        for name, rows in (
-            (TableName(schema=schema, name=table), rows)
-            for schema, table, rows in database.rows(_TABLES.format(schemas=where))
+        for name, rows, kind in (
+            (TableName(schema=schema, name=table), rows, kind)
+            for schema, table, rows, kind in database.rows(_TABLES.format(schemas=where))
         )
     }
+
+
+def _usable(database: Database) -> str:
+    """Return the condition under which an index may be named in a statement, as this server's version has it."""
+    known = database.rows(
+        "SELECT LOWER(column_name) FROM information_schema.columns"
+        " WHERE table_schema = 'information_schema' AND table_name = 'STATISTICS'"
+    )
+    return next((condition for column, condition in _USABLE.items() if (column,) in known), "1")
 
 
 def _unique(found: Iterable[tuple[object, ...]]) -> dict[TableName, tuple[Index, ...]]:
     parts: dict[tuple[TableName, str], list[str]] = defaultdict(list)
     unusable: set[tuple[TableName, str]] = set()
-    for schema, table, index, column, prefix, non_unique in found:
+    for schema, table, index, column, prefix, non_unique, usable in found:
         key = (TableName(schema=str(schema), name=str(table)), str(index))
         parts[key].append(str(column))
         # an index over an expression has no column, one over a prefix does not tell all rows apart
-        if column is None or prefix is not None or int(str(non_unique)):
+        if column is None or prefix is not None or int(str(non_unique)) or not int(str(usable)):
             unusable.add(key)
     indexes: dict[TableName, tuple[Index, ...]] = {}
     for (table, index), names in parts.items():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from runbook_lib.errors import NotFound
 from runbook_lib.inventory import TableName
 from runbook_lib.proof.estate import Estate, ProofOptions
 from runbook_lib.proof.guard import Watch
@@ -58,7 +59,7 @@ def prove(
     Raises:
         AccessDenied: an account may not read a table.
         Unreachable: a server does not answer any more.
-        NotFound: a pair is on neither side.
+        NotFound: a pair, or a schema, is on neither side.
         InputRefused: `options.keep` was written by another proof.
         TimedOut: the guarded server was too busy for longer than the guard's patience.
     """
@@ -74,6 +75,9 @@ def prove(
         found=found.name,
         tables=tuple(sorted(estate.verdicts, key=lambda table: table.pair)),
         seconds=time.monotonic() - began,
+        objects=estate.objects,
+        unseen=estate.unseen,
+        not_compared=estate.not_compared,
     )
     log.info("%d tables proved, %d of them damaged", len(proof.tables), len(proof.damaged))
     return proof
@@ -112,6 +116,7 @@ def hold(side: Side, earlier: Proof, *, schemas: Collection[str] = (), options: 
 
     Raises:
         AccessDenied: the account may not read a table.
+        NotFound: the earlier proof has no table of these schemas.
         InputRefused: a row might not fit into this server's packets as the earlier proof wrote it.
     """
     wanted = [
@@ -119,6 +124,11 @@ def hold(side: Side, earlier: Proof, *, schemas: Collection[str] = (), options: 
         for table in earlier.tables
         if table.expected_digest is not None and (not schemas or table.pair.expected.schema in schemas)
     ]
+    if not wanted:
+        raise NotFound(
+            f"The earlier proof has no table of {', '.join(sorted(schemas)) or 'any schema'}: nothing can be compared.",
+            hint="Check the names of the schemas.",
+        )
     digests = {table.pair.expected: table.expected_digest for table in wanted if table.expected_digest}
     taken = take(side, digests, options=options)
     return Proof(
@@ -127,6 +137,7 @@ def hold(side: Side, earlier: Proof, *, schemas: Collection[str] = (), options: 
         tables=tuple(_held(table, taken.digests.get(table.pair.expected), taken.lacking.get(table.pair.expected, ()))
                      for table in wanted),
         seconds=taken.seconds,
+        unseen=earlier.unseen,
     )  # fmt: skip
 
 

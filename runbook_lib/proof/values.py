@@ -9,6 +9,7 @@ from typing import Any, Literal
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
 from runbook_lib.proof.folding import Fold
+from runbook_lib.proof.objects import ObjectDifference
 
 Verdict = Literal["same", "missing", "emptied", "damaged", "new since"]
 SAME: Verdict = "same"
@@ -16,6 +17,7 @@ MISSING: Verdict = "missing"
 EMPTIED: Verdict = "emptied"
 DAMAGED: Verdict = "damaged"
 NEW: Verdict = "new since"
+Outcome = Literal["same", "different", "not proved"]
 VERDICTS: tuple[Verdict, ...] = (MISSING, EMPTIED, DAMAGED, NEW, SAME)
 LOST: frozenset[str] = frozenset({MISSING, EMPTIED, DAMAGED})
 """The verdicts of tables that lost something. "new since" lost nothing: the table or some of its rows are new."""
@@ -108,17 +110,29 @@ class TableVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What became of every pair of tables. `expected` and `found` are the names of the sides."""
+    """What became of every pair of tables. `expected` and `found` are the names of the sides.
+
+    `objects` are the views, routines, triggers, events and sequences that differ; None: they were not compared.
+    `unseen` says which tables an account could not see, `not_compared` what else was left out.
+    """
 
     expected: str
     found: str
     tables: tuple[TableVerdict, ...]
     seconds: float = 0.0
+    objects: tuple[ObjectDifference, ...] | None = None
+    unseen: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> Literal["same", "different"]:
-        """Say whether every table is the same. Where only tables or rows are new since, it is different too."""
-        return "same" if all(table.verdict == SAME for table in self.tables) else "different"
+    def verdict(self) -> Outcome:
+        """Say whether every table and object is the same; "not proved" where none was compared or not all were seen.
+
+        Where only tables or rows are new since, it is different too.
+        """
+        if self.objects or any(table.verdict != SAME for table in self.tables):
+            return "different"
+        return "same" if self.tables and not self.unseen else "not proved"
 
     @property
     def damaged(self) -> tuple[TableName, ...]:
@@ -158,6 +172,9 @@ class Proof:
             "verdict": self.verdict,
             "seconds": round(self.seconds, 3),
             "tables": [table_to_json(table, samples=samples) for table in self.tables],
+            "objects": None if self.objects is None else [vars(one) | {"what": list(one.what)} for one in self.objects],
+            "unseen": list(self.unseen),
+            "not_compared": list(self.not_compared),
         }
 
     @staticmethod
@@ -174,7 +191,14 @@ class Proof:
             found=stored["found"],
             tables=tuple(table_from_json(table) for table in stored["tables"]),
             seconds=float(stored["seconds"]),
+            objects=None if stored.get("objects") is None else tuple(map(_object_from_json, stored["objects"])),
+            unseen=tuple(stored.get("unseen", ())),
+            not_compared=tuple(stored.get("not_compared", ())),
         )
+
+
+def _object_from_json(stored: Mapping[str, Any]) -> ObjectDifference:
+    return ObjectDifference(**{**stored, "what": tuple(stored["what"])})
 
 
 def table_to_json(table: TableVerdict, *, samples: bool = True) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from runbook_lib.errors import AccessDenied, CredentialsRefused, RunbookError, StepFailed, Unreachable
 from runbook_lib.inventory import TableName, list_schemas, list_tables
-from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
+from runbook_lib.proof import Outcome, Pair, Proof, ProofOptions, Side, prove
 from runbook_lib.swap.names import is_ours
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ class Comparison(Proof):
     unread: tuple[tuple[TableName, str], ...] = ()
 
     @property
-    def verdict(self) -> Literal["same", "different"]:
+    def verdict(self) -> Outcome:
         """Say whether every table is the same; never while one of them could not be read."""
         return "different" if self.unread else super().verdict
 

@@ -86,7 +86,7 @@ def _prove(
     try:
         of_source = credentials_for(session, source, secret=secret)
         damaged = Side(name=source.identifier, connect=lambda: open_database(source, of_source))
-        proof = compare_servers(copy, damaged, options=ProofOptions(personal=personal, guard=guard))
+        proof = compare_servers(copy, damaged, options=ProofOptions(personal=personal, guard=guard, objects=True))
     except RunbookError as error:  # the source may be in any state, that is why it is restored; the copy still counts
         log.warning("the source could not be proved: %s", error.message)
         return None, error.message
