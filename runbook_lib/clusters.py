@@ -56,6 +56,11 @@ class Cluster:
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
+    def unlike_any_other(self) -> str:
+        """Return what no other cluster has, for a plan's id: its ARN (account, region, name) and resource id."""
+        return f"{self.arn} {self.resource_id}".strip()
+
+    @property
     def is_ours(self) -> bool:
         """Tell whether a runbook made this cluster."""
         return any(name.startswith(TAG_PREFIX) for name in self.tags)

@@ -12,6 +12,7 @@ import runbook_lib
 from runbook_lib.cli._lazy import group_of
 from runbook_lib.cli._logging import log_to_stderr
 from runbook_lib.errors import Aborted, RunbookError, StepFailed
+from runbook_lib.plain import plain
 
 _DEBUG_VARIABLE = "RUNBOOK_DEBUG"
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         code = cli.main(arguments, prog_name="runbook", standalone_mode=False)
     except RunbookError as error:
-        click.echo("\n".join(error.lines()), err=True)
+        click.echo(plain("\n".join(error.lines())), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         from runbook_lib.redaction import scrubbed
 
-        click.echo(f"Failed: {type(error).__name__}: {scrubbed(str(error))}", err=True)
+        click.echo(plain(f"Failed: {type(error).__name__}: {scrubbed(str(error))}"), err=True)
         click.echo(f"What to do: this is a fault of ours; ${_DEBUG_VARIABLE}=1 shows where it happened.", err=True)
         sys.exit(StepFailed.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from runbook_lib import shipped
 from runbook_lib.cli._rehearsal import require_stand_in
 from runbook_lib.errors import InputRefused
+from runbook_lib.plain import plain
 from runbook_lib.records.store import Store, default_store
 from runbook_lib.times import duration_text, utc_text
 
@@ -65,7 +67,7 @@ def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, n
     began = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {text}", soft_wrap=True)
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {escape(plain(text))}", soft_wrap=True)
 
     chosen = choose_engine(engine)
     store = Store(Path(folder)) if folder else default_store()
@@ -109,7 +111,7 @@ def _show(console: Console, done: Rehearsal, *, took: float) -> None:
     console.print(table)
     console.print("\nRecords, each with its executed notebook:")
     for record in done.records:
-        console.print(f"  {record.folder}", soft_wrap=True)
+        console.print(f"  {escape(str(record.folder))}", soft_wrap=True)
 
 
 def _keep(console: Console, stand_in: StandIn, done: Rehearsal) -> None:

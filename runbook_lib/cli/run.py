@@ -13,6 +13,7 @@ import click
 from runbook_lib import shipped
 from runbook_lib.cli._options import Duration, publish_options, store_at
 from runbook_lib.errors import InputRefused
+from runbook_lib.plain import plain
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import Parameter, Written
 from runbook_lib.records.run import Limits, Progress, RunRecord, notebook_parameters, run_notebook
@@ -160,20 +161,20 @@ class _Watcher:
             line = where
         else:
             return
-        click.echo(f"{progress.run_seconds:7.1f} s  {line}", err=True)
+        click.echo(f"{progress.run_seconds:7.1f} s  {plain(line)}", err=True)
 
 
 def _report(record: RunRecord, *, as_json: bool) -> None:
     good = record.exit_code == 0
     for line in record.lines or (f"{record.outcome}: {record.headline}",):
-        click.echo(click.style(line, fg=None if good else "red"), err=True)
+        click.echo(click.style(plain(line), fg=None if good else "red"), err=True)
     for what in (*record.losses, *filter(None, [record.unpublished])):
-        click.echo(click.style(f"THE RECORD IS NOT COMPLETE: {what}", fg="red", bold=True), err=True)
+        click.echo(click.style(f"THE RECORD IS NOT COMPLETE: {plain(what)}", fg="red", bold=True), err=True)
     if as_json:
         facts = {**asdict(record), "folder": str(record.folder), "phases": dict(record.phases)}
         facts |= {"started": record.started.isoformat(), "ended": record.ended.isoformat()}
         click.echo(json.dumps(facts, ensure_ascii=False, default=str))
     else:
-        click.echo(str(record.folder))
+        click.echo(plain(str(record.folder)))
         if record.published:
             click.echo(record.published)

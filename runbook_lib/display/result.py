@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Literal
 
 from runbook_lib.display.table import NO_MATHEMATICS
+from runbook_lib.plain import plain
 
 Outcome = Literal["succeeded", "planned", "check-failed"]
 _SIGNS = {"succeeded": "✔ Done", "planned": "◇ Planned, nothing was changed", "check-failed": "✘ A check failed"}
@@ -59,7 +60,7 @@ class Result:
         lines = [f"{_SIGNS[self.outcome]}: {self.headline}"]
         lines += [f"  {name}: {value}".replace("\n", ", ") for name, value in self._lines()]
         lines += [f"  {'next' if index == 0 else '    '}: {step}" for index, step in enumerate(self.next)]
-        return "\n".join(lines)
+        return plain("\n".join(lines))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {"text/plain": str(self), "text/html": self._html(), "application/json": self.as_json()}

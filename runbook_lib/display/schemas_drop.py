@@ -50,6 +50,7 @@ def plan_sheet(audit: Audit, plan: DropPlan | None, *, approve: str) -> Stack | 
         title="What would go",
         columns=("", ""),
         rows=(
+            ("of the cluster", plan.server.replace(" ", "\n")),
             ("schema", plan.schema),
             ("tables", f"{len(plan.tables)}, {len(plan.filled)} of them with rows"),
             ("views, routines, triggers, events", ", ".join((*plan.views, *plan.code)) or "none"),

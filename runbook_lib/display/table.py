@@ -9,6 +9,8 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+from runbook_lib.plain import plain
+
 # Colour is never the only sign: each mark has its word in the table as well. Tints work on light and dark themes.
 _TINTS = {"good": "rgba(0,158,115,.16)", "warn": "rgba(230,159,0,.20)", "bad": "rgba(213,94,0,.22)"}
 NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"  # JupyterLab reads $…$ as mathematics otherwise
@@ -105,7 +107,7 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+    return f"{value:,.2f}" if isinstance(value, float) else plain(str(value))
 
 
 def _wrapped(text: str, longest: int) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from runbook_lib.aws import connect, declare
 from runbook_lib.errors import InputRefused
+from runbook_lib.plain import for_chat, plain
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,10 @@ class Notes:
         try:
             if address.startswith("arn:"):
                 session = connect(region=self._region or address.split(":")[3], profile=self._profile, attempts=3)
-                PUBLISH(session, TopicArn=address, Subject=subject[:100], Message=text)
+                one_line = " ".join(plain(subject).split())  # SNS refuses a subject of several lines
+                PUBLISH(session, TopicArn=address, Subject=one_line[:100], Message=plain(text))
             else:
-                body = json.dumps({"text": text, "run": facts}).encode()
+                body = json.dumps({"text": for_chat(text), "run": facts}).encode()
                 request = urllib.request.Request(  # noqa: S310 # its scheme was checked
                     address, data=body, headers={"Content-Type": "application/json"}
                 )

@@ -18,6 +18,7 @@ from typing import Any
 
 from runbook_lib import times
 from runbook_lib.records import without_unused
+from runbook_lib.records.harmless import drawing, harmless
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.outcomes import HEADLESS, CellState, Outcome
 from runbook_lib.records.recovery import recovery_lines
@@ -45,6 +46,7 @@ _STATES = {
     CellState.RUNNING: "running",
     CellState.PENDING: "not yet run",
 }
+_SHOWN_LINES, _SHOWN_SIGNS = 5, 400  # a value longer than this folds
 _HOUSEKEEPING = {"cell-started", "cell-ended", "run-started", "run-ended", "aws-caller", "phase", "sealing"}
 
 
@@ -67,7 +69,10 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
         "manifest": manifest,
         "sign": _SIGNS[manifest.outcome],
         "good": manifest.outcome in (Outcome.SUCCEEDED, Outcome.PLANNED),
-        "facts": facts(manifest),
+        "first": first_facts(manifest),
+        "next": next_steps(notebook),
+        "facts": [(name, value) for name, value in facts(manifest) if (name, value) not in first_facts(manifest)],
+        "lines": folded_lines,
         "phases": [phase for phase in manifest.phases if phase.seconds >= 0.05],
         "duration": lambda seconds: seconds_text(seconds),
         "steps": [event for event in announced if event.get("event") not in _HOUSEKEEPING],
@@ -104,7 +109,7 @@ def prose(cell: Mapping[str, Any]) -> str:
     source = "".join(cell.get("source", ""))
     for text in (source, source.replace("attachment:", "not-attached:")):
         try:
-            return str(exporter().markdown2html({"cell": cell, "resources": {}}, text))
+            return harmless(str(exporter().markdown2html({"cell": cell, "resources": {}}, text)))
         except Exception as error:  # noqa: BLE001 # whatever a reader wrote there
             log.debug("a text cell cannot be shown: %s", error)
     return f"<pre>{escape(source)}</pre>"
@@ -138,9 +143,9 @@ def _shown(output: Mapping[str, Any], widgets: Mapping[str, Any], *, depth: int)
         return
     text = data.get("text/plain", "")
     if "text/html" in data:
-        yield data["text/html"]
+        yield harmless(data["text/html"])
     elif "image/svg+xml" in data:
-        yield data["image/svg+xml"]
+        yield drawing(data["image/svg+xml"])
     elif picture := next((name for name in ("image/png", "image/jpeg") if name in data), ""):
         content = escape(data[picture].replace("\n", ""))
         yield f'<img alt="{escape(text or "figure")}" src="data:{picture};base64,{content}">'
@@ -176,6 +181,36 @@ def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
 def seconds_text(seconds: float) -> str:
     """Write a duration: "0.8 s", "17 minutes"."""
     return f"{seconds:.1f} s" if seconds < 60 else times.duration_text(timedelta(seconds=seconds))
+
+
+def first_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return what is read first: the recovery point and time, who approved what, and what was changed."""
+    wanted = ("recovery point", "recovery time", "recovery point achieved", "recovery time achieved")
+    point = [(name, value) for name, value in recovery_facts(manifest) if name in wanted]
+    changed = [("changed", "\n".join(manifest.changed))] if manifest.changed else []
+    approved = [("approved by", manifest.approval.by)] if manifest.approval else []
+    return [("cluster", manifest.cluster), *point, *changed, *approved] if manifest.cluster else [*point, *changed]
+
+
+def next_steps(notebook: Mapping[str, Any]) -> list[str]:
+    """Return what the notebook's result says to do next, or nothing where it has none."""
+    for cell in reversed(notebook.get("cells", ())):
+        for output in reversed(cell.get("outputs", ())):
+            said = (output.get("data") or {}).get("application/json")
+            result = said.get("runbook_result") if isinstance(said, dict) else None
+            if isinstance(result, dict):
+                steps = result.get("next")
+                return [str(step) for step in steps] if isinstance(steps, list | tuple) else []
+    return []
+
+
+def folded_lines(value: Any) -> tuple[list[str], list[str]]:
+    """Return the lines of a value: those that are shown at once, and those that a click shows."""
+    lines = str(value).split("\n") if not isinstance(value, list) else [str(each) for each in value]
+    if len(lines) <= _SHOWN_LINES and sum(map(len, lines)) <= _SHOWN_SIGNS:
+        return lines, []
+    first = lines[0] if len(lines[0]) <= _SHOWN_SIGNS else f"{lines[0][:_SHOWN_SIGNS]}…"
+    return [first], lines if len(lines[0]) > _SHOWN_SIGNS else lines[1:]
 
 
 def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:

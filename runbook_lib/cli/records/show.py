@@ -7,8 +7,10 @@ import json
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from runbook_lib.cli._options import records_option
+from runbook_lib.plain import plain
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.publishing import published_to
 from runbook_lib.records.recovery import recovery_lines, recovery_of_incident
@@ -29,7 +31,9 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     headline = entry.manifest.headline if entry.manifest else entry.problem
-    console.print(f"[bold]{entry.notebook}: {entry.outcome.value}[/]", f"\n{headline}\n", sep="", markup=True)
+    console.print(
+        Text(plain(f"{entry.notebook}: {entry.outcome.value}"), "bold"), Text(f"\n{plain(headline)}\n"), sep=""
+    )
     if entry.manifest is None:
         click.echo(str(entry.folder))
         return
@@ -37,17 +41,22 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts(entry.manifest):
-        table.add_row(name, value)
+        table.add_row(*_as_text(name, value))
     for name, value in _of_the_incident(entry.manifest, store):
-        table.add_row(name, value)
+        table.add_row(*_as_text(name, value))
     for name, value in entry.manifest.parameters.items():
-        table.add_row(f"-p {name}", json.dumps(value, ensure_ascii=False))
+        table.add_row(*_as_text(f"-p {name}", json.dumps(value, ensure_ascii=False)))
     for cell in entry.manifest.cells:
         took = f" in {seconds_text(cell.seconds)}" if cell.seconds is not None else ""
         table.add_row(f"cell {cell.number}", f"{cell.state.value}{took}{', as its tag allows' if cell.allowed else ''}")
-    table.add_row("folder", str(entry.folder))
-    table.add_row("published to", published_to(store, entry.folder) or "nowhere")
+    table.add_row(*_as_text("folder", str(entry.folder)))
+    table.add_row(*_as_text("published to", published_to(store, entry.folder) or "nowhere"))
     console.print(table)
+
+
+def _as_text(*said: str) -> tuple[Text, ...]:
+    """Return what a record says as text: brackets in it are no markup, and no sign in it acts on the terminal."""
+    return tuple(Text(plain(each)) for each in said)
 
 
 def _of_the_incident(manifest: Manifest, store: Store) -> list[tuple[str, str]]:

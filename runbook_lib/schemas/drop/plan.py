@@ -60,7 +60,7 @@ def propose_drop(
 ) -> DropPlan | None:
     """Make the plan for one schema, or None when none is chosen. Only reads.
 
-    `window` are the cluster's restorable seconds, `cluster` its identifier.
+    `window` are the cluster's restorable seconds, `cluster` what no other cluster has: its ARN and resource id.
 
     Raises:
         InputRefused: the schema is the system's, the contract calls it active, or it does not exist.

@@ -1,0 +1,28 @@
+"""Text from elsewhere as text: what a notebook, a tag, a table's name or an error of AWS says acts nowhere."""
+
+from __future__ import annotations
+
+import re
+
+# Everything that moves a cursor, colours, hides or turns round what stands beside it: control signs but line ends and
+# tabs, marks of direction, signs of no width.
+_ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
+)
+_CALLING = re.compile(r"@(?=\w)|\](?=\()|:(?=//)|(?<=\bwww)(?=\.)")
+
+
+def plain(text: str) -> str:
+    """Return the text with every sign that could act on a terminal written out (`\\x1b`): it can be read."""
+    return _ACTING.sub(_spelled, text) if not text.isascii() or not text.isprintable() else text
+
+
+def for_chat(text: str) -> str:
+    """Return the text for a chat: it calls nobody and links nowhere; what it writes is to be read, not to be copied."""
+    inert = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _CALLING.sub("\\g<0>\u2060", inert)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
