@@ -20,13 +20,22 @@ ACCEPTED = (
     '"45 minutes ago", "1 hour ago", "2 days ago" or "latest".'
 )
 
-_CLOCK = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)([.,]\d+)?"
-_WITH_OFFSET = re.compile(_CLOCK + r"\s?([Zz]|[+-]\d\d:?\d\d)")
-_WITH_ZONE = re.compile(_CLOCK + r"\s+([A-Za-z][A-Za-z0-9_+/-]*)")
-_NAIVE = re.compile(_CLOCK)
-_AGO = re.compile(r"(\d{1,6})\s+(second|minute|hour|day)s?\s+ago", re.IGNORECASE)
+_CLOCK = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)((?<=\d:\d\d:\d\d)[.,]\d+)?"  # parts of seconds only
+_WITH_OFFSET = re.compile(_CLOCK + r"\s?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+_WITH_ZONE = re.compile(_CLOCK + r"\s+([A-Za-z][A-Za-z0-9_+/-]*)", re.ASCII)
+_NAIVE = re.compile(_CLOCK, re.ASCII)
+_PART_OF_A_MINUTE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d(:\d\d)?[.,]\d+.*", re.ASCII)
+_AGO = re.compile(r"(\d{1,6})\s+(second|minute|hour|day)s?\s+ago", re.IGNORECASE | re.ASCII)
 _UTC_BY_OTHER_NAMES = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
-_LARGEST_OFFSET = timedelta(hours=14)  # Kiritimati; nothing on Earth is further from UTC
+# What clocks on Earth differ from UTC by in our years: whole hours from -12 to +14, and these (IANA database, 2026).
+_BROKEN_OFFSETS = {
+    "-0930", "-0330", "-0230", "+0330", "+0430", "+0530", "+0545", "+0630", "+0845", "+0930", "+1030", "+1245", "+1345",
+}  # fmt: skip
+_OFFSETS = {f"{hours:+03d}00" for hours in range(-12, 15)} | _BROKEN_OFFSETS
+_FIRST_YEAR = 1970  # before it there is no backup, and some zones leave the calendar
+
+
+_TURNED_ROUND = re.compile(r"(?:etc/)?gmt[+-]\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +70,12 @@ def parse_timestamp(text: str, *, now: datetime) -> AskedTime:
     stripped = text.strip()
     if stripped.lower() == "latest":
         return AskedTime(text=text, moment=None)
-    moment, cut = _moment(stripped, now)
+    try:
+        moment, cut = _moment(stripped, now)
+    except OverflowError as error:
+        raise _before_all(text) from error
+    if moment.year < _FIRST_YEAR:
+        raise _before_all(text)
     if moment > now:
         raise InputRefused(
             f'The timestamp "{text}" is {ago(moment, now=now)}: it lies in the future.',
@@ -75,10 +89,7 @@ def parse_timestamp(text: str, *, now: datetime) -> AskedTime:
 def _moment(text: str, now: datetime) -> tuple[datetime, str]:
     if found := _AGO.fullmatch(text):
         unit = found[2].lower() + "s"
-        try:
-            return (now - timedelta(**{unit: int(found[1])})).replace(microsecond=0), ""
-        except OverflowError as error:
-            raise InputRefused(f'The timestamp "{text}" lies before all calendars.', hint=ACCEPTED) from error
+        return (now - timedelta(**{unit: int(found[1])})).replace(microsecond=0), ""
     if found := _WITH_OFFSET.fullmatch(text):
         local = _wall_clock(text, found[1], found[2])
         return local.replace(tzinfo=_offset(text, found[4])).astimezone(UTC), found[3] or ""
@@ -90,6 +101,11 @@ def _moment(text: str, now: datetime) -> tuple[datetime, str]:
             f'The timestamp "{text}" has no zone, so it could mean any of 38 different moments.',
             hint=f'Write "{text.replace(" ", "T")}Z" if it is UTC, or add the zone: "{text} Asia/Tokyo".',
         )
+    if _PART_OF_A_MINUTE.fullmatch(text):
+        raise InputRefused(
+            f'The timestamp "{text}" has a part of a minute or of an hour, which is easily misread.',
+            hint="Write hours, minutes and seconds, for example 10:00:30.",
+        )
     if re.fullmatch(r"\d{9,}(\.\d+)?", text):
         raise InputRefused(
             f'The timestamp "{text}" looks like an epoch number, which nobody can check by reading it.',
@@ -98,6 +114,10 @@ def _moment(text: str, now: datetime) -> tuple[datetime, str]:
     if re.match(r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}", text):
         raise InputRefused(f'The timestamp "{text}" can be read as day/month or as month/day.', hint=ACCEPTED)
     raise InputRefused(f'The timestamp "{text}" cannot be read.', hint=ACCEPTED)
+
+
+def _before_all(text: str) -> InputRefused:
+    return InputRefused(f'The timestamp "{text}" lies before all calendars of a database or after them.', hint=ACCEPTED)
 
 
 def _wall_clock(text: str, date: str, clock: str) -> datetime:
@@ -112,10 +132,9 @@ def _wall_clock(text: str, date: str, clock: str) -> datetime:
 def _offset(text: str, offset: str) -> tzinfo:
     if offset in "Zz":
         return UTC
-    hours, minutes = int(offset[1:3]), int(offset[-2:])
-    size = timedelta(hours=hours, minutes=minutes)
-    if minutes > 59 or size > _LARGEST_OFFSET:
+    if offset.replace(":", "") not in _OFFSETS:  # -00:00 is "some zone or other" (RFC 3339)
         raise InputRefused(f'The timestamp "{text}" has an offset that no zone has ({offset}).', hint=ACCEPTED)
+    size = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
     return timezone(-size if offset[0] == "-" else size)
 
 
@@ -143,6 +162,11 @@ def zone_named(name: str) -> ZoneInfo:
     Raises:
         InputRefused: an abbreviation ("JST", "EST" mean different things in different places) or an unknown name.
     """
+    if _TURNED_ROUND.fullmatch(name):
+        raise InputRefused(
+            f'The zone "{name}" has its sign the other way round: Etc/GMT+9 is nine hours behind UTC.',
+            hint='Write the offset itself, such as "+09:00", or a place, such as "Asia/Tokyo".',
+        )
     zones = {zone.lower(): zone for zone in available_timezones() if "/" in zone} | {"utc": "UTC"}
     if found := zones.get(name.lower()):
         return ZoneInfo(found)

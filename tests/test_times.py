@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from itertools import product
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         ("2026-02-04T10:00Z", "2026-02-04T10:00:00Z"),
         ("2026-02-04T19:00:00+09:00", "2026-02-04T10:00:00Z"),
         ("2026-02-04T19:00:00+0900", "2026-02-04T10:00:00Z"),
-        ("2026-02-04T04:30:00-05:30", "2026-02-04T10:00:00Z"),
+        ("2026-02-04T06:30:00-03:30", "2026-02-04T10:00:00Z"),
         ("2026-02-04 19:00 Asia/Tokyo", "2026-02-04T10:00:00Z"),
         ("2026-02-04 19:00:01 asia/tokyo", "2026-02-04T10:00:01Z"),
         ("2026-02-04 10:00 UTC", "2026-02-04T10:00:00Z"),
@@ -40,6 +41,10 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         ("1 hour ago", "2026-11-22T11:00:00Z"),
         ("2 days ago", "2026-11-20T12:00:00Z"),
         ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
+        ("2026-02-04T15:45:00+05:45", "2026-02-04T10:00:00Z"),
+        ("2026-02-04T10:00:00+00:00", "2026-02-04T10:00:00Z"),
+        ("2026-02-03T22:00:00-1200", "2026-02-04T10:00:00Z"),
+        ("2026-02-04T10:00:30,25Z", "2026-02-04T10:00:30Z"),
     ],
 )
 def test_a_clear_moment_is_read(text: str, expected: str) -> None:
@@ -73,6 +78,27 @@ def test_a_clear_moment_is_read(text: str, expected: str) -> None:
         ("in 5 minutes", "cannot be read"),
         ("yesterday", "cannot be read"),
         ("20260204T100000Z", "cannot be read"),
+        ("2026-02-04T10:00.5Z", "part of a minute"),
+        ("2026-02-04 10:00,25 Asia/Tokyo", "part of a minute"),
+        ("2026-02-04T10.5Z", "part of a minute"),
+        ("2026-02-04T10:00:00-13:00", "offset"),
+        ("2026-02-04T10:00:00-14:00", "offset"),
+        ("2026-02-04T10:00:00+05:37", "offset"),
+        ("2026-02-04T10:00:00-00:00", "offset"),
+        ("2026-02-04T10:00:00-0000", "offset"),
+        ("2026-02-04T10:00:00+00:30", "offset"),
+        ("2026-02-04 10:00 Etc/GMT+9", "other way round"),
+        ("2026-02-04 10:00 etc/gmt-14", "other way round"),
+        ("2026-02-04 10:00 GMT+9", "other way round"),
+        ("0001-01-01T00:00:00+14:00", "before all calendars"),
+        ("0001-01-01T00:00:00Z", "before all calendars"),
+        ("0001-01-01 00:00 Asia/Tokyo", "before all calendars"),
+        ("9999-12-31T23:59:59-05:00", "after them"),
+        ("9999-12-31 23:59 America/New_York", "after them"),
+        ("1969-12-31T23:59:59Z", "before all calendars"),
+        ("21000 days ago", "before all calendars"),
+        ("２０２６-02-04T10:00:00Z", "cannot be read"),
+        ("٢ days ago", "cannot be read"),
         ("2026-02-04", "cannot be read"),
         ("", "cannot be read"),
     ],
@@ -83,6 +109,13 @@ def test_an_unclear_moment_is_refused_with_what_to_write(text: str, says: str) -
     assert says in refusal.value.message
     assert refusal.value.hint
     assert refusal.value.exit_code == 2
+
+
+def test_every_offset_that_a_zone_has_is_taken() -> None:
+    for zone, days in product(available_timezones(), (0, 180)):
+        at = NOW - timedelta(days=days)
+        local = at.astimezone(ZoneInfo(zone))
+        assert parse_timestamp(local.isoformat(timespec="seconds"), now=NOW).moment == at
 
 
 def test_a_time_that_happened_twice_names_both_moments() -> None:
