@@ -15,10 +15,13 @@ from runbook_lib.aws import AwsSession, Identity, connect
 from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display import Table
 from runbook_lib.given import Given
+from runbook_lib.policy.notebooks import NOTEBOOKS
 from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now
 
 T = TypeVar("T")
 WHO_WHERE_WHEN = 'the cell under "Who, where, when"'
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,7 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     zone = reader_zone(timezone)
     asked = parse_timestamp(timestamp, now=now)
     session = connect(region=region, profile=profile)
+    _knock(session, notebook)
     identity = session.identity()
     found = find_cluster(session, cluster) if cluster or one_cluster else None
     namespace = {} if given is None else given
@@ -123,6 +127,16 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     )
     taken = ["timestamp", "region", "profile", "timezone", *(["cluster"] if found or cluster else [])]
     return run.given.keep(run, *(name for name in taken if name in namespace), where=WHO_WHERE_WHEN)
+
+
+def _knock(session: AwsSession, notebook: str) -> None:
+    """Find out at once, and not one after another, which of the services that a notebook asks do not answer."""
+    uses = NOTEBOOKS.get(notebook)
+    if uses is None:
+        return
+    services = ("sts", *(dict.fromkeys(call.partition(":")[0] for call in uses.always)))
+    if silent := session.knock(services):
+        log.warning("no answer from %s; what they know will be missing", ", ".join(silent))
 
 
 class _ProgressLine(logging.Formatter):

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore import exceptions as boto
 from botocore.exceptions import EndpointConnectionError
 
 from runbook_lib import runbook
 from runbook_lib.aws import connect
+from runbook_lib.aws import session as session_module
 from runbook_lib.aws.translate import translated
+from runbook_lib.backups import look_at_backups
 from runbook_lib.errors import CredentialsRefused, InputRefused, NotFound, RunbookError, Unreachable
 from runbook_lib.mysql import Credentials, Endpoint
 from runbook_lib.mysql import connect as connect_database
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
+from runbook_lib.timeline.aws_facts import LIST_JOBS
+from runbook_lib.timeline.reading import Asked, read_timeline
 from tests.matrix import thorough
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +126,165 @@ def test_credentials_that_aws_refuses_say_to_sign_in_again(aws: ControlPlane, co
     assert isinstance(error, CredentialsRefused)
     assert says in error.message
     assert "Sign in again" in error.hint
+
+
+CONFIG = """
+[profile sso]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = recovery
+region = ap-northeast-1
+[sso-session corp]
+sso_start_url = https://corp.awsapps.com/start
+sso_region = ap-northeast-1
+sso_registration_scopes = sso:account:access
+[profile old-sso]
+sso_start_url = https://corp.awsapps.com/start
+sso_region = ap-northeast-1
+sso_account_id = 123456789012
+sso_role_name = recovery
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/recovery
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+source_profile = keys
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/recovery
+source_profile = keys
+[profile keys]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = of-this-test
+[profile half]
+aws_access_key_id = AKIAEXAMPLE
+[profile process]
+credential_process = /nowhere/get-credentials
+[profile failing-process]
+credential_process = sh -c "echo secret-word-7 >&2; exit 3"
+[profile babbling-process]
+credential_process = echo not-json
+[profile login]
+login_session = arn:aws:sts::123456789012:assumed-role/me
+[profile web]
+role_arn = arn:aws:iam::123456789012:role/recovery
+web_identity_token_file = /nowhere/token
+[profile loop]
+role_arn = arn:aws:iam::123456789012:role/a
+source_profile = loop2
+[profile loop2]
+role_arn = arn:aws:iam::123456789012:role/b
+source_profile = loop
+[profile nothing]
+"""
+SIGN_INS = [
+    ("sso", "aws sso login --profile sso"),
+    ("old-sso", "aws sso login --profile old-sso"),
+    ("mfa", "MFA code"),
+    ("role", "could not be taken on"),
+    ("half", "incomplete"),
+    ("process", "/nowhere/get-credentials"),
+    ("failing-process", "could not be fetched by custom-process"),
+    ("babbling-process", "not JSON"),
+    ("login", "botocore[crt]"),  # which is not among what this project needs
+    ("web", "/nowhere/token"),
+    ("loop", "configuration cannot be used"),
+    ("nothing", "No AWS credentials"),
+]
+
+
+@pytest.fixture
+def profiles(aws: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have every way of boto3 to sign in as a profile, each with its trouble, and no keys in the environment."""
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    aws.faults.refuse("AssumeRole", code="AccessDenied", message="User is not authorized to assume it", status=403)
+    yield
+    aws.faults.clear()
+
+
+@pytest.mark.parametrize(("profile", "says"), SIGN_INS)
+def test_each_way_to_sign_in_that_fails_is_one_sentence_and_exit_code_2(
+    profiles: None, profile: str, says: str
+) -> None:
+    error = refused(profile=profile)
+    assert error.exit_code == 2
+    assert says in str(error)
+    assert error.hint
+    assert "\n" not in error.message
+    assert "secret-word-7" not in str(error)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("profile", ["mfa", "sso", "login"])
+def test_a_headless_run_in_a_kernel_ends_at_once_with_that_sentence(
+    aws: ControlPlane, profiles: None, tmp_path: Path, profile: str
+) -> None:
+    nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_CONFIG_FILE": os.environ["AWS_CONFIG_FILE"]}
+    done = run(aws, "inspect_backups", "-p", "profile", profile, "--records", str(tmp_path / "records"), **nothing)
+    assert done.returncode == 2
+    assert dict(SIGN_INS)[profile] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (boto.UnauthorizedSSOTokenError(), "aws sso login"),
+        (boto.TokenRetrievalError(provider="sso", error_msg="x"), "aws sso login"),
+        (boto.LoginRefreshRequired(), "aws login"),
+        (boto.LoginInsufficientPermissions(), "aws login"),
+        (boto.RefreshWithMFAUnsupportedError(), "new code"),
+        (boto.MissingDependencyException(msg="crt"), "botocore[crt]"),
+        (boto.MetadataRetrievalError(error_msg="x"), "metadata"),
+        (boto.ConfigParseError(path="/x"), "configuration"),
+    ],
+)
+def test_a_sign_in_that_has_ended_says_how_to_begin_another(error: Exception, says: str) -> None:
+    with pytest.raises(InputRefused) as caught, translated("rds", "DescribeDBClusters", profile="p"):
+        raise error
+    assert says in str(caught.value)
+
+
+def test_the_clock_of_this_machine_is_named_where_aws_refuses_its_time(aws: ControlPlane) -> None:
+    said = "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"
+    aws.faults.refuse("GetCallerIdentity", code="SignatureDoesNotMatch", message=said, status=403)
+    try:
+        assert "clock" in refused().message
+    finally:
+        aws.faults.clear()
+
+
+def test_services_that_do_not_answer_are_found_together_and_within_seconds(
+    aws: ControlPlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A VPC without NAT: packets are dropped, or a proxy takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as mute:
+        for name in ("BACKUP", "GLUE", "CLOUDWATCH", "SECRETS_MANAGER"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name}", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        monkeypatch.setattr(session_module, "_KNOCK_S", 1.0)
+        began = time.monotonic()
+        run = runbook.start("inspect_backups", timestamp="latest")
+        held = look_at_backups(run.session, run.target)
+        timeline = read_timeline(run.session, run.target, asked=Asked(moment=None, now=run.now))
+        took = time.monotonic() - began
+    assert took < 15  # one after another they would take minutes
+    assert "did not answer backup" in held.recovery_points.why_not
+    unread = {source.name for source in timeline.sources if "did not answer" in source.why_not}
+    assert unread == {"Glue runs", "CloudWatch", "table creation times", "binary log"}
+    assert held.snapshots.why_not == ""
+
+
+def test_a_service_that_nothing_listens_for_is_tried_twice_only(
+    aws: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", "http://127.0.0.1:9")
+    session, began = connect(), time.monotonic()
+    for _ in range(5):
+        with pytest.raises(Unreachable, match="glue"):
+            LIST_JOBS(session)
+    assert time.monotonic() - began < 5
 
 
 def test_denied_access_is_not_read_as_nothing_found(aws: ControlPlane) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore import xform_name
 
-from runbook_lib.aws.session import AwsSession
+from runbook_lib.aws.session import REGIONS, AwsSession
 from runbook_lib.aws.translate import translated
 
 
@@ -34,21 +34,21 @@ class AwsCall:
     def __call__(self, session: AwsSession, **request: Any) -> dict[str, Any]:
         """Make the call once and return the answer. Raises the errors of `runbook_lib.errors`, never boto3's."""
         method = xform_name(self.operation)
-        with translated(self.service, self.operation):
+        session.refuse_silent(self.service, self.operation, region=self.region)
+        with translated(self.service, self.operation, profile=session.profile):
             answer = getattr(session.client(self.service, region=self.region), method)(**request)
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
     def pages(self, session: AwsSession, **request: Any) -> Iterator[dict[str, Any]]:
         """Walk every page and return the entries of `items`, each as it comes."""
         paginator = session.client(self.service, region=self.region).get_paginator(xform_name(self.operation))
-        with translated(self.service, self.operation):
+        session.refuse_silent(self.service, self.operation, region=self.region)
+        with translated(self.service, self.operation, profile=session.profile):
             for page in paginator.paginate(**request):
                 yield from page.get(self.items, ())
 
 
 _declared: list[AwsCall] = []
-_REGIONS = {"ce": "us-east-1", "pricing": "us-east-1"}
-"""Services that answer in few regions only. Source: "Service endpoints and quotas", AWS General Reference."""
 
 
 def declare(
@@ -66,7 +66,7 @@ def declare(
         mutates=mutates,
         items=items,
         permissions=permissions or (f"{service}:{operation}",),
-        region=_REGIONS.get(service, ""),
+        region=REGIONS.get(service, ""),
     )
     _declared.append(call)
     return call

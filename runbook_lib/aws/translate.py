@@ -5,25 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError, ParamValidationError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
+from runbook_lib.aws import sign_in
 from runbook_lib.errors import (
     AccessDenied,
     CredentialsRefused,
@@ -61,42 +49,61 @@ _CHANGING = {"InvalidDBClusterStateFault", "InvalidDBInstanceState"}
 """What RDS answers while a cluster or instance is being changed, also when its status does not say so yet."""
 _NO_OBJECT = {"NoSuchKey", "NoSuchBucket"}  # S3's words for it
 _KMS = {"KMSKeyNotAccessibleFault", "KMSKeyNotAccessible"}
-_SIGN_IN = "Sign in again (for example `aws sso login`), or set AWS_PROFILE or the access key variables, and run again."
+_WRONG_CLOCK = {"RequestTimeTooSkewed", "RequestInTheFuture"}
 
 
 @contextmanager
-def translated(service: str, operation: str) -> Iterator[None]:
-    """Turn whatever boto3 raises inside into one of our errors, which says what to do."""
+def translated(service: str, operation: str, *, profile: str = "") -> Iterator[None]:
+    """Turn whatever boto3 raises inside into one of our errors, which says what to do.
+
+    `profile` is the one in use, for the command that signs in again.
+    """
     try:
         yield
-    except ClientError as error:
-        raise _of_code(error, service, operation) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise CredentialsRefused("No AWS credentials were found on this machine.", hint=_SIGN_IN) from error
-    except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
-        raise CredentialsRefused("The AWS sign-in of this profile cannot be used any more.", hint=_SIGN_IN) from error
-    except NoRegionError as error:
-        raise InputRefused("No AWS region is set.", hint='Set `region`, for example "ap-northeast-1".') from error
-    except ParamValidationError as error:
-        raise InputRefused(f"{operation} was not sent: {_one_line(str(error))}", hint="Correct that value.") from error
-    except (EndpointConnectionError, BotoConnectionError, HTTPClientError, ResponseParserError) as error:
-        raise Unreachable(
-            f"AWS did not answer {service} {operation}.",
-            hint="Check the network, the proxy and the region (or AWS_ENDPOINT_URL), then run again.",
-        ) from error
-    except BotoCoreError as error:
-        raise StepFailed(f"{service} {operation} failed: {_one_line(str(error))}") from error
+    except (ClientError, BotoCoreError, OSError) as error:
+        if found := sign_in.failure(error, profile=profile):
+            raise found from error
+        raise _other(error, service, operation, profile) from error
+    except JSONDecodeError:
+        # From None: the parser's error would quote what may be a credential.
+        said = "A program or file that the sign-in needs holds what is not JSON."
+        raise CredentialsRefused(said, hint="Look at credential_process in ~/.aws/config, and at ~/.aws/sso.") from None
 
 
-def _of_code(error: ClientError, service: str, operation: str) -> RunbookError:
+def _other(error: Exception, service: str, operation: str, profile: str) -> RunbookError:
+    if isinstance(error, ClientError):
+        return _of_code(error, service, operation, sign_in.hint(profile))
+    if isinstance(error, NoRegionError):
+        return InputRefused("No AWS region is set.", hint='Set `region`, for example "ap-northeast-1".')
+    if isinstance(error, ParamValidationError):
+        return InputRefused(f"{operation} was not sent: {_one_line(str(error))}", hint="Correct that value.")
+    if isinstance(error, (BotoConnectionError, HTTPClientError, ResponseParserError, OSError)):
+        return unanswered(service, operation)
+    return StepFailed(f"{service} {operation} failed: {_one_line(str(error))}")
+
+
+def unanswered(service: str, operation: str) -> Unreachable:
+    """Return the error of a service that no answer came from."""
+    return Unreachable(
+        f"AWS did not answer {service} {operation}.",
+        hint="Check the network, the proxy and the region (or AWS_ENDPOINT_URL), then run again. A VPC without a NAT "
+        f"gateway needs an interface endpoint for {service}.",
+        service=service,
+    )
+
+
+def _of_code(error: ClientError, service: str, operation: str, again: str) -> RunbookError:
     detail = error.response.get("Error", {})
     code, message = str(detail.get("Code", "")), _one_line(str(detail.get("Message", "")))
     facts = {"code": code, "service": service, "operation": operation}
     said = f"{service} {operation}: AWS says {code}: {message}"
+    if code in _WRONG_CLOCK or "Signature expired" in message or "Signature not yet current" in message:
+        said = "AWS refuses the time of this machine's clock."
+        return CredentialsRefused(said, hint="Set the clock right, then run again.", **facts)
     if code in _EXPIRED:
-        return CredentialsRefused("The AWS credentials have expired.", hint=_SIGN_IN, **facts)
+        return CredentialsRefused("The AWS credentials have expired.", hint=again, **facts)
     if code in _INVALID:
-        return CredentialsRefused("AWS does not accept these credentials.", hint=_SIGN_IN, **facts)
+        return CredentialsRefused("AWS does not accept these credentials.", hint=again, **facts)
     if code in _DENIED:
         return AccessDenied(
             f"AWS does not allow {service}:{operation} to this caller.",
