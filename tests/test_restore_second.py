@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from runbook_lib.timeline import Series
+from runbook_lib.timeline import LogGap, Series
 from runbook_lib.timeline.second import Proposal, propose_second
 from tests.builders import NOW, dropped, glue_run, timeline
 
@@ -186,3 +187,47 @@ def test_a_log_that_begins_in_the_midst_of_the_damage_is_doubted() -> None:
     chosen = propose_second(type(late)(**{**vars(late), "log_since": WIPE - 5 * SECOND})).chosen
     assert chosen is not None
     assert any("binary log begins only at" in doubt for doubt in chosen.doubts)
+
+
+def test_while_a_part_of_the_log_was_not_read_nothing_is_said_to_be_whole() -> None:
+    gap = LogGap(since=WIPE - HOUR, until=WIPE - MINUTE, events=7, why="an event of the unknown kind 77")
+    night = glue_run(started=LOAD - 20 * HOUR)
+    back = dropped(night.started + MINUTE, "rooms", back=True)
+    nothing = propose_second(replace(timeline(runs=(night,), destructions=back), gaps=(gap,)))
+    said = " ".join((nothing.why, *nothing.known))
+    assert "unknown kind 77" in said
+    assert "a part was not read" in nothing.why
+    assert "nothing that was lost" not in said
+    assert "brought them all back" not in said
+    chosen = propose_second(replace(timeline(destructions=dropped(WIPE, "rooms")), gaps=(gap,))).chosen
+    assert chosen is not None
+    assert any("may have begun there" in doubt for doubt in chosen.doubts)
+
+
+def test_what_the_log_cannot_tell_is_said_and_never_taken_for_nothing() -> None:
+    proposal = propose_second(replace(timeline(), untold=("3 statements are logged as text",)))
+    assert "nothing that was lost" not in proposal.why
+    assert "binary log: 3 statements are logged as text" in proposal.known
+
+
+def test_a_table_of_unknown_size_that_got_some_rows_again_is_doubted_and_not_called_back() -> None:
+    emptied = replace(dropped(WIPE, "rooms")[0], kind="TRUNCATE", written=3)
+    alone = propose_second(timeline(destructions=(emptied,)))
+    assert alone.second == WIPE - SECOND
+    assert alone.chosen is not None
+    assert any("does not tell how many rows" in doubt for doubt in alone.chosen.doubts)
+    by_a_good_run = propose_second(timeline(runs=(glue_run(started=LOAD),), destructions=(emptied,)))
+    assert (by_a_good_run.second, by_a_good_run.candidates) == (None, ())
+    assert any("is back is not known" in line for line in by_a_good_run.known)
+    by_a_failed_run = timeline(runs=(glue_run(started=LOAD, state="FAILED"),), destructions=(emptied,))
+    assert propose_second(by_a_failed_run).second == WIPE - SECOND
+
+
+def test_what_other_nights_did_too_is_no_damage_and_the_damage_beside_it_begins_with_its_own_statement() -> None:
+    usual = replace(dropped(WIPE - 9 * MINUTE, "prices")[0], kind="UPDATE", rows=900, of=900, usual=True)
+    wrong = replace(dropped(WIPE, "prices")[0], kind="UPDATE", rows=900, of=900, columns=("name",), flat=("name",))
+    assert propose_second(timeline(destructions=(usual,))).candidates == ()
+    proposal = propose_second(timeline(destructions=(usual, wrong)))
+    assert proposal.second == WIPE - SECOND
+    assert proposal.chosen is not None
+    assert any("one value everywhere in name" in line for line in proposal.chosen.evidence)
