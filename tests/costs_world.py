@@ -18,7 +18,8 @@ from runbook_lib.backups import snapshot_from
 from runbook_lib.costs.bill import Bill
 from runbook_lib.costs.estate import Estate
 from runbook_lib.costs.facts import Facts
-from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
+from runbook_lib.costs.lineage import attributed, lineages
+from runbook_lib.costs.pricelist import AURORA_BACKUP
 from runbook_lib.costs.prices import shipped_prices
 from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Grid, Usage
@@ -166,7 +167,7 @@ class World:
 @contextmanager
 def world(sims: Sequence[Sim], *, today: date, days: int = 400) -> Iterator[World]:
     """Start a stand-in whose clusters, snapshots, metrics and bill are those of the simulation."""
-    metering = Metering()
+    metering = Metering(keeps_more=today != datetime.now(UTC).date())
     with ControlPlane(None, pace=brisk(milliseconds=1)) as plane, metering.installed():
         ledgers = [simulate(sim, today=today, days=days) for sim in sims]
         made = World(
@@ -244,6 +245,7 @@ def facts_of(sims: Sequence[Sim], *, today: date, days: int = 60) -> Facts:
                 "DBClusterSnapshotIdentifier": name,
                 "DBClusterSnapshotArn": f"arn:aws:rds:ap-northeast-1:123456789012:cluster-snapshot:{name}",
                 "DBClusterIdentifier": ledger.sim.name,
+                "DbClusterResourceId": f"cluster-{ledger.sim.name}",
                 "SnapshotType": "manual",
                 "Status": "available",
                 "Engine": ledger.sim.engine,
@@ -256,27 +258,33 @@ def facts_of(sims: Sequence[Sim], *, today: date, days: int = 60) -> Facts:
     clusters = tuple(
         builders.cluster(
             DBClusterIdentifier=sim.name,
+            DbClusterResourceId=f"cluster-{sim.name}",
+            ClusterCreateTime=now - timedelta(days=days + LEAD_IN),
             BackupRetentionPeriod=sim.retention,
             TagList=[{"Key": key, "Value": value} for key, value in sim.tags.items()],
         )
         for sim in sims
         if sim.deleted_days_ago is None
     )
+    estate = Estate(clusters=clusters, snapshots=tuple(snapshots), retained=())
+    measured = Usage(
+        clusters=tuple(sim.name for sim in sims),
+        first=first,
+        settled=today - timedelta(days=2),
+        volume_gib=grid([ledger.volume for ledger in ledgers]),
+        used_gib=grid([ledger.used for ledger in ledgers]),
+        snapshot_gib=grid([[sum(size for _, size in day) for day in ledger.charged] for ledger in ledgers]),
+        billed_gib=grid([[billed(ledger, index) for index in range(days)] for ledger in ledgers]),
+        metrics_asked=4 * len(sims),
+    )
+    usage, who = attributed(measured, lineages(estate))
     return Facts(
         month=Month.holding(today),
         now=now,
         scope=tuple(sim.name for sim in sims),
-        estate=Estate(clusters=clusters, snapshots=tuple(snapshots), retained=()),
-        usage=Usage(
-            clusters=tuple(sim.name for sim in sims),
-            first=first,
-            settled=today - timedelta(days=2),
-            volume_gib=grid([ledger.volume for ledger in ledgers]),
-            used_gib=grid([ledger.used for ledger in ledgers]),
-            snapshot_gib=grid([[sum(size for _, size in day) for day in ledger.charged] for ledger in ledgers]),
-            billed_gib=grid([[billed(ledger, index) for index in range(days)] for ledger in ledgers]),
-            metrics_asked=4 * len(sims),
-        ),
-        prices=shipped_prices("ap-northeast-1", (AURORA_BACKUP, RDS_BACKUP)),
+        who=who,
+        estate=estate,
+        usage=usage,
+        prices=shipped_prices("ap-northeast-1", (AURORA_BACKUP,)),
         bill=Bill(note="No bill: Cost Explorer was not asked."),
     )

@@ -47,8 +47,8 @@ def file(taken, name):
 
 
 def test_the_focus_rows_add_up_to_what_the_review_says_and_keep_the_accounts_zero(review, taken):
-    frame = pd.read_csv(file(taken, "focus-costs.csv"), dtype={"BillingAccountId": str})
-    assert frame["BilledCost"].sum() == pytest.approx(review.month.backup_usd)
+    frame = pd.read_csv(file(taken, "focus-1.0-costs.csv"), dtype={"BillingAccountId": str})
+    assert frame["BilledCost"].sum() == pytest.approx(review.month.backup.usd)
     assert set(frame["BillingAccountId"]) == {"012345678901"}
     assert set(frame["x_Part"]) == {"automated", "snapshots"}
     assert set(frame["x_Basis"]) == {focus.BASIS}
@@ -56,10 +56,12 @@ def test_the_focus_rows_add_up_to_what_the_review_says_and_keep_the_accounts_zer
 
 
 def test_the_focus_rows_have_the_specifications_columns_and_ours_begin_with_x(taken):
-    frame = pd.read_csv(file(taken, "focus-costs.csv"))
-    assert tuple(frame.columns) == focus.COLUMNS
+    frame = pd.read_csv(file(taken, "focus-1.0-costs.csv"))
+    assert list(frame.columns) == list(focus.COLUMNS)
+    assert set(frame["x_FocusVersion"]) == {1.0}
+    assert set(frame["RegionName"]) == {"Asia Pacific (Tokyo)"}
     ours = [column for column in frame.columns if column.startswith("x_")]
-    assert ours == ["x_Basis", "x_Part", "x_PricePublished"]
+    assert ours == ["x_Basis", "x_FocusVersion", "x_Part", "x_PricePublished"]
     assert json.loads(frame["Tags"].iloc[0]) == {"team": "データ"}
     for name in ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"):
         assert frame[name].map(lambda text: re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", text) is not None).all()
@@ -73,13 +75,15 @@ def test_parquet_says_the_same_as_csv(taken):
             parquet = pd.read_parquet(path)
             assert list(parquet.columns) == list(csv.columns)
             assert len(parquet) == len(csv)
-    parquet, csv = (file(taken, f"focus-costs.{kind}") for kind in ("parquet", "csv"))
+    parquet, csv = (file(taken, f"focus-1.0-costs.{kind}") for kind in ("parquet", "csv"))
     assert pd.read_parquet(parquet)["BilledCost"].sum() == pytest.approx(pd.read_csv(csv)["BilledCost"].sum())
 
 
 def test_every_table_is_written(taken):
     stems = {Path(path).name.rpartition(".")[0].removeprefix("2026-11-") for path in taken.files}
-    assert stems == {"focus-costs", "months", "clusters", "snapshots", "advice"}
+    assert stems == {
+        "focus-1.0-costs", "months", "clusters", "owners", "snapshots", "savings", "anomalies", "what-if", "drivers",
+    }  # fmt: skip
 
 
 @pytest.mark.skipif(not os.environ.get("FOCUS_VALIDATOR"), reason="set FOCUS_VALIDATOR to the focus-validator command")
@@ -93,7 +97,7 @@ def test_the_public_focus_validator_accepts_the_rows(taken, tmp_path):
     (tmp_path / "focus_validator" / "utils").mkdir(parents=True)
     (tmp_path / "focus_validator" / "utils" / "currency_codes.csv").write_text("currency_codes\nUSD\nEUR\n")
     own = {"InvoiceIssuerName": "InvoiceIssuer", "ProviderName": "Provider", "PublisherName": "Publisher"}
-    frame = pd.read_parquet(file(taken, "focus-costs.parquet"))
+    frame = pd.read_parquet(file(taken, "focus-1.0-costs.parquet"))
     frame = frame.rename(columns={**own, "ResourceId": "ResourceID"}).assign(ChargeType="Usage")
     frame.to_parquet(tmp_path / "focus.parquet", index=False)
     ran = subprocess.run(

@@ -50,7 +50,7 @@ def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_no
     assert result["changed"] == []
     assert len(result["plan_id"]) == 12
     assert "agree within 5%" in result["facts"]["agreement"]
-    assert len(list((tmp_path / "tables").glob("*.csv"))) == 5
+    assert len(list((tmp_path / "tables").glob("*.csv"))) == 9
     pictures = sum(data.get("text/html", "").count("data:image/png;base64,") for data in shown)
     assert pictures == 6
     assert set(made.plane.rds.cluster_snapshots) == before
@@ -79,10 +79,10 @@ def test_a_snapshots_bytes_left_out_of_the_bill_turn_the_month_red_and_name_the_
     assert before.bill_is_off
     assert "the bill has 600.0 GB-months less than the metrics, $13.80 less" in before.verdict
     assert last_year.billed_gib_months == pytest.approx(last_year.metrics_gib_months - 600, rel=1e-6)
-    sheet = show.bill_sheet(review, anomaly="$5 and 20%")
+    outlook = costs.look_ahead(session, review, keep_days=10_000)
+    sheet = show.bill_sheet(review, outlook)
     assert "do not agree" in sheet.headline
     assert "bad" in sheet.tables[0].marks.values()
-    outlook = costs.look_ahead(session, review, keep_days=10_000)
     done = costs.apply_cleanup(session, outlook.plan, approve="")
     result = show.cost_result(review, outlook, done, costs.Taken())
     assert result.outcome == "check-failed"

@@ -10,6 +10,7 @@ from typing import TypeVar
 from runbook_lib.costs.copies import Copy
 from runbook_lib.costs.estate import AWS_BACKUP
 from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.rates import Change
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.snapshots.plan import Candidate, CleanupPlan
 from runbook_lib.costs.units import usd_text
@@ -36,34 +37,34 @@ class Advice:
     how: str
 
 
-def advice(
-    review: Review, plan: CleanupPlan, retentions: Mapping[str, tuple[int, Sequence[RetentionCost]]]
-) -> tuple[Advice, ...]:
-    """Put together everything that would save, the largest sum first.
+def advice(review: Review, plan: CleanupPlan, costs: Mapping[str, Sequence[RetentionCost]]) -> tuple[Advice, ...]:
+    """Put together everything that would save: what is real now before what comes, the largest sum first.
 
-    `retentions` gives each living cluster's retention today and what it would cost at every other.
+    `costs` gives what each living cluster would cost at every retention, where that is known.
     """
     now, usd_gib_month = review.facts.now, review.usd_gib_month
     found = [
-        *_snapshots(plan.delete, usd_gib_month),
+        *_snapshots([*plan.delete, *plan.later], usd_gib_month),
         *_covered_twice(review.held, usd_gib_month, now.date()),
         *_soon(review.held, usd_gib_month, now.date()),
-        *(entry for name, costs in retentions.items() for entry in _retention(name, *costs)),
+        *(entry for rate in review.rates for entry in _retention(rate, costs.get(rate.cluster, ()))),
         *(_expired(copy, now) for copy in review.copies if copy.is_expired(now) and copy.usd_a_day),
     ]
-    return tuple(sorted(found, key=lambda entry: -entry.saves_usd_month))
+    return tuple(sorted(found, key=lambda entry: (entry.kind == "soon", -entry.saves_usd_month)))
 
 
 def _snapshots(candidates: Sequence[Candidate], usd_gib_month: float) -> list[Advice]:
     found = []
     for name, own in _grouped(candidates, lambda candidate: candidate.cluster).items():
         usd = sum(candidate.size_gib or 0.0 for candidate in own) * usd_gib_month
+        unsized = sum(1 for candidate in own if candidate.size_gib is None)
         found.append(
             Advice(
                 kind="snapshots",
                 cluster=name,
                 what=f"delete {len(own)} snapshot{'' if len(own) == 1 else 's'} past the days to keep",
-                why="each is outside the window and costs its full size; the newest of the cluster stays",
+                why="each is outside the window and costs its full size; the newest of the cluster stays"
+                + (f"; the size of {unsized} is not known, so it saves more" if unsized else ""),
                 saves_usd_month=usd,
                 how="read the clean-up plan below and approve it",
             )
@@ -73,17 +74,17 @@ def _snapshots(candidates: Sequence[Candidate], usd_gib_month: float) -> list[Ad
 
 def _covered_twice(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
     found = []
-    by_backup = _grouped([h for h in held if h.origin == AWS_BACKUP], lambda holding: holding.snapshot.cluster)
+    by_backup = _grouped([h for h in held if h.origin == AWS_BACKUP], lambda holding: holding.label)
     for holding in held:
         if holding.origin == AWS_BACKUP or not holding.costs_on(today) or not holding.size_gib:
             continue
-        twins = by_backup.get(holding.snapshot.cluster, ())
+        twins = by_backup.get(holding.label, ())
         twin = next((other for other in twins if _same_data(holding, other)), None)
         if twin:
             found.append(
                 Advice(
                     kind="twice",
-                    cluster=holding.snapshot.cluster,
+                    cluster=holding.label,
                     what=f"delete {holding.name}",
                     why=f"AWS Backup holds the same day ({twin.name}); both cost their full size",
                     saves_usd_month=holding.size_gib * usd_gib_month,
@@ -107,7 +108,7 @@ def _same_data(holding: Holding, other: Holding) -> bool:
 def _soon(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Advice]:
     found = []
     soon = [holding for holding in held if today < holding.costs_from <= today + _SOON and holding.size_gib]
-    for name, own in _grouped(soon, lambda holding: holding.snapshot.cluster).items():
+    for name, own in _grouped(soon, lambda holding: holding.label).items():
         first = min(holding.costs_from for holding in own)
         found.append(
             Advice(
@@ -122,7 +123,8 @@ def _soon(held: Sequence[Holding], usd_gib_month: float, today: date) -> list[Ad
     return found
 
 
-def _retention(name: str, today: int, costs: Sequence[RetentionCost]) -> list[Advice]:
+def _retention(rate: Change, costs: Sequence[RetentionCost]) -> list[Advice]:
+    today = rate.retention_days
     better = cheaper_retention(costs, today=today)
     if better is None:
         return []
@@ -130,7 +132,7 @@ def _retention(name: str, today: int, costs: Sequence[RetentionCost]) -> list[Ad
     return [
         Advice(
             kind="retention",
-            cluster=name,
+            cluster=rate.cluster,
             what=f"keep automated backups {better.retention_days} days instead of {today}",
             why=f"the window then covers snapshots that cost now: {usd_text(better.usd)} a month, not {usd_text(now)}",
             saves_usd_month=now - better.usd,
@@ -148,15 +150,3 @@ def _expired(copy: Copy, now: datetime) -> Advice:
         saves_usd_month=(copy.usd_a_day or 0.0) * DAYS_A_MONTH,
         how="check that nobody uses it, then delete its instances and the cluster",
     )
-
-
-def could_save(found: Sequence[Advice]) -> dict[str, float]:
-    """Return what each cluster could save a month. Alternatives do not add up: the largest of them counts."""
-    saved: dict[str, dict[str, float]] = {}
-    for entry in found:
-        own = saved.setdefault(entry.cluster, {})
-        if entry.kind in ("snapshots", "twice", "retention"):
-            own["backups"] = max(own.get("backups", 0.0), entry.saves_usd_month)
-        elif entry.kind == "copy":
-            own["copy"] = own.get("copy", 0.0) + entry.saves_usd_month
-    return {cluster: sum(own.values()) for cluster, own in saved.items()}

@@ -1,42 +1,59 @@
-"""What is billed on each day, by AWS's metrics and by the rule, for every cluster at once."""
+"""What is billed on each day, by AWS's metrics and by the rule, for every cluster at once. Not measured is NaN."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runbook_lib.costs.holdings import Holding, listed_gib
+from runbook_lib.costs.lineage import Lineage
 from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Grid, Usage
 
-_HABIT_DAYS = 14
+Marks = NDArray[np.bool_]
 _AT_THE_CAP = 1e-6  # as close as two sums of floats come
+_NOTHING_GIB = 0.01
+_LEAST_RUN = 3  # days that a retention of one day, or of more, must last to be told from a flaw of the metrics
+_MOST_RUNS = 4
+_AROUND = 14  # days without a point of the snapshots that show that there were none
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Amounts:
-    """Daily billed GiB, `grid[cluster, day]`, NaN where AWS gave nothing.
+    """Daily billed GiB, `grid[cluster, day]`: NaN where nobody measured it, zero where there was nothing to bill.
 
-    `automated_gib` and `snapshot_gib` are AWS's metrics taken apart; `model_gib` is the rule, worked out from the
-    volume and the use before the free amount, plus the snapshots. `listed_gib` are the snapshots of today's list alone:
-    those deleted since are in the metric, and nowhere else.
+    `automated_gib` and `snapshot_gib` are AWS's metrics taken apart; `billed_gib` is both, and may be known where they
+    are not. `model_gib` is the rule, worked out from volume and use before the free amount, plus the snapshots, NaN on
+    days that cannot be compared. `listed_gib` are the snapshots of today's list alone: those deleted since are in the
+    metric, and nowhere else. `one_day` marks days on which the metrics show a retention of one day.
     """
 
     usage: Usage
+    who: tuple[Lineage, ...]
     automated_gib: Grid = field(repr=False)
     snapshot_gib: Grid = field(repr=False)
+    billed_gib: Grid = field(repr=False)
     model_gib: Grid = field(repr=False)
     model_other_reading_gib: Grid = field(repr=False)
     listed_gib: Grid = field(repr=False)
+    one_day: Marks = field(repr=False)
+    missing: Marks = field(repr=False)
+
+    def span(self, month: Month, *, until: date | None = None) -> slice:
+        """Return the columns of a month's settled days."""
+        return self.usage.span(month.first, min(month.last, self.usage.settled, until or month.last))
 
     def gib_months(self, grid: Grid, month: Month, *, until: date | None = None) -> Grid:
-        """Return each cluster's GB-months of a month: settled days added up, divided by all days of the month."""
-        last = min(month.last, self.usage.settled, until or month.last)
-        part = grid[:, self.usage.span(month.first, last)]
-        total: Grid = np.nansum(part, axis=1) / month.days
+        """Return each cluster's GB-months of a month: settled days added up, divided by all days of the month.
+
+        Days that nobody measured are not in it: where `missing_of` counts some, it is a least amount.
+        """
+        total: Grid = np.nansum(grid[:, self.span(month, until=until)], axis=1) / month.days
         return total
 
     def settled_days(self, month: Month) -> int:
@@ -44,53 +61,160 @@ class Amounts:
         first, last = max(month.first, self.usage.first), min(month.last, self.usage.settled, self.usage.days[-1])
         return max(0, (last - first).days + 1)
 
-    def missing_days(self, month: Month) -> int:
-        """Count cluster-days of a month for which AWS gave no amount. They are not filled."""
-        return int(self.usage.missing()[:, self.usage.span(month.first, month.last)].sum())
+    def missing_of(self, month: Month) -> NDArray[np.int_]:
+        """Count each cluster's days of a month that nobody measured. They are not filled."""
+        count: NDArray[np.int_] = self.missing[:, self.span(month)].sum(axis=1)
+        return count
+
+    def measured_of(self, month: Month) -> NDArray[np.int_]:
+        """Count each cluster's days of a month with an amount, where it lived or left something."""
+        span = self.span(month)
+        count: NDArray[np.int_] = (~np.isnan(self.billed_gib[:, span]) & self.usage.expected[:, span]).sum(axis=1)
+        return count
 
     def last_settled(self, grid: Grid) -> Grid:
-        """Return each cluster's amount on the last settled day, nothing where there is no point."""
-        return np.nan_to_num(grid[:, self.last_column])
+        """Return each cluster's amount on the last settled day, NaN where nobody measured it."""
+        return grid[:, self.last_column]
 
     @property
     def last_column(self) -> int:
         """The last settled day's column."""
         return int(max(0, min(self.usage.column(self.usage.settled), self.usage.volume_gib.shape[1] - 1)))
 
+    def row(self, label: str) -> int:
+        """Return a cluster's row by its label."""
+        return self.usage.row(label)
 
-def amounts(usage: Usage, held: tuple[Holding, ...], retention_days: Sequence[int]) -> Amounts:
-    """Work the rule out for every cluster and day. `retention_days` is in the order of `usage.clusters`, 0 if gone.
 
-    AWS tells only today's retention; a cluster whose retention was changed is modelled by today's.
-    """
-    retention = np.asarray(retention_days)[:, None]
-    snapshots = np.where(np.isnan(usage.billed_gib), np.nan, np.nan_to_num(usage.snapshot_gib))
-    used, other = _automated_by_rule(usage, retention)
+def amounts(usage: Usage, who: Sequence[Lineage], held: tuple[Holding, ...]) -> Amounts:
+    """Work the rule out for every cluster and day."""
+    usage, who = _apart(usage, who, held)
+    listed = listed_gib(held, usage)
+    none = _none_outside(usage, listed)
+    one_day, unclear = _one_day(usage, who, none)
+    over = usage.used_gib - usage.volume_gib
+    by_rule = np.where(unclear, np.nan, np.where(one_day, 0.0, np.maximum(over, 0.0)))
+    snapshots = _snapshots(usage, by_rule, none)
+    automated = np.maximum(usage.billed_gib - snapshots, 0.0)
+    derived = np.isnan(usage.snapshot_gib) & ~np.isclose(snapshots, listed, rtol=1e-3, atol=_NOTHING_GIB)
+    lives = np.array([lineage.lives for lineage in who], dtype=np.bool_)[:, None]
+    gone = ~usage.expected | (~lives & np.isnan(usage.volume_gib) & np.isnan(usage.used_gib))
+    comparable = ~unclear & ~derived & ~np.isnan(usage.billed_gib)
+    model = np.where(gone, 0.0, by_rule) + snapshots
+    other = np.where(gone, 0.0, _other_reading(usage, who, one_day, over)) + snapshots
+    nothing = ~usage.expected & np.isnan(usage.billed_gib)
     return Amounts(
         usage=usage,
-        automated_gib=np.maximum(usage.billed_gib - snapshots, 0.0),
-        snapshot_gib=snapshots,
-        model_gib=used + np.nan_to_num(usage.snapshot_gib),
-        model_other_reading_gib=other + np.nan_to_num(usage.snapshot_gib),
-        listed_gib=listed_gib(held, usage),
+        who=tuple(who),
+        automated_gib=np.where(nothing, 0.0, automated),
+        snapshot_gib=np.where(nothing, 0.0, snapshots),
+        billed_gib=np.where(nothing, 0.0, usage.billed_gib),
+        model_gib=np.where(nothing, 0.0, np.where(comparable, model, np.nan)),
+        model_other_reading_gib=np.where(nothing, 0.0, np.where(comparable, other, np.nan)),
+        listed_gib=listed,
+        one_day=one_day,
+        missing=usage.missing(),
     )
 
 
-def _automated_by_rule(usage: Usage, retention: Grid) -> tuple[Grid, Grid]:
-    """Apply the rule of `costs.rule.automated_backup` to whole grids, under both readings of the cap.
+def _apart(usage: Usage, who: Sequence[Lineage], held: Sequence[Holding]) -> tuple[Usage, tuple[Lineage, ...]]:
+    """Take snapshots that were copied from elsewhere out of the metrics of a namesake that lives here.
 
-    AWS says the metric itself does not exceed the cap; then a use at the cap may have been any larger, and the other
-    reading bills up to the cap.
+    Those whose size is not known stay in the namesake's metrics, and their own row says so.
     """
-    volume = np.nan_to_num(carried_forward(usage.volume_gib))  # a deleted cluster's last size stays its free amount
-    used, cap = np.nan_to_num(usage.used_gib), _cap(volume, retention)
-    billed = np.maximum(np.minimum(used, cap) - volume, 0.0)
-    other = np.where(used >= cap * (1 - _AT_THE_CAP), cap, np.maximum(used - volume, 0.0))
-    free = retention == 1
-    return np.where(free, 0.0, billed), np.where(free, 0.0, other)
+    names = {lineage.label: row for row, lineage in enumerate(who)}
+    foreign = [holding for holding in held if holding.metered_with and holding.metered_with != holding.label]
+    if not foreign:
+        return usage, tuple(who)
+    billed, snapshot, expected = usage.billed_gib.copy(), usage.snapshot_gib.copy(), usage.expected.copy()
+    unsized = {holding.label: holding.metered_with for holding in foreign if holding.size_gib is None}
+    for holding in foreign:
+        own, namesake = names[holding.label], names[holding.metered_with]
+        days = slice(max(0, usage.column(holding.costs_from)), None)
+        if holding.label in unsized or holding.size_gib is None:
+            expected[own] = False
+            continue
+        known = usage.billed_gib[namesake, days]
+        for grid in (billed, snapshot):
+            grid[namesake, days] = np.maximum(grid[namesake, days] - holding.size_gib, 0.0)
+            grid[own, days] = np.where(np.isnan(known), np.nan, np.nan_to_num(grid[own, days]) + holding.size_gib)
+    found = replace(usage, billed_gib=billed, snapshot_gib=snapshot, expected=expected)
+    return found, tuple(replace(lineage, within=unsized.get(lineage.label, "")) for lineage in who)
 
 
-def _cap(volume: Grid, retention: Grid) -> Grid:
+def _snapshots(usage: Usage, by_rule: Grid, none: Marks) -> Grid:
+    """Return the snapshots' part of what is billed.
+
+    AWS gives no point of SnapshotStorageUsed where nothing is outside the window, and may lose one: without it the part
+    is what the rule leaves of the billed amount, and nothing where today's list and the days around have none.
+    """
+    left = np.maximum(usage.billed_gib - by_rule, 0.0)
+    left = np.where(left < _NOTHING_GIB, 0.0, left)
+    absent = np.isnan(usage.snapshot_gib)
+    derived = np.where(np.isnan(left) & none, np.where(np.isnan(usage.billed_gib), np.nan, 0.0), left)
+    found: Grid = np.where(absent, derived, np.where(np.isnan(usage.billed_gib), np.nan, usage.snapshot_gib))
+    return found
+
+
+def _none_outside(usage: Usage, listed: Grid) -> Marks:
+    """Mark days without a point of the snapshots on which there were none outside the window."""
+    absent = np.isnan(usage.snapshot_gib)
+    none: Marks = absent & (_count_around(~absent, _AROUND) == 0) & (listed == 0)
+    return none
+
+
+def _count_around(marks: Marks, days: int) -> NDArray[np.int_]:
+    """Count the marks of so many days before and after each day."""
+    sums = np.pad(np.cumsum(marks, axis=1), ((0, 0), (days + 1, days)), mode="edge")
+    sums[:, : days + 1] = 0
+    count: NDArray[np.int_] = sums[:, 2 * days + 1 :] - sums[:, : -2 * days - 1]
+    return count
+
+
+def _one_day(usage: Usage, who: Sequence[Lineage], none: Marks) -> tuple[Marks, Marks]:
+    """Tell the days on which automated backups were free, as with a retention of one day; and days that contradict.
+
+    AWS says today's retention only. Where the metrics of a past day show another one, and do so for a while, that day
+    is held to what they show; single days and quick changes cannot be told from a flaw of the metrics.
+    """
+    retention = np.array([lineage.retention_days for lineage in who], dtype=np.int_)[:, None]
+    one_day = np.broadcast_to(retention == 1, usage.billed_gib.shape).copy()
+    unclear = np.zeros_like(one_day)
+    automated = usage.billed_gib - np.where(none, 0.0, usage.snapshot_gib)
+    over = usage.used_gib - usage.volume_gib
+    paid = automated > _NOTHING_GIB
+    free = (over > _NOTHING_GIB) & (automated <= _NOTHING_GIB)
+    against = np.where(retention == 1, paid & (over > _NOTHING_GIB), free)
+    for row in np.flatnonzero(against.any(axis=1)):
+        evidence = np.where(free[row], 1, np.where(paid[row], -1, 0))
+        known = np.flatnonzero(evidence)
+        runs = np.split(known, np.flatnonzero(np.diff(evidence[known])) + 1)
+        now = bool(retention[row, 0] == 1) if retention[row, 0] else evidence[known[-1]] > 0
+        unclear[row] = True  # but the days of a run that lasts, and those before the first and after the last of them
+        for index, run in enumerate(runs):
+            shows, last = bool(evidence[run[0]] > 0), index == len(runs) - 1
+            if len(runs) > _MOST_RUNS or (len(run) < _LEAST_RUN and not (last and shows == now)):
+                continue
+            begin = 0 if index == 0 else run[0]
+            end = unclear.shape[1] if last and shows == now else run[-1] + 1
+            one_day[row, begin:end], unclear[row, begin:end] = shows, False
+    return one_day, unclear
+
+
+def _other_reading(usage: Usage, who: Sequence[Lineage], one_day: Marks, over: Grid) -> Grid:
+    """Apply the cap's other reading: AWS says the metric itself does not exceed the cap.
+
+    A use at the cap may have been any larger, and then the other reading bills up to the cap. A use beyond today's cap
+    shows that the retention was longer on that day: nothing is said of it then.
+    """
+    retention = np.array([lineage.retention_days for lineage in who], dtype=np.int_)
+    cap = _cap(np.nan_to_num(carried_forward(usage.volume_gib)), retention[:, None])
+    at_the_cap = np.isfinite(cap) & (np.abs(usage.used_gib - cap) <= np.where(np.isfinite(cap), cap, 0.0) * _AT_THE_CAP)
+    found: Grid = np.where(one_day, 0.0, np.where(at_the_cap, cap, np.maximum(over, 0.0)))
+    return found
+
+
+def _cap(volume: Grid, retention: NDArray[np.int_]) -> Grid:
     """Add up the volume over each day's window; before the first day known it counts as it was then."""
     days = volume.shape[1]
     cap = np.full_like(volume, np.inf)
@@ -112,45 +236,15 @@ def carried_forward(grid: Grid) -> Grid:
     return filled
 
 
-def forecast_gib_months(found: Amounts, held: tuple[Holding, ...], month: Month) -> Grid:
-    """Return each cluster's GB-months at the month's end: settled days as measured, the rest foreseen.
+def only(every: Amounts, rows: Sequence[int]) -> Amounts:
+    """Return the amounts of some rows."""
+    chosen = np.asarray(rows, dtype=np.intp)
+    usage = every.usage
 
-    Foreseen is: the automated backup as on the last settled day; the snapshots there are now, each from the day it
-    begins to cost; and deletions at the pace of the median day of the last two weeks, so that a rotation goes on, and
-    one great clean-up is not taken for a habit. Snapshots not yet made are inside the window for most of a month.
-    """
-    total = found.gib_months(found.automated_gib + found.snapshot_gib, month)
-    ahead = (month.last - found.usage.settled).days
-    if ahead <= 0:
-        return total
-    automated = found.last_settled(found.automated_gib)
-    snapshots = found.last_settled(found.snapshot_gib)
-    deleted, entering = _deleted_a_day(found), _entering_gib(found, held, ahead)
-    for offset in range(ahead):
-        snapshots = np.maximum(snapshots + entering[:, offset] - deleted, 0.0)
-        if found.usage.settled + timedelta(days=offset + 1) >= month.first:
-            total = total + (automated + snapshots) / month.days
-    return total
+    def part(value: object) -> dict[str, Any]:
+        grids = {entry.name: getattr(value, entry.name) for entry in fields(value)}  # type: ignore[arg-type]
+        return {name: grid[chosen] for name, grid in grids.items() if isinstance(grid, np.ndarray)}
 
-
-def _entering_gib(found: Amounts, held: tuple[Holding, ...], days: int) -> Grid:
-    """Return the GiB that begin to cost on each of the days after the last settled one."""
-    grid = np.zeros((len(found.usage.clusters), days))
-    rows = {name: row for row, name in enumerate(found.usage.clusters)}
-    for holding in held:
-        row, offset = rows.get(holding.snapshot.cluster), (holding.costs_from - found.usage.settled).days - 1
-        if row is not None and holding.size_gib is not None and 0 <= offset < days:
-            grid[row, offset] += holding.size_gib
-    return grid
-
-
-def _deleted_a_day(found: Amounts) -> Grid:
-    """Return the GiB of snapshots that leave on a usual day: what began to cost, less by how much the metric grew."""
-    last = found.last_column
-    if last < 2:
-        return np.zeros(len(found.snapshot_gib))
-    span = slice(max(1, last - _HABIT_DAYS + 1), last + 1)
-    grew = np.diff(np.nan_to_num(found.snapshot_gib), axis=1)[:, span.start - 1 : span.stop - 1]
-    began = np.diff(found.listed_gib, axis=1)[:, span.start - 1 : span.stop - 1]
-    usual: Grid = np.maximum(np.median(began - grew, axis=1), 0.0)
-    return usual
+    names = tuple(usage.clusters[row] for row in rows)
+    who = tuple(every.who[row] for row in rows)
+    return replace(every, who=who, **{**part(every), "usage": replace(usage, clusters=names, **part(usage))})

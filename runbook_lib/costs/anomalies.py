@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -16,8 +16,13 @@ from runbook_lib.costs.usage import Grid
 from runbook_lib.errors import InputRefused
 
 Part = Literal["automated", "snapshots"]
-_BEFORE = 7  # a day is held against the median of the week before it
+USUAL = "$5 and 20%"
+_BEFORE = 7  # a day is held against the median of the last seven days known before it
+_LOOKED_BACK = 14
 _LEAST_KNOWN = 3
+_HISTORY = 62  # days in which a rise that came before is looked for
+_OFTEN = 2
+_AS_LARGE = 0.5
 
 
 _WRITTEN = re.compile(r"\$?\s*(\d+(?:\.\d+)?)\s*(?:USD)?\s+and\s+(\d+(?:\.\d+)?)\s*%")
@@ -50,13 +55,18 @@ def thresholds(text: str) -> Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Anomaly:
-    """A day on which a part of a cluster's backups rose over the week before, in dollars a month at that day's pace."""
+    """A day on which a part of a cluster's backups rose over the week before, in dollars a month at that day's pace.
+
+    `routine` says why it is no surprise: a snapshot of the list left the window, or the like has come at least twice
+    before. It is empty for an outlier.
+    """
 
     cluster: str
     day: date
     part: Part
     usd_month: float
     usual_usd_month: float
+    routine: str = ""
 
     @property
     def rise_usd(self) -> float:
@@ -70,30 +80,55 @@ class Anomaly:
 
 
 def anomalies(found: Amounts, month: Month, *, usd_gib_month: float, at_least: Thresholds) -> tuple[Anomaly, ...]:
-    """Find the first day of each rise in a month that passes both thresholds, the dearest first.
+    """Find the first day of each rise in a month that passes both thresholds: outliers first, the dearest first.
 
-    Automated backups and snapshots are looked at apart: a load that changes much would drown in the snapshots' sum.
+    Automated backups and snapshots are looked at apart: a load that changes much would drown in the snapshots' sum. A
+    day that nobody measured neither makes a rise nor hides one: the next day measured is held against the last before.
     """
     parts: tuple[tuple[Part, Grid], ...] = (("automated", found.automated_gib), ("snapshots", found.snapshot_gib))
-    hits = [hit for part, gib in parts for hit in _rises(found, month, part, gib * usd_gib_month, at_least)]
-    return tuple(sorted(hits, key=lambda hit: -hit.rise_usd))
+    hits = [hit for part, gib in parts for hit in _rises(found, part, gib * usd_gib_month, at_least) if
+            month.first <= hit.day <= month.last]  # fmt: skip
+    return tuple(sorted(hits, key=lambda hit: (bool(hit.routine), -hit.rise_usd)))
 
 
-def _rises(found: Amounts, month: Month, part: Part, usd: Grid, at_least: Thresholds) -> Iterator[Anomaly]:
-    span = found.usage.span(month.first, min(month.last, found.usage.settled))
-    for column in range(max(_LEAST_KNOWN, span.start), min(span.stop, usd.shape[1])):
-        before = usd[:, max(0, column - _BEFORE) : column]
-        known = (~np.isnan(before)).sum(axis=1) >= _LEAST_KNOWN
-        usual = np.zeros(len(usd))
-        usual[known] = np.nanmedian(before[known], axis=1)
-        rise = usd[:, column] - usual
-        since_yesterday = usd[:, column] - before[:, -1]  # a rise is shown on its first day only
-        large = known & (rise >= at_least.usd) & (rise >= at_least.part * usual) & (since_yesterday >= at_least.usd)
-        for row in np.flatnonzero(large):
+def _rises(found: Amounts, part: Part, usd: Grid, at_least: Thresholds) -> Iterator[Anomaly]:
+    usage = found.usage
+    lived = np.where(usage.expected, usd, np.nan)  # before a cluster was made is no day to compare with
+    last = found.last_column
+    begin = max(_LEAST_KNOWN, last - _HISTORY)
+    earlier: dict[int, list[float]] = {}
+    for column in range(begin, last + 1):
+        now = lived[:, column]
+        window = lived[:, max(0, column - _LOOKED_BACK) : column]
+        for row in np.flatnonzero(now - _least(window) >= at_least.usd).tolist():
+            before = window[row][~np.isnan(window[row])][-_BEFORE:]
+            if len(before) < _LEAST_KNOWN:
+                continue
+            usual, since = float(np.median(before)), float(now[row] - before[-1])
+            rise = float(now[row]) - usual
+            # a rise is shown on its first day only
+            if rise < at_least.usd or rise < at_least.part * usual or since < at_least.usd:
+                continue
             yield Anomaly(
-                cluster=found.usage.clusters[row],
-                day=found.usage.days[column],
+                cluster=usage.clusters[row],
+                day=usage.days[column],
                 part=part,
-                usd_month=float(usd[row, column]),
-                usual_usd_month=float(usual[row]),
+                usd_month=float(now[row]),
+                usual_usd_month=usual,
+                routine=_routine(found, part, row, column, since, earlier.setdefault(row, [])),
             )
+            earlier[row].append(since)
+
+
+def _least(window: Grid) -> Grid:
+    filled = np.where(np.isnan(window), np.inf, window)
+    least: Grid = filled.min(axis=1)
+    return least
+
+
+def _routine(found: Amounts, part: Part, row: int, column: int, since: float, earlier: Sequence[float]) -> str:
+    if part == "snapshots" and found.listed_gib[row, column] > found.listed_gib[row, column - 1]:
+        return "a snapshot left the window, as foreseen"
+    if sum(rise >= _AS_LARGE * since for rise in earlier) >= _OFTEN:
+        return "the like came before"
+    return ""

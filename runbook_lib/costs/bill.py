@@ -21,6 +21,7 @@ _GET_COST_AND_USAGE = declare("ce", "GetCostAndUsage")
 USD_A_REQUEST = 0.01  # Cost Explorer's price of one request, and of each further page
 VIEWS = 2  # a view by month, a view by day
 SETTLES_ON_DAY = 10  # of the month after: until about then a month's bill still moves
+MOST_MONTHS = 14  # Cost Explorer refuses a start before that, the running month included
 _LEFT_OUT = ["Credit", "Refund", "Tax"]
 
 
@@ -63,8 +64,10 @@ def read_bill(session: AwsSession, months: tuple[Month, ...], *, month: Month, n
     """
     tomorrow = now.date()  # today is not over: the bill is asked for up to its beginning
     try:
-        by_month, asked = _view(session, "MONTHLY", months[0].first, min(months[-1].plus(1).first, tomorrow))
-        by_day, asked_more = _view(session, "DAILY", month.first, min(month.plus(1).first, tomorrow))
+        oldest = Month.holding(now).plus(1 - MOST_MONTHS).first
+        end = min(months[-1].plus(1).first, tomorrow)
+        by_month, asked = _view(session, "MONTHLY", max(oldest, months[0].first), end)
+        by_day, asked_more = _view(session, "DAILY", max(oldest, month.first), end)
     except (StepFailed, CredentialsRefused) as error:
         return Bill(note=f"No bill: {error.message}")
     return Bill(months=tuple(by_month), days=tuple(by_day), requests=asked + asked_more)

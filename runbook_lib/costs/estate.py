@@ -6,10 +6,11 @@ was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.backups import (
@@ -22,6 +23,7 @@ from runbook_lib.backups import (
 from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Cluster, cluster_from
 from runbook_lib.costs.rule import begins_to_cost
 from runbook_lib.errors import InputRefused
+from runbook_lib.looking import Seen, look
 from runbook_lib.times import parse_timestamp
 
 BY_HAND, AWS_BACKUP, COPIED, AUTOMATED = "by hand", "AWS Backup", "copied", "automated"
@@ -31,25 +33,25 @@ BY_HAND, AWS_BACKUP, COPIED, AUTOMATED = "by hand", "AWS Backup", "copied", "aut
 class Estate:
     """The Aurora clusters, snapshots and backups of a region as AWS describes them now.
 
-    `instance_classes` gives the classes of each cluster's instances, by cluster identifier.
+    `instance_classes` gives the classes of each cluster's instances, by cluster identifier. `unseen` says what could
+    not be looked at: then there may be more, and every sum is a least amount.
     """
 
     clusters: tuple[Cluster, ...]
     snapshots: tuple[ClusterSnapshot, ...]
     retained: tuple[RetainedBackup, ...]
     instance_classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every cluster name that metrics may exist for, also those of clusters that are gone."""
-        living = [cluster.identifier for cluster in self.clusters]
-        gone = [snapshot.cluster for snapshot in self.snapshots] + [backup.cluster for backup in self.retained]
-        return tuple(dict.fromkeys([*living, *gone]))
-
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Cluster]:
         """The living clusters by their names."""
         return {cluster.identifier: cluster for cluster in self.clusters}
+
+    @cached_property
+    def by_resource_id(self) -> dict[str, Cluster]:
+        """The living clusters by their resource ids, which a rename does not change."""
+        return {cluster.resource_id: cluster for cluster in self.clusters if cluster.resource_id}
 
     @property
     def copies(self) -> tuple[Cluster, ...]:
@@ -60,8 +62,10 @@ class Estate:
 def read_estate(session: AwsSession) -> Estate:
     """Read everything that can cost, in a handful of paged calls.
 
+    What may not be read beside the clusters is said in `unseen`, never taken for nothing.
+
     Raises:
-        AccessDenied: one of the Describe calls is not allowed.
+        AccessDenied: the clusters may not be described.
     """
     clusters = tuple(
         cluster_from(entry)
@@ -69,20 +73,38 @@ def read_estate(session: AwsSession) -> Estate:
         if str(entry.get("Engine", "")).startswith("aurora")
     )
     copied = any(cluster.is_ours for cluster in clusters)
+    listed = look(lambda: DESCRIBE_SNAPSHOTS.pages(session))
+    of_backup = _read_awsbackup(session)
+    retained = look(lambda: list_retained_backups(session))
+    instances = look(lambda: DESCRIBE_INSTANCES.pages(session) if copied else ())
+    kinds: dict[str, Seen[Any]] = {
+        "snapshots": listed,
+        "AWS Backup's snapshots": of_backup,
+        "retained automated backups": retained,
+        "instances of restored copies": instances,
+    }
     return Estate(
         clusters=clusters,
-        snapshots=_read_snapshots(session),
-        retained=list_retained_backups(session),
-        instance_classes=_read_instances(session) if copied else {},
+        snapshots=_snapshots([*listed, *of_backup]),
+        retained=tuple(retained),
+        instance_classes=_classes(instances),
+        unseen=tuple(f"{kind} {seen.why_not}" for kind, seen in kinds.items() if seen.why_not),
     )
 
 
-def _read_snapshots(session: AwsSession) -> tuple[ClusterSnapshot, ...]:
-    entries = list(DESCRIBE_SNAPSHOTS.pages(session))
+def _read_awsbackup(session: AwsSession) -> Seen[Mapping[str, Any]]:
     # AWS's reference names only automated and manual as listed by default, so what AWS Backup made is asked for apart;
     # an AWS that refuses to know that type has listed everything already.
-    with suppress(InputRefused):
-        entries += DESCRIBE_SNAPSHOTS.pages(session, SnapshotType="awsbackup")
+    def read() -> list[Mapping[str, Any]]:
+        try:
+            return list(DESCRIBE_SNAPSHOTS.pages(session, SnapshotType="awsbackup"))
+        except InputRefused:
+            return []
+
+    return look(read)
+
+
+def _snapshots(entries: Iterable[Mapping[str, Any]]) -> tuple[ClusterSnapshot, ...]:
     found = {
         entry["DBClusterSnapshotArn"]: snapshot_from(entry)
         for entry in entries
@@ -91,9 +113,9 @@ def _read_snapshots(session: AwsSession) -> tuple[ClusterSnapshot, ...]:
     return tuple(sorted(found.values(), key=lambda snapshot: (snapshot.created, snapshot.identifier)))
 
 
-def _read_instances(session: AwsSession) -> dict[str, tuple[str, ...]]:
+def _classes(instances: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for entry in DESCRIBE_INSTANCES.pages(session):
+    for entry in instances:
         if name := entry.get("DBClusterIdentifier"):
             found[name] = (*found.get(name, ()), entry.get("DBInstanceClass", ""))
     return found
@@ -113,12 +135,14 @@ def origin(snapshot: ClusterSnapshot) -> str:
 def cluster_of(snapshot: ClusterSnapshot, estate: Estate) -> Cluster | None:
     """Return the living cluster a snapshot was taken of; None when that is gone.
 
-    A new cluster of the same name is another one: its window does not cover the old one's snapshots.
+    A cluster keeps its resource id when it is renamed. A new cluster of the same name is another one: its window does
+    not cover the old one's snapshots.
     """
-    cluster = estate.by_name.get(snapshot.cluster)
-    if cluster is None or (snapshot.resource_id and snapshot.resource_id != cluster.resource_id):
-        return None
-    return cluster
+    if snapshot.resource_id:
+        found = estate.by_resource_id.get(snapshot.resource_id)
+        namesake = estate.by_name.get(snapshot.cluster)
+        return found or (namesake if namesake and not namesake.resource_id else None)
+    return estate.by_name.get(snapshot.cluster)
 
 
 def costs_from(snapshot: ClusterSnapshot, estate: Estate) -> date | None:

@@ -1,4 +1,7 @@
-"""Take the review along: each table as CSV and, where a Parquet writer is installed, as Parquet."""
+"""Take the review along: each table as CSV and, where a Parquet writer is installed, as Parquet.
+
+Every table has its columns and their types, with rows or without. What is not known is empty, never 0.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runbook_lib.costs import focus
 from runbook_lib.costs.outlook import Outlook
-from runbook_lib.costs.review import Review
+from runbook_lib.costs.review import Cost, Review
+from runbook_lib.costs.summary import drivers, owners
 from runbook_lib.errors import InputRefused
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 _WRITER: Literal["pyarrow"] = "pyarrow"  # the extra "parquet": too heavy to ask of everybody
+Columns = Mapping[str, str]  # name: text, number, whole, flag, day or moment
+_TYPES = {"text": "string", "number": "float64", "whole": "Int64", "flag": "boolean"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +43,18 @@ def take_along(review: Review, outlook: Outlook, *, output: str, account: str) -
     """
     if not output:
         return Taken(note="Set `output` to a folder to take the tables along.")
-    import pandas as pd  # takes half a second: only when something is written
-
     folder = Path(output).expanduser()
     with_parquet = find_spec(_WRITER) is not None
     files = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, (columns, rows) in _tables(review, outlook, account).items():
-            frame = pd.DataFrame(list(rows), columns=list(columns))
+        for name, (columns, rows) in tables(review, outlook, account).items():
+            frame = _frame(columns, rows)
             stem = folder / f"{review.month.month}-{name}"
-            frame.to_csv(stem.with_name(stem.name + ".csv"), index=False)
+            frame.to_csv(stem.with_name(stem.name + ".csv"), index=False, date_format=_date_format(columns))
             files.append(f"{stem}.csv")
             if with_parquet:
-                # columns of nothing but nulls have no type of their own: as text they are what FOCUS says they are
-                empty = {column: "object" for column in frame.columns if frame[column].isna().all()}
-                frame.astype(empty).to_parquet(stem.with_name(stem.name + ".parquet"), index=False, engine=_WRITER)
+                frame.to_parquet(stem.with_name(stem.name + ".parquet"), index=False, engine=_WRITER)
                 files.append(f"{stem}.parquet")
     except OSError as error:
         raise InputRefused(
@@ -61,55 +66,198 @@ def take_along(review: Review, outlook: Outlook, *, output: str, account: str) -
     return Taken(files=tuple(files), note=note)
 
 
-def _tables(
-    review: Review, outlook: Outlook, account: str
-) -> dict[str, tuple[tuple[str, ...], Iterable[Mapping[str, Any]]]]:
-    price, today = review.usd_gib_month, review.facts.now.date()
-    months: list[Mapping[str, Any]] = [
-        {
+def _frame(columns: Columns, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    import pandas as pd  # takes half a second: only when something is written
+
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    for name, kind in columns.items():
+        if kind == "moment":
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+        elif kind == "day":
+            frame[name] = pd.to_datetime(frame[name])
+        else:
+            frame[name] = frame[name].astype(pd.api.types.pandas_dtype(_TYPES[kind]))
+    return frame
+
+
+def _date_format(columns: Columns) -> str:
+    return "%Y-%m-%dT%H:%M:%SZ" if "moment" in columns.values() else "%Y-%m-%d"
+
+
+def tables(review: Review, outlook: Outlook, account: str) -> dict[str, tuple[Columns, Iterable[Mapping[str, Any]]]]:
+    """Return every table of the review by its name: its columns with their types, and its rows."""
+    return {
+        f"focus-{focus.VERSION}-costs": (focus.COLUMNS, focus.rows(review, account=account)),
+        "months": (_MONTHS, _months(review)),
+        "clusters": (_CLUSTERS, _clusters(review)),
+        "owners": (_OWNERS, _owners(review, outlook)),
+        "snapshots": (_SNAPSHOTS, _snapshots(review)),
+        "savings": (_SAVINGS, _savings(outlook)),
+        "anomalies": (_ANOMALIES, _anomalies(outlook)),
+        "what-if": (_WHAT_IF, _what_if(outlook)),
+        "drivers": (_DRIVERS, _drivers(review)),
+    }
+
+
+def _known(cost: Cost) -> float | None:
+    return cost.usd
+
+
+_MONTHS = {
+    "month": "text", "automated_usd": "number", "snapshots_usd": "number", "backup_usd": "number",
+    "copies_usd": "number", "outside_aurora_usd": "number", "usd_per_protected_gib": "number",
+    "is_least_amount": "flag", "days_settled": "whole", "cluster_days_missing": "whole",
+}  # fmt: skip
+
+
+def _months(review: Review) -> Iterable[Mapping[str, Any]]:
+    for entry in review.months:
+        yield {
             "month": str(entry.month),
-            "automated_usd": entry.automated_usd,
-            "snapshots_usd": entry.snapshots_usd,
-            "copies_usd": entry.copies_usd,
+            "automated_usd": _known(entry.automated),
+            "snapshots_usd": _known(entry.snapshots),
+            "backup_usd": _known(entry.backup),
+            "copies_usd": _known(entry.copies),
             "outside_aurora_usd": entry.other_usd,
+            "usd_per_protected_gib": entry.usd_per_gib,
+            "is_least_amount": entry.backup.at_least,
             "days_settled": entry.days_settled,
             "cluster_days_missing": entry.days_missing,
         }
-        for entry in review.months
-    ]
-    clusters: list[Mapping[str, Any]] = [
-        {
+
+
+_CLUSTERS = {
+    "cluster": "text", "owner": "text", "exists": "flag", "retention_days": "whole", "volume_gib": "number",
+    "automated_usd": "number", "snapshots_usd": "number", "backup_usd": "number", "forecast_usd": "number",
+    "month_before_usd": "number", "is_least_amount": "flag", "days_missing": "whole", "change_gib_a_day": "number",
+    "change_low_gib_a_day": "number", "change_high_gib_a_day": "number", "change_days": "whole",
+}  # fmt: skip
+
+
+def _clusters(review: Review) -> Iterable[Mapping[str, Any]]:
+    rates = {rate.cluster: rate for rate in review.rates}
+    for entry in review.clusters:
+        rate = rates.get(entry.cluster)
+        yield {
             "cluster": entry.cluster,
-            "owner": entry.owner,
+            "owner": entry.owner or None,
             "exists": entry.exists,
-            "retention_days": entry.retention_days,
+            "retention_days": entry.retention_days if entry.exists else None,
             "volume_gib": entry.volume_gib,
-            "automated_usd": entry.automated_usd,
-            "snapshots_usd": entry.snapshots_usd,
+            "automated_usd": _known(entry.automated),
+            "snapshots_usd": _known(entry.snapshots),
+            "backup_usd": _known(entry.backup),
             "forecast_usd": entry.forecast_usd,
-            "month_before_usd": entry.before_usd,
+            "month_before_usd": _known(entry.before),
+            "is_least_amount": entry.backup.at_least,
+            "days_missing": entry.days_missing,
+            "change_gib_a_day": rate.gib_a_day if rate else None,
+            "change_low_gib_a_day": rate.low if rate else None,
+            "change_high_gib_a_day": rate.high if rate else None,
+            "change_days": rate.days if rate and rate.gib_a_day is not None else None,
         }
-        for entry in review.clusters
-    ]
-    snapshots: list[Mapping[str, Any]] = [
-        {
+
+
+_OWNERS = {
+    "owner": "text", "clusters": "whole", "backup_usd": "number", "forecast_usd": "number",
+    "month_before_usd": "number", "change_usd": "number", "saves_usd_month": "number", "is_least_amount": "flag",
+}  # fmt: skip
+
+
+def _owners(review: Review, outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    for entry in owners(review, outlook.advice):
+        yield {
+            "owner": entry.owner or None,
+            "clusters": entry.clusters,
+            "backup_usd": _known(entry.backup),
+            "forecast_usd": entry.forecast_usd,
+            "month_before_usd": _known(entry.before),
+            "change_usd": entry.change_usd,
+            "saves_usd_month": entry.saves_usd,
+            "is_least_amount": entry.backup.at_least,
+        }
+
+
+_SNAPSHOTS = {
+    "snapshot": "text", "cluster": "text", "made": "text", "taken_utc": "moment", "size_gib": "number",
+    "sized_by": "text", "costs_from": "moment", "usd_month_now": "number", "cluster_exists": "flag",
+}  # fmt: skip
+
+
+def _snapshots(review: Review) -> Iterable[Mapping[str, Any]]:
+    price, today = review.usd_gib_month, review.facts.now.date()
+    for holding in review.held:
+        yield {
             "snapshot": holding.name,
-            "cluster": holding.snapshot.cluster,
+            "cluster": holding.label,
             "made": holding.origin,
-            "taken_utc": holding.snapshot.created.isoformat(),
+            "taken_utc": holding.snapshot.created,
             "size_gib": holding.size_gib,
-            "costs_from": str(holding.costs_from),
-            "usd_month_now": (holding.usd_month(price) or 0.0) if holding.costs_on(today) else 0.0,
+            "sized_by": holding.sized_by or None,
+            "costs_from": holding.costs_from,
+            "usd_month_now": holding.usd_month(price) if holding.costs_on(today) else 0.0,
             "cluster_exists": holding.of_living_cluster,
         }
-        for holding in review.held
-    ]
-    advice: list[Mapping[str, Any]] = [
-        {"cluster": entry.cluster, "what": entry.what, "saves_usd_month": entry.saves_usd_month, "why": entry.why}
-        for entry in outlook.advice
-    ]
-    tables = {"months": months, "clusters": clusters, "snapshots": snapshots, "advice": advice}
-    kept: dict[str, tuple[tuple[str, ...], Iterable[Mapping[str, Any]]]] = {
-        name: (tuple(rows[0]) if rows else (), rows) for name, rows in tables.items()
-    }
-    return {"focus-costs": (focus.COLUMNS, focus.rows(review, account=account)), **kept}
+
+
+_SAVINGS = {"kind": "text", "cluster": "text", "what": "text", "saves_usd_month": "number", "saves_usd_year": "number",
+            "why": "text", "how": "text"}  # fmt: skip
+
+
+def _savings(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    for entry in outlook.advice:
+        yield {
+            "kind": entry.kind,
+            "cluster": entry.cluster,
+            "what": entry.what,
+            "saves_usd_month": entry.saves_usd_month,
+            "saves_usd_year": 12 * entry.saves_usd_month,
+            "why": entry.why,
+            "how": entry.how,
+        }
+
+
+_ANOMALIES = {"day": "day", "cluster": "text", "part": "text", "usual_usd_month": "number", "usd_month": "number",
+              "rise_usd": "number", "routine": "text"}  # fmt: skip
+
+
+def _anomalies(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    for hit in outlook.anomalies:
+        yield {
+            "day": hit.day,
+            "cluster": hit.cluster,
+            "part": hit.part,
+            "usual_usd_month": hit.usual_usd_month,
+            "usd_month": hit.usd_month,
+            "rise_usd": hit.rise_usd,
+            "routine": hit.routine or None,
+        }
+
+
+_WHAT_IF = {"cluster": "text", "retention_days": "whole", "is_today": "flag", "automated_usd_month": "number",
+            "snapshots_usd_month": "number", "usd_month": "number"}  # fmt: skip
+
+
+def _what_if(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    for rate in outlook.rates:
+        costs = outlook.costs.get(rate.cluster)
+        if costs is None:
+            yield {"cluster": rate.cluster, "retention_days": rate.retention_days, "is_today": True}
+            continue
+        for cost in costs:
+            yield {
+                "cluster": rate.cluster,
+                "retention_days": cost.retention_days,
+                "is_today": cost.retention_days == rate.retention_days,
+                "automated_usd_month": cost.automated_usd,
+                "snapshots_usd_month": cost.snapshots_usd,
+                "usd_month": cost.usd,
+            }
+
+
+_DRIVERS = {"what": "text", "usd_month": "number", "why": "text"}
+
+
+def _drivers(review: Review) -> Iterable[Mapping[str, Any]]:
+    for driver in drivers(review):
+        yield {"what": driver.what, "usd_month": driver.usd, "why": driver.why}

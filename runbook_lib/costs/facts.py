@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,7 +11,8 @@ from runbook_lib.clusters import ENGINE
 from runbook_lib.costs.bill import Bill, read_bill
 from runbook_lib.costs.copies import products_of
 from runbook_lib.costs.estate import Estate, read_estate
-from runbook_lib.costs.pricelist import AURORA_BACKUP, RDS_BACKUP
+from runbook_lib.costs.lineage import Lineage, attributed, key_of, lineages
+from runbook_lib.costs.pricelist import AURORA_BACKUP
 from runbook_lib.costs.prices import PriceBook, prices, shipped_prices
 from runbook_lib.costs.units import Month
 from runbook_lib.costs.usage import Usage, read_usage
@@ -22,11 +24,12 @@ PRICE_SOURCES = ("live", "shipped")
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything a review is based on, as it was read. `scope` are the clusters asked for."""
+    """Everything a review is based on, as it was read: `who` are all clusters, `scope` those asked for."""
 
     month: Month
     now: datetime
     scope: tuple[str, ...]
+    who: tuple[Lineage, ...] = field(repr=False)
     estate: Estate = field(repr=False)
     usage: Usage = field(repr=False)
     prices: PriceBook
@@ -60,16 +63,20 @@ def read(
             hint="Choose a later month; AWS's bill of that month is in Cost Explorer or in the cost and usage report.",
         )
     estate = read_estate(session)
-    scope = _scope(estate, cluster)
+    found = lineages(estate)
+    asked = _asked(found, cluster)
     months = month.back_to(MONTHS)
-    last = min(month.last, now.date())
-    products, more = (AURORA_BACKUP, RDS_BACKUP), products_of(estate)
+    names = tuple(dict.fromkeys(name for lineage in found for name in lineage.names))
+    by_name = read_usage(session, names, first=months[0].first, last=min(month.last, now.date()), now=now)
+    usage, who = attributed(by_name, found)
+    products, more = (AURORA_BACKUP,), products_of(estate)
     return Facts(
         month=month,
         now=now,
-        scope=scope,
+        scope=_scope(estate, who, asked),
+        who=who,
         estate=estate,
-        usage=read_usage(session, estate.names, first=months[0].first, last=last, now=now),
+        usage=usage,
         prices=prices(session, products, optional=more)
         if price_source == "live"
         else shipped_prices(session.region, products, optional=more, note="asked for by the parameters"),
@@ -79,16 +86,32 @@ def read(
     )
 
 
-def _scope(estate: Estate, asked: str) -> tuple[str, ...]:
-    others = {cluster.identifier for cluster in estate.clusters if cluster.engine != ENGINE} | {
-        snapshot.cluster for snapshot in estate.snapshots if snapshot.raw.get("Engine") != ENGINE
-    }
+def _asked(who: Sequence[Lineage], asked: str) -> tuple[str, ...]:
+    """Return the names asked for, each of which must be one that a cluster has or had."""
+    known = {name for lineage in who for name in (*lineage.names, lineage.label)}
     wanted = [name.strip().lower() for name in asked.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in estate.names]
+    unknown = [name for name in wanted if name not in known]
     if unknown:
-        known = ", ".join(sorted(estate.names)[:20]) or "none"
+        some = ", ".join(sorted(known)[:20]) or "none"
         raise NotFound(
             f'There is no Aurora cluster "{unknown[0]}" in this account and region, and no snapshot of one.',
-            hint=f"Set `cluster` to names of: {known}; or leave it empty for all Aurora MySQL clusters.",
+            hint=f"Set `cluster` to names of: {some}; or leave it empty for all Aurora MySQL clusters.",
         )
-    return tuple(wanted) or tuple(name for name in estate.names if name not in others)
+    return tuple(dict.fromkeys(wanted))
+
+
+def _scope(estate: Estate, who: Sequence[Lineage], asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels of the clusters reviewed; without names those of Aurora MySQL."""
+    if asked:
+        labels: dict[str, None] = {}
+        for name in asked:
+            own = [lineage.label for lineage in who if name in (lineage.names[-1], lineage.label)]
+            # a name that nothing has any more means the cluster that had it
+            labels |= dict.fromkeys(own or [lineage.label for lineage in who if name in lineage.names])
+        return tuple(labels)
+    others = {key_of(snapshot, estate) for snapshot in estate.snapshots if snapshot.raw.get("Engine") != ENGINE}
+    return tuple(
+        lineage.label
+        for lineage in who
+        if (lineage.cluster.engine == ENGINE if lineage.cluster else lineage.resource_id not in others)
+    )

@@ -14,38 +14,52 @@ from typing import Any
 
 import numpy as np
 
+from runbook_lib.costs.amounts import Amounts
 from runbook_lib.costs.pricelist import AURORA_BACKUP
+from runbook_lib.costs.prices import region_name
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.units import midnight
-from runbook_lib.times import iso
+from runbook_lib.costs.usage import Grid
 
 BASIS = "CloudWatch metrics at list price"
-COLUMNS = (
-    "AvailabilityZone", "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
-    "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd",
-    "ChargePeriodStart", "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName",
-    "CommitmentDiscountStatus", "CommitmentDiscountType", "ConsumedQuantity", "ConsumedUnit", "ContractedCost",
-    "ContractedUnitPrice", "EffectiveCost", "InvoiceIssuerName", "ListCost", "ListUnitPrice", "PricingCategory",
-    "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "RegionId", "RegionName", "ResourceId",
-    "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "SkuId", "SkuPriceId", "SubAccountId",
-    "SubAccountName", "Tags", "x_Basis", "x_Part", "x_PricePublished",
+VERSION = "1.0"
+_NUMBERS = (
+    "BilledCost", "ConsumedQuantity", "ContractedCost", "ContractedUnitPrice", "EffectiveCost", "ListCost",
+    "ListUnitPrice", "PricingQuantity",
 )  # fmt: skip
+_MOMENTS = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart")
+_NAMES = (
+    "AvailabilityZone", "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency",
+    "BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription",
+    "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart", "CommitmentDiscountCategory", "CommitmentDiscountId",
+    "CommitmentDiscountName", "CommitmentDiscountStatus", "CommitmentDiscountType", "ConsumedQuantity",
+    "ConsumedUnit", "ContractedCost", "ContractedUnitPrice", "EffectiveCost", "InvoiceIssuerName", "ListCost",
+    "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
+    "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory", "ServiceName",
+    "SkuId", "SkuPriceId", "SubAccountId", "SubAccountName", "Tags", "x_Basis", "x_FocusVersion", "x_Part",
+    "x_PricePublished",
+)  # fmt: skip
+COLUMNS = {name: "number" if name in _NUMBERS else "moment" if name in _MOMENTS else "text" for name in _NAMES}
 _SAID = {
     "automated": "Aurora automated backup over the free amount",
     "snapshots": "Aurora snapshots outside the retention window",
+    "not told apart": "Aurora backup storage, automated backups and snapshots together",
 }
 
 
 def rows(review: Review, *, account: str) -> Iterator[dict[str, Any]]:
-    """Return the rows of the month reviewed, those of no cost left out. `account` is the AWS account's id."""
+    """Return the rows of the month reviewed, those of no cost and those nobody measured left out.
+
+    `account` is the AWS account's id. Where days are missing the rows are no whole month: the table `months` counts
+    them.
+    """
     found, month = review.amounts, review.month.month
     price = review.facts.prices.of(AURORA_BACKUP)
-    living = review.facts.estate.by_name
     fixed = {
         "BillingAccountId": account,
         "BillingCurrency": "USD",
-        "BillingPeriodStart": iso(midnight(month.first)),
-        "BillingPeriodEnd": iso(midnight(month.plus(1).first)),
+        "BillingPeriodStart": midnight(month.first),
+        "BillingPeriodEnd": midnight(month.plus(1).first),
         "ChargeCategory": "Usage",
         "ChargeFrequency": "Usage-Based",
         "ConsumedUnit": "GB-Months",
@@ -57,7 +71,7 @@ def rows(review: Review, *, account: str) -> Iterator[dict[str, Any]]:
         "ProviderName": "AWS",
         "PublisherName": "Amazon Web Services, Inc.",
         "RegionId": price.region,
-        "RegionName": price.region,
+        "RegionName": region_name(price.region),
         "ResourceType": "Aurora DB cluster",
         "ServiceCategory": "Databases",
         "ServiceName": "Amazon Relational Database Service",
@@ -65,17 +79,18 @@ def rows(review: Review, *, account: str) -> Iterator[dict[str, Any]]:
         "SkuPriceId": AURORA_BACKUP.usage,
         "SubAccountId": account,
         "x_Basis": BASIS,
+        "x_FocusVersion": VERSION,
         "x_PricePublished": str(price.as_of),
     }
     settled = min(month.last, found.usage.settled)
-    for row, name in enumerate(found.usage.clusters):
-        cluster = living.get(name)
+    for row, lineage in enumerate(found.who):
+        cluster = lineage.cluster
         own = {
-            "ResourceId": cluster.arn if cluster else name,
-            "ResourceName": name,
+            "ResourceId": cluster.arn if cluster else lineage.resource_id,
+            "ResourceName": lineage.label,
             "Tags": json.dumps(dict(cluster.tags) if cluster else {}, sort_keys=True, ensure_ascii=False),
         }
-        for part, grid in (("automated", found.automated_gib), ("snapshots", found.snapshot_gib)):
+        for part, grid in _parts(found):
             for day in _days(month.first, settled):
                 gib = grid[row, found.usage.column(day)]
                 if np.isnan(gib) or gib <= 0:
@@ -88,13 +103,18 @@ def rows(review: Review, *, account: str) -> Iterator[dict[str, Any]]:
                     **fixed,
                     **own,
                     **costs,
-                    "ChargePeriodStart": iso(midnight(day)),
-                    "ChargePeriodEnd": iso(midnight(day + timedelta(days=1))),
+                    "ChargePeriodStart": midnight(day),
+                    "ChargePeriodEnd": midnight(day + timedelta(days=1)),
                     "ChargeDescription": _SAID[part],
                     "ConsumedQuantity": quantity,
                     "PricingQuantity": quantity,
                     "x_Part": part,
                 }
+
+
+def _parts(found: Amounts) -> tuple[tuple[str, Grid], ...]:
+    whole = np.where(np.isnan(found.automated_gib), found.billed_gib, np.nan)
+    return (("automated", found.automated_gib), ("snapshots", found.snapshot_gib), ("not told apart", whole))
 
 
 def _days(first: date, last: date) -> Iterator[date]:

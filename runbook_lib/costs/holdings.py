@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from runbook_lib.backups import ClusterSnapshot
-from runbook_lib.costs.estate import Estate, cluster_of, costs_from, origin
+from runbook_lib.costs.estate import COPIED, Estate, cluster_of, costs_from, origin
+from runbook_lib.costs.lineage import Lineage, key_of
 from runbook_lib.costs.usage import Grid, Usage
+
+_LOOKED_BACK = 35  # days over which the metric must leave the same over for unmeasured snapshots
+_STEADY = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +22,8 @@ class Holding:
     """One snapshot that somebody made. `size_gib` is None where nothing measured it.
 
     A snapshot is as large as the volume was on its day. DescribeDBClusterSnapshots has no such size: its
-    AllocatedStorage is not an Aurora volume's.
+    AllocatedStorage is not an Aurora volume's. `label` is its cluster's; `metered_with` is the cluster whose metrics it
+    is in, which is another one where it was copied here and a namesake of its source lives here.
     """
 
     snapshot: ClusterSnapshot
@@ -26,6 +32,8 @@ class Holding:
     size_gib: float | None
     sized_by: str
     of_living_cluster: bool
+    label: str = ""
+    metered_with: str = ""
 
     @property
     def name(self) -> str:
@@ -41,19 +49,23 @@ class Holding:
         return None if self.size_gib is None else self.size_gib * usd_gib_month
 
 
-def holdings(estate: Estate, usage: Usage) -> tuple[Holding, ...]:
+def holdings(estate: Estate, usage: Usage, who: Sequence[Lineage]) -> tuple[Holding, ...]:
     """Work out the size and the first cost of every snapshot that can cost, the oldest first.
 
-    The size is VolumeBytesUsed of the day it was taken. Where that day has none (older than the metrics), what the
-    last settled day's SnapshotStorageUsed leaves over is shared out among the cluster's unmeasured snapshots.
+    The size is VolumeBytesUsed of the day it was taken, of a copy that of the snapshot it was copied from. Where
+    nothing tells it (older than the metrics, copied from elsewhere), what SnapshotStorageUsed leaves over is shared out
+    among the unmeasured snapshots of that metric.
     """
-    rows = {name: row for row, name in enumerate(usage.clusters)}
+    rows = {lineage.resource_id: row for row, lineage in enumerate(who)}
+    by_arn = {snapshot.arn: snapshot for snapshot in estate.snapshots if snapshot.arn}
+    namesakes = {name: lineage.label for lineage in reversed(who) if not lineage.copied_from for name in lineage.names}
     found = []
     for snapshot in estate.snapshots:
-        begins = costs_from(snapshot, estate)
-        if begins is None:
+        begins, row = costs_from(snapshot, estate), rows.get(key_of(snapshot, estate))
+        if begins is None or row is None:
             continue
-        size = _volume_on(usage, rows.get(snapshot.cluster), snapshot.created.date())
+        size = _size(usage, row, snapshot, by_arn)
+        lineage = who[row]
         found.append(
             Holding(
                 snapshot=snapshot,
@@ -62,9 +74,11 @@ def holdings(estate: Estate, usage: Usage) -> tuple[Holding, ...]:
                 size_gib=size,
                 sized_by="volume on its day" if size is not None else "",
                 of_living_cluster=cluster_of(snapshot, estate) is not None,
+                label=lineage.label,
+                metered_with=namesakes.get(snapshot.cluster, lineage.label) if lineage.copied_from else lineage.label,
             )
         )
-    return _with_rest(found, usage, rows)
+    return _with_rest(found, usage)
 
 
 def listed_gib(held: tuple[Holding, ...], usage: Usage) -> Grid:
@@ -72,56 +86,66 @@ def listed_gib(held: tuple[Holding, ...], usage: Usage) -> Grid:
     grid = np.zeros_like(usage.volume_gib)
     rows = {name: row for row, name in enumerate(usage.clusters)}
     for holding in held:
-        row = rows.get(holding.snapshot.cluster)
+        row = rows.get(holding.label)
         if row is not None and holding.size_gib is not None:
             grid[row, max(0, usage.column(holding.costs_from)) :] += holding.size_gib
     return grid
 
 
-def _volume_on(usage: Usage, row: int | None, day: date) -> float | None:
-    column = usage.column(day)
-    if row is None or not 0 <= column < usage.volume_gib.shape[1]:
+def _size(usage: Usage, row: int, snapshot: ClusterSnapshot, by_arn: Mapping[str, ClusterSnapshot]) -> float | None:
+    if origin(snapshot) == COPIED:
+        source = by_arn.get(str(snapshot.raw.get("SourceDBClusterSnapshotArn")))
+        if source is None or origin(source) == COPIED:
+            return None
+        snapshot = source
+    column = usage.column(snapshot.created.date())
+    if not 0 <= column < usage.volume_gib.shape[1]:
         return None
     # the day's own point, else the day before: a snapshot of a day not settled yet, or of a cluster's last hours
     for candidate in (column, column - 1):
         if candidate >= 0 and not np.isnan(usage.volume_gib[row, candidate]):
             return float(usage.volume_gib[row, candidate])
-    return None
+    return _between(usage.volume_gib[row], column)
 
 
-def _with_rest(found: list[Holding], usage: Usage, rows: dict[str, int]) -> tuple[Holding, ...]:
-    column = min(usage.column(usage.settled), usage.snapshot_gib.shape[1] - 1)
-    day = usage.days[column]
-    rest: dict[str, float] = {}
-    unmeasured: dict[str, int] = {}
+def _between(volume: Grid, column: int) -> float | None:
+    """Return the size between the nearest points on both sides of a gap: a volume does not jump there and back."""
+    known = np.flatnonzero(~np.isnan(volume))
+    if not len(known) or column < known[0] or column > known[-1]:
+        return None
+    return float(np.interp(column, known, volume[known]))
+
+
+def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
+    """Share what the metric leaves over among the snapshots that nothing measured.
+
+    The metric also has snapshots that were deleted since. Where what it leaves over has moved in the last weeks, some
+    were, and nobody can tell how much is whose: then the size is not known.
+    """
+    rows = {name: row for row, name in enumerate(usage.clusters)}
+    last = min(usage.column(usage.settled), usage.snapshot_gib.shape[1] - 1)
+    by_meter: dict[str, list[Holding]] = {}
     for holding in found:
-        if not holding.costs_on(day):
-            continue
-        name = holding.snapshot.cluster
-        rest[name] = rest.get(name, 0.0) - (holding.size_gib or 0.0)
-        unmeasured[name] = unmeasured.get(name, 0) + (holding.size_gib is None)
+        by_meter.setdefault(holding.metered_with, []).append(holding)
     shares: dict[str, float] = {}
-    for name, count in unmeasured.items():
-        measured = float(usage.snapshot_gib[rows[name], column]) if name in rows else float("nan")
-        left = measured + rest[name]
-        if count and left > 0:
-            shares[name] = left / count
+    for name, own in by_meter.items():
+        unmeasured = [holding for holding in own if holding.size_gib is None and holding.costs_on(usage.days[last])]
+        if len({holding.label for holding in unmeasured}) != 1 or name not in rows:
+            continue  # nothing to share, or things that are no kin
+        begin = max(0, last - _LOOKED_BACK + 1, *(usage.column(holding.costs_from) for holding in unmeasured))
+        left = usage.snapshot_gib[rows[name], begin : last + 1].copy()
+        for holding in own:
+            if holding.size_gib is not None:
+                left[max(0, usage.column(holding.costs_from) - begin) :] -= holding.size_gib
+        left = left[~np.isnan(left)]
+        if len(left) and left[-1] > 0 and np.ptp(left) <= _STEADY * left[-1]:
+            shares |= {
+                holding.snapshot.arn or holding.name: float(left[-1]) / len(unmeasured) for holding in unmeasured
+            }
+    shared = "share of what the metric leaves over"
     return tuple(
-        _sized(holding, shares.get(holding.snapshot.cluster))
-        if holding.size_gib is None and holding.costs_on(day)
+        replace(holding, size_gib=shares[key], sized_by=shared)
+        if holding.size_gib is None and (key := holding.snapshot.arn or holding.name) in shares
         else holding
         for holding in found
-    )
-
-
-def _sized(holding: Holding, size_gib: float | None) -> Holding:
-    if size_gib is None:
-        return holding
-    return Holding(
-        snapshot=holding.snapshot,
-        origin=holding.origin,
-        costs_from=holding.costs_from,
-        size_gib=size_gib,
-        sized_by="share of what the metric leaves over",
-        of_living_cluster=holding.of_living_cluster,
     )

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.costs.advice import Advice, advice
-from runbook_lib.costs.review import Review, retentions
+from runbook_lib.costs.anomalies import USUAL, Anomaly, Thresholds, anomalies, thresholds
+from runbook_lib.costs.rates import Change
+from runbook_lib.costs.review import Review
 from runbook_lib.costs.snapshots.apply import propose_cleanup
 from runbook_lib.costs.snapshots.plan import CleanupPlan
 from runbook_lib.costs.whatif import (
-    Change,
     ProtectionGrid,
     RetentionCost,
-    changes,
     protection_grid,
     retention_costs,
     together,
@@ -30,6 +30,8 @@ class Outlook:
     grid: ProtectionGrid = field(repr=False)
     plan: CleanupPlan
     advice: tuple[Advice, ...]
+    anomalies: tuple[Anomaly, ...] = field(repr=False)
+    thresholds: Thresholds
 
     @property
     def together(self) -> tuple[RetentionCost, ...]:
@@ -37,27 +39,29 @@ class Outlook:
         return together(self.costs.values())
 
 
-def look_ahead(session: AwsSession, review: Review, *, keep_days: int) -> Outlook:
-    """Work out the alternatives, and plan the clean-up. Reads whom its candidates are shared with; changes nothing.
+def look_ahead(session: AwsSession, review: Review, *, keep_days: int, anomaly: str = USUAL) -> Outlook:
+    """Work out the alternatives and the rises beyond the thresholds `anomaly`, and plan the clean-up.
+
+    Reads whom its candidates are shared with; changes nothing.
 
     Raises:
-        InputRefused: a number of days that would not keep anything.
+        InputRefused: a number of days that would not keep anything, or thresholds that cannot be read.
     """
     if keep_days < 1:
         raise InputRefused(
             f"keep_days is {keep_days}: snapshots cannot be kept for less than a day.",
             hint="Set `keep_days` to the days a snapshot is to be kept, for example 35.",
         )
-    usd, facts = review.usd_gib_month, review.facts
-    retention = retentions(review)
-    rates = changes(review.amounts, retention)
+    usd, facts, at_least = review.usd_gib_month, review.facts, thresholds(anomaly)
+    rates = review.rates
     costs = retention_costs(review.amounts, review.held, rates, usd_gib_month=usd)
     plan = propose_cleanup(session, review.held, keep_days=keep_days, now=facts.now, usd_gib_month=usd)
-    by_name = dict(zip(review.amounts.usage.clusters, retention, strict=True))
     return Outlook(
         rates=rates,
         costs=costs,
         grid=protection_grid(review.amounts, rates, usd_gib_month=usd),
         plan=plan,
-        advice=advice(review, plan, {name: (by_name[name], own) for name, own in costs.items()}),
+        advice=advice(review, plan, costs),
+        anomalies=anomalies(review.amounts, review.month.month, usd_gib_month=usd, at_least=at_least),
+        thresholds=at_least,
     )

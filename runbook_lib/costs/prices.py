@@ -126,13 +126,21 @@ def shipped_price(region: str, product: Product) -> Price:
     """
     usd = _shipped_usd(region, product)
     if usd is None:
+        known = region in _shipped()["regions"]
         raise PriceNotFound(
-            f"{SHIPPED.capitalize()} has no price of {product.name} in {region}.",
+            f"{SHIPPED.capitalize()} has no price of {product.name} in {region}"
+            + ("." if known else ", nor any other price of that region."),
             hint="Let this caller use pricing:GetProducts, so that it is read from AWS.",
             region=region,
             product=product.name,
         )
     return Price(product=product, region=region, usd=usd, source=SHIPPED, as_of=_shipped_date(region, product))
+
+
+def region_name(region: str) -> str | None:
+    """Return AWS's name of a region ("Asia Pacific (Tokyo)"), None where the dated list does not know the region."""
+    name = _shipped()["regions"].get(region, {}).get("name")
+    return str(name) if name else None
 
 
 def _shipped_usd(region: str, product: Product) -> float | None:

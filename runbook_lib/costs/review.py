@@ -7,59 +7,91 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from runbook_lib.costs.amounts import Amounts, amounts, forecast_gib_months
+from runbook_lib.costs.amounts import Amounts, amounts, only
 from runbook_lib.costs.copies import Copy, copies
 from runbook_lib.costs.estate import owner
 from runbook_lib.costs.facts import MONTHS, Facts
+from runbook_lib.costs.forecast import Forecast, forecast
 from runbook_lib.costs.holdings import Holding, holdings
 from runbook_lib.costs.pricelist import AURORA_BACKUP
-from runbook_lib.costs.units import Month
-from runbook_lib.costs.usage import Grid, Usage
+from runbook_lib.costs.rates import Change, changes
+from runbook_lib.costs.units import Month, usd_text
+from runbook_lib.costs.usage import Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """An amount in USD, None where nothing of it was measured. It is a least amount where days are `missing`."""
+
+    usd: float | None
+    missing: int = 0
+    unseen: bool = False  # something may not be looked at at all
+
+    @property
+    def at_least(self) -> bool:
+        """Tell whether there may be more."""
+        return self.missing > 0 or self.unseen
+
+    @property
+    def known_usd(self) -> float:
+        """What is known of it: nothing where nothing was measured. For sums that say "at least"."""
+        return self.usd or 0.0
+
+    def __str__(self) -> str:
+        if self.usd is None:
+            return "not known"
+        return f"at least {usd_text(self.usd)}" if self.at_least else usd_text(self.usd)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonthCost:
-    """One month of the clusters reviewed, in USD. `other_usd` is backup outside Aurora, known from the bill only."""
+    """One month of the clusters reviewed. `other_usd` is backup outside Aurora, known from the bill only.
+
+    `backup` is Aurora's backup storage, what the billing rule is about; its parts may be known where days are missing.
+    `volume_gib` is the clusters' mean size on measured days, for the price of a protected GiB.
+    """
 
     month: Month
-    automated_usd: float
-    snapshots_usd: float
-    copies_usd: float
+    backup: Cost
+    automated: Cost
+    snapshots: Cost
+    copies: Cost
     other_usd: float | None
     days_settled: int
     days_missing: int
-
-    @property
-    def backup_usd(self) -> float:
-        """Aurora's backup storage: what the billing rule is about."""
-        return self.automated_usd + self.snapshots_usd
+    volume_gib: float
 
     @property
     def is_complete(self) -> bool:
         """Tell whether every day of the month is there."""
         return self.days_settled == self.month.days and not self.days_missing
 
+    @property
+    def usd_per_gib(self) -> float | None:
+        """What the backups of a protected GiB cost a month, at the pace of the settled days; None where not known."""
+        if self.backup.usd is None or self.backup.at_least or not self.days_settled or self.volume_gib <= 0:
+            return None
+        return self.backup.usd * self.month.days / self.days_settled / self.volume_gib
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterCost:
-    """One cluster in the month reviewed, in USD."""
+    """One cluster in the month reviewed. Paces are USD a month as on the last settled day, NaN where not measured."""
 
     cluster: str
     owner: str
     exists: bool
     retention_days: int
     volume_gib: float
-    automated_usd: float
-    snapshots_usd: float
-    automated_pace_usd: float  # a month at the last settled day's pace
+    backup: Cost
+    automated: Cost
+    snapshots: Cost
+    automated_pace_usd: float
     snapshots_pace_usd: float
-    before_usd: float  # the month before, automated and snapshots
+    before: Cost  # the month before, automated and snapshots
     forecast_usd: float
-
-    @property
-    def backup_usd(self) -> float:
-        """Automated backup and snapshots so far."""
-        return self.automated_usd + self.snapshots_usd
+    days_missing: int
+    within: str = ""  # the cluster in whose metrics it is, where nobody can tell them apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +105,8 @@ class Review:
     copies: tuple[Copy, ...]
     months: tuple[MonthCost, ...]
     clusters: tuple[ClusterCost, ...] = field(repr=False)
+    rates: tuple[Change, ...] = field(repr=False)
+    forecast: Forecast = field(repr=False)
     owner_tag: str
 
     @property
@@ -91,105 +125,113 @@ class Review:
         return self.facts.prices.of(AURORA_BACKUP).usd
 
     @property
-    def forecast_usd(self) -> float:
-        """What the month's backups come to at its end."""
-        return sum(cluster.forecast_usd for cluster in self.clusters)
+    def forecast_usd(self) -> Cost:
+        """What the month's backups come to at its end; clusters of which nothing was measured are not in it."""
+        known = ~np.isnan(self.forecast.expected)
+        usd = float(self.forecast.expected[known].sum()) * self.usd_gib_month if known.any() or not len(known) else None
+        return Cost(usd=usd, missing=int((~known).sum()), unseen=bool(self.facts.estate.unseen))
+
+    @property
+    def forecast_range_usd(self) -> tuple[float, float]:
+        """The least and the most that the month's backups come to, of the clusters that were measured."""
+        low, high = np.nansum(self.forecast.low), np.nansum(self.forecast.high)
+        return float(low) * self.usd_gib_month, float(high) * self.usd_gib_month
 
 
 def review(facts: Facts, *, owner_tag: str = "team") -> Review:
     """Work the review out. Pure: the same facts give the same review."""
-    estate, usage = facts.estate, facts.usage
-    held = holdings(estate, usage)
-    living = estate.by_name
-    retention = [living[name].retention_days if name in living else 0 for name in usage.clusters]
-    every = amounts(usage, held, retention)
+    estate, usage, who = facts.estate, facts.usage, facts.who
+    held = holdings(estate, usage, who)
+    every = amounts(usage, who, held)
     rows = [usage.row(name) for name in facts.scope] if len(facts.scope) < len(usage.clusters) else None
-    found = every if rows is None else _only(every, rows)
+    found = every if rows is None else only(every, rows)
     scope = set(facts.scope)
-    own = tuple(holding for holding in held if holding.snapshot.cluster in scope)
+    own = tuple(holding for holding in held if holding.label in scope)
     alive = tuple(copy for copy in copies(estate, usage, facts.prices) if copy.cluster in scope or copy.source in scope)
     usd = facts.prices.of(AURORA_BACKUP).usd
+    rates = changes(found)
+    foreseen = forecast(found, own, rates, facts.month)
     return Review(
         facts=facts,
         amounts=found,
         every=every,
         held=own,
         copies=alive,
-        months=tuple(_month(found, month, alive, facts, usd) for month in facts.month.back_to(MONTHS)),
-        clusters=_clusters(found, own, facts, usd, owner_tag),
+        months=tuple(_month(found, month, alive, facts) for month in facts.month.back_to(MONTHS)),
+        clusters=_clusters(found, own, facts, foreseen.expected * usd, owner_tag),
+        rates=rates,
+        forecast=foreseen,
         owner_tag=owner_tag,
     )
 
 
-def retentions(review_: Review) -> tuple[int, ...]:
-    """Return each reviewed cluster's retention in the order of its rows, 0 where it is gone."""
-    living = review_.facts.estate.by_name
-    return tuple(living[name].retention_days if name in living else 0 for name in review_.amounts.usage.clusters)
+def _sum(found: Amounts, grid: Grid, month: Month, *, usd: float, unseen: bool) -> Cost:
+    """Add a part of a month up. Days on which the part is not known, with or without the whole, are missing of it."""
+    span = found.span(month)
+    part, due = grid[:, span], found.usage.expected[:, span]
+    missing = int((np.isnan(part) & due).sum())
+    nothing = missing > 0 and not (~np.isnan(part) & due).any()
+    total = float(np.nansum(part)) / month.days * usd
+    return Cost(usd=None if nothing else total, missing=missing, unseen=unseen)
 
 
-def _month(found: Amounts, month: Month, alive: Sequence[Copy], facts: Facts, usd: float) -> MonthCost:
+def _month(found: Amounts, month: Month, alive: Sequence[Copy], facts: Facts) -> MonthCost:
     line = facts.bill.of(month)
+    usd, unseen = facts.prices.of(AURORA_BACKUP).usd, bool(facts.estate.unseen)
+    settled = found.settled_days(month)
+    volume = found.usage.volume_gib[:, found.span(month)]
+    unpriced = [copy for copy in alive if copy.usd_a_day is None and copy.made.date() <= month.last]
     return MonthCost(
         month=month,
-        automated_usd=float(found.gib_months(found.automated_gib, month).sum()) * usd,
-        snapshots_usd=float(found.gib_months(found.snapshot_gib, month).sum()) * usd,
-        copies_usd=sum((copy.usd_of_month(month, facts.now) for copy in alive), 0.0),
+        backup=_sum(found, found.billed_gib, month, usd=usd, unseen=unseen),
+        automated=_sum(found, found.automated_gib, month, usd=usd, unseen=unseen),
+        snapshots=_sum(found, found.snapshot_gib, month, usd=usd, unseen=unseen),
+        copies=Cost(usd=sum((copy.usd_of_month(month, facts.now) for copy in alive), 0.0), missing=len(unpriced)),
         other_usd=line.other_usd if line else None,
-        days_settled=found.settled_days(month),
-        days_missing=found.missing_days(month),
+        days_settled=settled,
+        days_missing=int(found.missing_of(month).sum()),
+        volume_gib=float(np.nansum(volume)) / settled if settled else 0.0,
     )
 
 
 def _clusters(
-    found: Amounts, held: tuple[Holding, ...], facts: Facts, usd: float, owner_tag: str
+    found: Amounts, held: tuple[Holding, ...], facts: Facts, foreseen_usd: Grid, owner_tag: str
 ) -> tuple[ClusterCost, ...]:
-    automated = found.gib_months(found.automated_gib, facts.month) * usd
-    snapshots = found.gib_months(found.snapshot_gib, facts.month) * usd
-    before = found.gib_months(found.automated_gib + found.snapshot_gib, facts.month.plus(-1)) * usd
-    foreseen = forecast_gib_months(found, held, facts.month) * usd
+    usd, month, unseen = facts.prices.of(AURORA_BACKUP).usd, facts.month, bool(facts.estate.unseen)
+    parts = {name: _of_each(found, getattr(found, f"{name}_gib"), month, usd=usd, unseen=unseen)
+             for name in ("billed", "automated", "snapshot")}  # fmt: skip
+    before = _of_each(found, found.billed_gib, month.plus(-1), usd=usd, unseen=unseen)
     automated_pace, snapshots_pace = (found.last_settled(g) * usd for g in (found.automated_gib, found.snapshot_gib))
-    volume = found.last_settled(found.usage.volume_gib)
-    living = facts.estate.by_name
-    left = {holding.snapshot.cluster: holding.snapshot.tags for holding in held}
+    volume, missing = found.last_settled(found.usage.volume_gib), found.missing_of(month)
+    left = {holding.label: holding.snapshot.tags for holding in held}
     return tuple(
         ClusterCost(
-            cluster=name,
-            owner=owner(living[name].tags if name in living else left.get(name, {}), owner_tag),
-            exists=name in living,
-            retention_days=living[name].retention_days if name in living else 0,
+            cluster=lineage.label,
+            owner=owner(lineage.cluster.tags if lineage.cluster else left.get(lineage.label, {}), owner_tag),
+            exists=lineage.lives,
+            retention_days=lineage.retention_days,
             volume_gib=float(volume[row]),
-            automated_usd=float(automated[row]),
-            snapshots_usd=float(snapshots[row]),
+            backup=Cost(usd=None) if lineage.within else parts["billed"][row],
+            automated=parts["automated"][row],
+            snapshots=Cost(usd=None) if lineage.within else parts["snapshot"][row],
             automated_pace_usd=float(automated_pace[row]),
             snapshots_pace_usd=float(snapshots_pace[row]),
-            before_usd=float(before[row]),
-            forecast_usd=float(foreseen[row]),
+            before=Cost(usd=None) if lineage.within else before[row],
+            within=lineage.within,
+            forecast_usd=float(foreseen_usd[row]),
+            days_missing=int(missing[row]),
         )
-        for row, name in enumerate(found.usage.clusters)
+        for row, lineage in enumerate(found.who)
     )
 
 
-def _only(every: Amounts, rows: Sequence[int]) -> Amounts:
-    chosen = np.asarray(rows, dtype=np.intp)
-
-    def part(grid: Grid) -> Grid:
-        return grid[chosen]
-
-    usage = every.usage
-    return Amounts(
-        usage=Usage(
-            clusters=tuple(usage.clusters[row] for row in rows),
-            first=usage.first,
-            settled=usage.settled,
-            volume_gib=part(usage.volume_gib),
-            used_gib=part(usage.used_gib),
-            snapshot_gib=part(usage.snapshot_gib),
-            billed_gib=part(usage.billed_gib),
-            metrics_asked=usage.metrics_asked,
-        ),
-        automated_gib=part(every.automated_gib),
-        snapshot_gib=part(every.snapshot_gib),
-        model_gib=part(every.model_gib),
-        model_other_reading_gib=part(every.model_other_reading_gib),
-        listed_gib=part(every.listed_gib),
-    )
+def _of_each(found: Amounts, grid: Grid, month: Month, *, usd: float, unseen: bool) -> list[Cost]:
+    span = found.span(month)
+    part, due = grid[:, span], found.usage.expected[:, span]
+    unknown = np.isnan(part)
+    missing, measured = (unknown & due).sum(axis=1), (~unknown & due).sum(axis=1)
+    total = np.nansum(part, axis=1) / month.days * usd
+    return [
+        Cost(usd=None if missed and not some else float(whole), missing=int(missed), unseen=unseen)
+        for whole, missed, some in zip(total, missing, measured, strict=True)
+    ]

@@ -41,7 +41,8 @@ class Usage:
     """Daily sizes in GiB, `grid[cluster, day]`; NaN where AWS gave no point, which is never filled.
 
     `used_gib` is before the free amount; `snapshot_gib` are snapshots outside the window; `billed_gib` is everything
-    AWS bills. `settled` is the last day whose points are taken as complete.
+    AWS bills. `settled` is the last day whose points are taken as complete. `expected` marks the days on which a
+    cluster lived or left something, so that AWS must have billed or measured it (`lineage.attributed` fills it).
     """
 
     clusters: tuple[str, ...]
@@ -51,6 +52,7 @@ class Usage:
     used_gib: Grid = field(repr=False)
     snapshot_gib: Grid = field(repr=False)
     billed_gib: Grid = field(repr=False)
+    expected: NDArray[np.bool_] = field(repr=False, default_factory=lambda: np.zeros((0, 0), dtype=np.bool_))
     metrics_asked: int = 0
 
     @property
@@ -76,9 +78,9 @@ class Usage:
         return self.clusters.index(cluster)
 
     def missing(self) -> NDArray[np.bool_]:
-        """Mark the settled days of a living cluster for which AWS gave no billed amount."""
-        settled = np.array([day <= self.settled for day in self.days])
-        marked: NDArray[np.bool_] = ~np.isnan(self.volume_gib) & np.isnan(self.billed_gib) & settled
+        """Mark the settled days on which a cluster must have been billed and AWS gave no amount."""
+        marked: NDArray[np.bool_] = self.expected & np.isnan(self.billed_gib)
+        marked[:, max(0, self.column(self.settled) + 1) :] = False
         return marked
 
 

@@ -10,28 +10,13 @@ import numpy as np
 
 from runbook_lib.costs.amounts import Amounts, carried_forward
 from runbook_lib.costs.holdings import Holding
+from runbook_lib.costs.rates import Change
 from runbook_lib.costs.rule import LONGEST_RETENTION_DAYS, automated_backup
 from runbook_lib.costs.usage import Grid
 
 RETENTIONS = tuple(range(1, LONGEST_RETENTION_DAYS + 1))
 GRID_RETENTIONS = (1, 3, 5, 7, 10, 14, 21, 28, 35)
 GRID_KEPT = (0, 7, 14, 21, 30, 35, 60, 90)
-_MEASURED_DAYS = 14  # the change rate is the median of the last two weeks: one big load does not make it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """How fast a cluster changes: GiB of change records a day, None where the metrics do not tell."""
-
-    cluster: str
-    volume_gib: float
-    gib_a_day: float | None
-    retention_days: int
-
-    @property
-    def part_a_day(self) -> float | None:
-        """The part of the volume that changes a day."""
-        return self.gib_a_day / self.volume_gib if self.gib_a_day is not None and self.volume_gib else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,50 +33,21 @@ class RetentionCost:
         return self.automated_usd + self.snapshots_usd
 
 
-def changes(found: Amounts, retention_days: Sequence[int]) -> tuple[Change, ...]:
-    """Measure each living cluster's change rate.
-
-    The window needs its volume at the start plus a change record for each day, so the records of a day are on average
-    (used − volume at the start) / retention. While the cap holds, the true rate is higher than this.
-    """
-    usage = found.usage
-    volume = carried_forward(usage.volume_gib)
-    last = found.last_column
-    measured = []
-    for row, name in enumerate(usage.clusters):
-        if retention_days[row] and not np.isnan(usage.volume_gib[row, max(0, last - 1) : last + 1]).all():
-            measured.append(
-                Change(
-                    cluster=name,
-                    volume_gib=float(volume[row, last]),
-                    gib_a_day=_records_a_day(usage.used_gib[row], volume[row], last, retention_days[row]),
-                    retention_days=retention_days[row],
-                )
-            )
-    return tuple(measured)
-
-
-def _records_a_day(used: Grid, volume: Grid, last: int, retention: int) -> float | None:
-    columns = np.arange(max(retention, last - _MEASURED_DAYS + 1), last + 1)
-    rates = (used[columns] - volume[columns - retention]) / retention
-    known = rates[~np.isnan(rates)]
-    return max(0.0, float(np.median(known))) if len(known) else None
-
-
 def retention_costs(
     found: Amounts, held: Sequence[Holding], rates: Sequence[Change], *, usd_gib_month: float
 ) -> dict[str, tuple[RetentionCost, ...]]:
     """Work out what each cluster of `rates` would cost a month at each retention from 1 to 35 days.
 
-    Snapshots are those there are today; the volume at a window's start is the measured one. A cluster whose change
-    rate is not known is left out.
+    Snapshots are those there are today; the volume at a window's start is the measured one, before the first known day
+    the first known one. A cluster whose change rate is not known is left out, and so is one with a snapshot outside the
+    window whose size nothing tells: a sum without it would be too small.
     """
     volume = carried_forward(found.usage.volume_gib)
     rows = {name: row for row, name in enumerate(found.usage.clusters)}
     last, day = found.last_column, found.usage.settled
     by_cluster: dict[str, list[Holding]] = {}
     for holding in held:
-        by_cluster.setdefault(holding.snapshot.cluster, []).append(holding)
+        by_cluster.setdefault(holding.label, []).append(holding)
     return {
         rate.cluster: tuple(
             RetentionCost(
@@ -103,6 +59,7 @@ def retention_costs(
         )
         for rate in rates
         if rate.gib_a_day is not None
+        and all(holding.size_gib is not None for holding in by_cluster.get(rate.cluster, ()))
     }
 
 
@@ -129,7 +86,8 @@ def _outside_gib(held: Sequence[Holding], day: date, retention_days: int) -> flo
 
 def _automated_gib(rate: Change, volume: Grid, last: int, days: int) -> float:
     start = float(volume[max(0, last - days)])
-    before = start if not np.isnan(start) else rate.volume_gib
+    known = volume[~np.isnan(volume)]
+    before = start if not np.isnan(start) else float(known[0]) if len(known) else rate.volume_gib
     used = before + (rate.gib_a_day or 0.0) * days
     return automated_backup(used_gib=used, volume_gib=rate.volume_gib, retention_days=days).billed_gib()
 
@@ -139,24 +97,28 @@ class ProtectionGrid:
     """Dollars a month of a retention (rows) with a daily snapshot kept so many days (columns).
 
     `today` is where the clusters are: their retention, weighed by size, and how long daily snapshots would have to be
-    kept to give the snapshots billed today.
+    kept to give the snapshots billed today. `today_usd` is what they really cost at the last settled day's pace, None
+    where that was not measured: clusters of several retentions together are in no cell.
     """
 
     retentions: tuple[int, ...]
     kept: tuple[int, ...]
     usd: Grid
     today: tuple[float, float]
+    today_usd: float | None
     volume_gib: float
     gib_a_day: float
 
 
 def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: float) -> ProtectionGrid:
-    """Set snapshots kept against retention, for all clusters of `rates` taken together."""
-    volume = sum(rate.volume_gib for rate in rates)
-    records = sum(rate.gib_a_day or 0.0 for rate in rates)
-    rows = [found.usage.row(rate.cluster) for rate in rates]
-    billed = float(found.last_settled(found.snapshot_gib)[rows].sum()) if rows else 0.0
-    retention = sum(rate.retention_days * rate.volume_gib for rate in rates) / volume if volume else 0.0
+    """Set snapshots kept against retention, for all clusters of `rates` whose rate is known, taken together."""
+    known = [rate for rate in rates if rate.gib_a_day is not None]
+    volume = sum(rate.volume_gib for rate in known)
+    records = sum(rate.gib_a_day or 0.0 for rate in known)
+    rows = [found.usage.row(rate.cluster) for rate in known]
+    snapshots = float(np.nansum(found.last_settled(found.snapshot_gib)[rows])) if rows else 0.0
+    billed = float(found.last_settled(found.billed_gib)[rows].sum()) if rows else float("nan")
+    retention = sum(rate.retention_days * rate.volume_gib for rate in known) / volume if volume else 0.0
     usd = np.array(
         [[_combined_gib(volume, records, days, kept) * usd_gib_month for kept in GRID_KEPT] for days in GRID_RETENTIONS]
     )
@@ -164,7 +126,8 @@ def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: f
         retentions=GRID_RETENTIONS,
         kept=GRID_KEPT,
         usd=usd,
-        today=(retention, retention + billed / volume if billed and volume else 0.0),
+        today=(retention, retention + snapshots / volume if snapshots and volume else 0.0),
+        today_usd=None if np.isnan(billed) else billed * usd_gib_month,
         volume_gib=volume,
         gib_a_day=records,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from runbook_lib.costs.snapshots.plan import KEEP_TAGS, Candidate, CleanupPlan, 
 from runbook_lib.errors import ApprovalRefused, CheckFailed, NotFound, RunbookError, StepFailed
 from runbook_lib.events import announce
 from runbook_lib.given import Given
+from runbook_lib.looking import Seen, look
 
 SNAPSHOT_ATTRIBUTES = declare("rds", "DescribeDBClusterSnapshotAttributes")
 DELETE_SNAPSHOT = declare("rds", "DeleteDBClusterSnapshot", mutates=True)
@@ -45,7 +46,10 @@ def propose_cleanup(
     usd_gib_month: float,
     keep_tags: Sequence[str] = KEEP_TAGS,
 ) -> CleanupPlan:
-    """Read whom the candidates are shared with, and make the plan. Calls nothing that changes anything."""
+    """Read whom the candidates are shared with, and make the plan. Calls nothing that changes anything.
+
+    Where that may not be read, every candidate stays and says so: it costs the clean-up, not the review.
+    """
 
     keeping = Keeping(
         region=session.region,
@@ -55,19 +59,20 @@ def propose_cleanup(
         keep_tags=tuple(keep_tags),
     )
 
-    def planned(shared: Mapping[str, Sequence[str]]) -> CleanupPlan:
-        return plan_cleanup(held, keeping, shared=shared)
-
-    known: dict[str, tuple[str, ...]] = {}
+    known: dict[str, Seen[str]] = {}
     while True:  # what a shared snapshot leaves free goes to the next ones, which are asked about too
-        plan = planned(known)
+        plan = plan_cleanup(held, keeping, shared=known)
         unknown = [candidate for candidate in plan.delete if candidate.arn not in known]
         if not unknown:
             return plan
         session.client("rds")  # made before the threads need it
+        first = look(lambda name=unknown[0].name: shared_with(session, name))  # type: ignore[misc]
+        if "permission" in first.why_not:  # the others would be refused as well
+            known |= {candidate.arn: first for candidate in (*plan.delete, *plan.later)}
+            continue
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            shared = pool.map(lambda candidate: shared_with(session, candidate.name), unknown)
-            known |= {candidate.arn: accounts for candidate, accounts in zip(unknown, shared, strict=True)}
+            shared = pool.map(lambda candidate: look(lambda: shared_with(session, candidate.name)), unknown[1:])
+            known |= {candidate.arn: accounts for candidate, accounts in zip(unknown, [first, *shared], strict=True)}
 
 
 def shared_with(session: AwsSession, snapshot: str) -> tuple[str, ...]:

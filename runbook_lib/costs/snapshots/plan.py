@@ -19,6 +19,7 @@ from runbook_lib.backups import ClusterSnapshot
 from runbook_lib.costs.estate import AWS_BACKUP
 from runbook_lib.costs.holdings import Holding
 from runbook_lib.costs.units import usd_text
+from runbook_lib.looking import Seen
 
 KEEP_TAGS = ("keep", "do-not-delete", "donotdelete", "hold", "legal-hold", "retain", "retain-until", "protected")
 MOST_AT_ONCE = 100
@@ -61,6 +62,7 @@ class CleanupPlan:
     kept: tuple[Kept, ...]
     usd_gib_month: float
     keep_tags: tuple[str, ...] = KEEP_TAGS
+    later: tuple[Candidate, ...] = ()  # as good as those to delete, for the next plan
 
     @property
     def id(self) -> str:
@@ -88,7 +90,7 @@ class Keeping:
     keep_tags: tuple[str, ...] = KEEP_TAGS
 
 
-def plan_cleanup(held: Sequence[Holding], keeping: Keeping, *, shared: Mapping[str, Sequence[str]]) -> CleanupPlan:
+def plan_cleanup(held: Sequence[Holding], keeping: Keeping, *, shared: Mapping[str, Seen[str]]) -> CleanupPlan:
     """Decide which snapshots to delete. `shared` gives, by ARN, the accounts a snapshot is shared with."""
     newest = _newest(held)
     chosen: list[Holding] = []
@@ -101,13 +103,10 @@ def plan_cleanup(held: Sequence[Holding], keeping: Keeping, *, shared: Mapping[s
         else:
             chosen.append(holding)
     chosen.sort(key=lambda holding: (-(holding.size_gib or 0.0), holding.snapshot.created, holding.name))
-    kept += [
-        _kept(holding, f"for the next plan: this one has the dearest {MOST_AT_ONCE}")
-        for holding in chosen[MOST_AT_ONCE:]
-    ]
-    chosen = chosen[:MOST_AT_ONCE]
-    left = Counter((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in held)
-    left.subtract((holding.snapshot.cluster, holding.snapshot.resource_id) for holding in chosen)
+    later, chosen = chosen[MOST_AT_ONCE:], chosen[:MOST_AT_ONCE]
+    kept += [_kept(holding, f"for the next plan: this one has the dearest {MOST_AT_ONCE}") for holding in later]
+    left = Counter(_of_cluster(holding.snapshot) for holding in held)
+    left.subtract(_of_cluster(holding.snapshot) for holding in chosen)
     return CleanupPlan(
         region=keeping.region,
         keep_days=keeping.keep_days,
@@ -115,25 +114,33 @@ def plan_cleanup(held: Sequence[Holding], keeping: Keeping, *, shared: Mapping[s
         kept=tuple(kept),
         usd_gib_month=keeping.usd_gib_month,
         keep_tags=keeping.keep_tags,
+        later=tuple(_candidate(holding, left) for holding in later),
     )
 
 
 def _kept(holding: Holding, reason: str) -> Kept:
-    return Kept(name=holding.name, cluster=holding.snapshot.cluster, size_gib=holding.size_gib, reason=reason)
+    return Kept(
+        name=holding.name, cluster=holding.label or holding.snapshot.cluster, size_gib=holding.size_gib, reason=reason
+    )
+
+
+def _of_cluster(snapshot: ClusterSnapshot) -> str:
+    """Return the cluster a snapshot is of: by its resource id, which a rename does not change."""
+    return snapshot.resource_id or snapshot.cluster
 
 
 def _newest(held: Sequence[Holding]) -> set[str]:
-    latest: dict[tuple[str, str], ClusterSnapshot] = {}
+    latest: dict[str, ClusterSnapshot] = {}
     for holding in held:
         snapshot = holding.snapshot
-        key = (snapshot.cluster, snapshot.resource_id)
+        key = _of_cluster(snapshot)
         usable = snapshot.is_usable or key not in latest
         if usable and (key not in latest or snapshot.created >= latest[key].created):
             latest[key] = snapshot
     return {snapshot.arn for snapshot in latest.values()}
 
 
-def _reason_to_keep(holding: Holding, newest: set[str], keeping: Keeping, shared: Mapping[str, Sequence[str]]) -> str:
+def _reason_to_keep(holding: Holding, newest: set[str], keeping: Keeping, shared: Mapping[str, Seen[str]]) -> str:
     snapshot = holding.snapshot
     if holding.origin == AWS_BACKUP:
         return "AWS Backup keeps it: change its plan there"
@@ -141,8 +148,8 @@ def _reason_to_keep(holding: Holding, newest: set[str], keeping: Keeping, shared
         return "the newest of its cluster"
     if tag := kept_by_tag(snapshot, keeping.keep_tags):
         return f"tagged to keep: {tag}"
-    if accounts := shared.get(snapshot.arn):
-        return f"shared with {', '.join(accounts)}"
+    if (accounts := shared.get(snapshot.arn)) is not None and (accounts or accounts.why_not):
+        return f"shared with {', '.join(accounts)}" if accounts else f"whom it is shared with {accounts.why_not}"
     if not snapshot.is_usable:
         return f"its status is {snapshot.status}"
     if (keeping.today - snapshot.created.date()).days < keeping.keep_days:
@@ -159,17 +166,17 @@ def kept_by_tag(snapshot: ClusterSnapshot, keep_tags: Sequence[str] = KEEP_TAGS)
     return ""
 
 
-def _candidate(holding: Holding, copies_left: Mapping[tuple[str, str], int]) -> Candidate:
+def _candidate(holding: Holding, left: Mapping[str, int]) -> Candidate:
     snapshot = holding.snapshot
     return Candidate(
         name=snapshot.identifier,
         arn=snapshot.arn,
-        cluster=snapshot.cluster,
+        cluster=holding.label or snapshot.cluster,
         created=snapshot.created,
         origin=holding.origin,
         size_gib=holding.size_gib,
         costs_from=holding.costs_from,
-        copies_left=copies_left[snapshot.cluster, snapshot.resource_id],
+        copies_left=left[_of_cluster(snapshot)],
         cluster_lives=holding.of_living_cluster,
     )
 

@@ -3,7 +3,7 @@
 from runbook_lib.display.costs.advice import advice_sheet, deleted_sheet
 from runbook_lib.display.costs.bill import bill_sheet
 from runbook_lib.display.costs.clusters import clusters_sheet
-from runbook_lib.display.costs.headline import headline, headline_sheet
+from runbook_lib.display.costs.headline import first_screen, headline
 from runbook_lib.display.costs.held import held_sheet
 from runbook_lib.display.costs.months import months_sheet
 from runbook_lib.display.costs.protection import protection_sheet
@@ -16,8 +16,8 @@ __all__ = [
     "clusters_sheet",
     "cost_result",
     "deleted_sheet",
+    "first_screen",
     "headline",
-    "headline_sheet",
     "held_sheet",
     "months_sheet",
     "protection_sheet",

@@ -31,7 +31,8 @@ def _advice(outlook: Outlook) -> Table:
         columns=("cluster", "what", "saves, USD a month", "why", "how") if rows else (),
         rows=rows[:SHOWN],
         left_out=max(0, len(rows) - SHOWN),
-        note="Deleting snapshots and lengthening the retention are alternatives: their sums do not add up."
+        note="What would save now comes first, then what begins to cost soon. Deleting snapshots and lengthening "
+        "the retention are alternatives: their sums do not add up."
         if rows
         else "",
     )
@@ -58,7 +59,12 @@ def _delete(plan: CleanupPlan) -> Table:
         if rows
         else (),
         rows=rows,
-        note="A hold that is written nowhere, neither as a tag nor as a share, cannot be seen. "
+        note=(
+            f"{len(plan.later)} more could go: they are for the next plan, which asks whom they are shared with. "
+            if plan.later
+            else ""
+        )
+        + "A hold that is written nowhere, neither as a tag nor as a share, cannot be seen. "
         "A deleted snapshot does not come back.",
     )
 

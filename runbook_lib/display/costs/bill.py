@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runbook_lib.costs.anomalies import Anomaly, Thresholds, anomalies, thresholds
+from runbook_lib.costs.anomalies import Anomaly
 from runbook_lib.costs.bill import USD_A_REQUEST, VIEWS
+from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.reconcile import TOLERANCE, Comparison, compare, listed_against_metric
 from runbook_lib.costs.review import Review
 from runbook_lib.display.stack import Stack
@@ -14,14 +15,15 @@ from runbook_lib.display.table import Table
 SHOWN_ANOMALIES = 20
 
 
-def bill_sheet(review: Review, *, anomaly: str) -> Stack:
+def bill_sheet(review: Review, outlook: Outlook) -> Stack:
     """Hold rule, metrics and bill against each other, and list the days that rose beyond both thresholds."""
-    compared, at_least = comparisons(review), thresholds(anomaly)
-    hits = anomalies(review.amounts, review.month.month, usd_gib_month=review.usd_gib_month, at_least=at_least)
+    compared = comparisons(review)
+    outliers = [hit for hit in outlook.anomalies if not hit.routine]
+    routine = [hit for hit in outlook.anomalies if hit.routine]
     offer = f"With cost_explorer=True it is read in {VIEWS} requests at ${USD_A_REQUEST} each."
     return Stack(
         headline=verdict(review, compared),
-        tables=(_table(compared), _listed(review), _anomalies(hits, at_least)),
+        tables=(_table(compared), _listed(review), _outliers(outliers, outlook), _routine(routine)),
         closing="" if review.facts.bill.months else f"{review.facts.bill.note} {offer}",
     )
 
@@ -39,22 +41,27 @@ def comparisons(review: Review) -> tuple[Comparison, ...]:
 
 def verdict(review: Review, compared: Sequence[Comparison]) -> str:
     """Say in a sentence whether the rule, the metrics and the bill agree."""
-    off = [entry for entry in compared if entry.bill_is_off or entry.model_is_off]
+    off = [entry for entry in compared if entry.is_off]
+    open_ = [entry for entry in compared if entry.not_comparable]
     what = "Rule, metrics and bill" if review.facts.bill.months else "Rule and metrics"
     if not compared:
         return "No settled day to compare yet"
+    left = f"; {len(open_)} of {len(compared)} months cannot be compared" if open_ else ""
+    if len(open_) == len(compared):
+        return f"{what} cannot be compared: {open_[-1].verdict}"
     if not off:
-        return f"{what} agree within {TOLERANCE:.0%} in all {len(compared)} months"
+        count = f"the other {len(compared) - len(open_)}" if open_ else f"all {len(compared)}"
+        return f"{what} agree within {TOLERANCE:.0%} in {count} months{left}"
     worst = max(off, key=lambda entry: abs(entry.unexplained_usd or 0.0))
-    return f"{what} do not agree in {len(off)} of {len(compared)} months; {worst.month}: {worst.verdict}"
+    return f"{what} do not agree in {len(off)} of {len(compared)} months; {worst.month}: {worst.verdict}{left}"
 
 
 def _table(compared: Sequence[Comparison]) -> Table:
     rows, marks = [], {}
     for index, entry in enumerate(compared):
-        if entry.bill_is_off or entry.model_is_off:
+        if entry.is_off:
             marks[index] = "bad"
-        elif entry.missing_days:
+        elif entry.not_comparable or entry.incomparable_days:
             marks[index] = "warn"
         state = [entry.verdict]
         state += ["AWS says: estimated"] if entry.estimated else []
@@ -107,26 +114,36 @@ def _listed(review: Review) -> Table:
     )
 
 
-def _anomalies(hits: Sequence[Anomaly], at_least: Thresholds) -> Table:
+def _outliers(hits: Sequence[Anomaly], outlook: Outlook) -> Table:
+    title = "Days that stand out" if hits else "Days that stand out: there are none"
+    return _rises(hits, f"{title}, of a rise by {outlook.thresholds} at least", mark="warn")
+
+
+def _routine(hits: Sequence[Anomaly]) -> Table:
+    return _rises(hits, f"Routine rises beyond the thresholds: {len(hits)}", mark="", folded=bool(hits))
+
+
+def _rises(hits: Sequence[Anomaly], title: str, *, mark: str, folded: bool = False) -> Table:
     rows = tuple(
         (
             str(hit.day),
             hit.cluster,
-            "snapshots left the window" if hit.part == "snapshots" else "automated backup: more was changed",
+            "snapshots: more outside the window" if hit.part == "snapshots" else "automated backup: more was changed",
             hit.usual_usd_month,
             hit.usd_month,
             hit.rise_usd,
             f"{hit.rise_part:.0%}" if hit.usual_usd_month >= 0.01 else "from nothing",
+            hit.routine,
         )
         for hit in hits[:SHOWN_ANOMALIES]
     )
-    title = "Days that rose" if rows else "Days that rose: there are none"
     return Table(
-        title=f"{title} by {at_least} at least",
+        title=title,
         columns=(
-            "day", "cluster", "what", "the week before, USD a month", "that day, USD a month", "rise, USD", "rise",
+            "day", "cluster", "what", "the week before, USD a month", "that day, USD a month", "rise, USD", "rise", "",
         ) if rows else (),
         rows=rows,
-        marks=dict.fromkeys(range(len(rows)), "warn"),
+        marks=dict.fromkeys(range(len(rows)), mark) if mark else {},
         left_out=max(0, len(hits) - SHOWN_ANOMALIES),
+        folded=folded,
     )  # fmt: skip

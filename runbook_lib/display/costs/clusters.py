@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from runbook_lib.costs.advice import could_save
 from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.review import ClusterCost, Review
+from runbook_lib.costs.summary import could_save, owners
 from runbook_lib.costs.units import usd_text
-from runbook_lib.display.costs.style import AUTOMATED, NAMES, SNAPSHOTS, legend_below
+from runbook_lib.display.costs.style import AUTOMATED, NAMES, SNAPSHOTS, legend_below, measured, not_drawn, shown
 from runbook_lib.display.figure import Figure, draw
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -22,22 +23,31 @@ _LONGEST_NAME = 38
 def clusters_sheet(review: Review, outlook: Outlook) -> Stack:
     """Show the clusters, those where most could be saved first, and the owners' sums."""
     saved = could_save(outlook.advice)
-    ranked = sorted(review.clusters, key=lambda cluster: (-saved.get(cluster.cluster, 0.0), -cluster.forecast_usd))
+    ranked = sorted(
+        review.clusters,
+        key=lambda cluster: (-saved.get(cluster.cluster, 0.0), -(measured(cluster.forecast_usd) or 0.0)),
+    )
     total = sum(saved.values())
     return Stack(
         headline=f"{usd_text(total)} a month could be saved in {len([usd for usd in saved.values() if usd])} of "
         f"{len(ranked)} clusters",
-        tables=(_figure(review, ranked, saved), _table(review, ranked, saved), _owners(review, saved)),
+        tables=(_figure(review, ranked, saved), _table(review, ranked, saved), _owners(review, outlook)),
     )
 
 
-def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Figure:
-    shown, rest = ranked[:SHOWN_BARS], ranked[SHOWN_BARS:]
-    names = [_short(cluster.cluster) for cluster in shown]
-    automated = [cluster.automated_pace_usd for cluster in shown]
-    snapshots = [cluster.snapshots_pace_usd for cluster in shown]
-    savings = [saved.get(cluster.cluster, 0.0) for cluster in shown]
-    words = f"First is {shown[0].cluster}: {usd_text(savings[0])} a month could be saved." if shown else "No cluster."
+def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Figure | Table:
+    title = "Which clusters cost, and where could something be saved?"
+    paced = [cluster for cluster in ranked if not math.isnan(cluster.automated_pace_usd + cluster.snapshots_pace_usd)]
+    drawn, rest = paced[:SHOWN_BARS], paced[SHOWN_BARS:]
+    if not drawn:
+        return not_drawn(title, "no cluster was measured on the last settled day.")
+    names = [_short(cluster.cluster) for cluster in drawn]
+    automated = [cluster.automated_pace_usd for cluster in drawn]
+    snapshots = [cluster.snapshots_pace_usd for cluster in drawn]
+    savings = [saved.get(cluster.cluster, 0.0) for cluster in drawn]
+    words = f"First is {drawn[0].cluster}: {usd_text(savings[0])} a month could be saved."
+    if unmeasured := len(ranked) - len(paced):
+        words += f" {unmeasured} clusters were not measured on the last settled day, and are not drawn."
     if rest:
         usd = sum(cluster.automated_pace_usd + cluster.snapshots_pace_usd for cluster in rest)
         words += (
@@ -61,7 +71,6 @@ def _figure(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, floa
         axes.set_ylim(max(len(names), 3) - 0.5, -0.5)
         legend_below(axes)
 
-    title = "Which clusters cost, and where could something be saved?"
     return draw(paint, title=title, words=words, height_in=1.8 + 0.27 * max(len(names), 3))
 
 
@@ -75,14 +84,15 @@ def _short(name: str) -> str:
 def _table(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Table:
     rows = tuple(
         (
-            cluster.cluster,
+            f"{cluster.cluster}, in the metrics of {cluster.within}" if cluster.within else cluster.cluster,
             cluster.owner or "—",
             f"{cluster.retention_days} days" if cluster.exists else "gone",
-            round(cluster.volume_gib, 1) if cluster.exists else None,
-            cluster.automated_usd,
-            cluster.snapshots_usd,
-            cluster.forecast_usd,
-            cluster.before_usd,
+            measured(round(cluster.volume_gib, 1)) if cluster.exists else None,
+            shown(cluster.automated),
+            shown(cluster.snapshots),
+            shown(cluster.backup),
+            measured(cluster.forecast_usd),
+            shown(cluster.before),
             saved.get(cluster.cluster, 0.0),
         )
         for cluster in ranked
@@ -91,25 +101,35 @@ def _table(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float
         title="Clusters, those where most could be saved first",
         columns=(
             "cluster", review.owner_tag, "retention", "volume, GiB", "automated, USD", "snapshots, USD",
-            "foreseen, USD", "month before, USD", "could be saved, USD a month",
+            "together, USD", "foreseen, USD", "month before, USD", "could be saved, USD a month",
         ),
         rows=rows[:SHOWN_ROWS],
+        marks={index: "warn" for index, cluster in enumerate(ranked[:SHOWN_ROWS]) if cluster.days_missing},
         left_out=max(0, len(rows) - SHOWN_ROWS),
+        note="≥ is a least amount: days of that cluster were not measured. — is not known.",
     )  # fmt: skip
 
 
-def _owners(review: Review, saved: dict[str, float]) -> Table:
-    sums: dict[str, list[float]] = {}
-    for cluster in review.clusters:
-        total = sums.setdefault(cluster.owner or "no such tag", [0, 0.0, 0.0, 0.0])
-        total[0] += 1
-        total[1] += cluster.backup_usd
-        total[2] += cluster.forecast_usd
-        total[3] += saved.get(cluster.cluster, 0.0)
-    ordered = sorted(sums.items(), key=lambda entry: -entry[1][3])
+def _owners(review: Review, outlook: Outlook) -> Table:
+    found = owners(review, outlook.advice)
+    rows = tuple(
+        (
+            entry.owner or "no such tag",
+            entry.clusters,
+            shown(entry.backup),
+            entry.forecast_usd,
+            shown(entry.before),
+            entry.change_usd,
+            entry.saves_usd,
+        )
+        for entry in found[:SHOWN_ROWS]
+    )
     return Table(
         title=f"By the tag {review.owner_tag}",
-        columns=(review.owner_tag, "clusters", "so far, USD", "foreseen, USD", "could be saved, USD a month"),
-        rows=tuple((name, int(total[0]), *total[1:]) for name, total in ordered[:SHOWN_ROWS]),
-        left_out=max(0, len(ordered) - SHOWN_ROWS),
-    )
+        columns=(
+            review.owner_tag, "clusters", "so far, USD", "foreseen, USD", "month before, USD", "change, USD",
+            "could be saved, USD a month",
+        ),
+        rows=rows,
+        left_out=max(0, len(found) - SHOWN_ROWS),
+    )  # fmt: skip

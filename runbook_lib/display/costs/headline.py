@@ -1,12 +1,21 @@
-"""The first thing to read: what the month costs, against the month before, and what that is based on."""
+"""The first screen: what the month costs, why it changed, what could be saved, what stands out, what is not known."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from runbook_lib.costs.anomalies import Anomaly
+from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.pricelist import AURORA_BACKUP
-from runbook_lib.costs.review import Review
+from runbook_lib.costs.review import Cost, MonthCost, Review
+from runbook_lib.costs.summary import drivers, largest_savings
 from runbook_lib.costs.units import usd_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
+from runbook_lib.errors import InputRefused
+
+_SAVINGS = 5
+_NAMED = 5
 
 
 def headline(review: Review) -> str:
@@ -14,53 +23,182 @@ def headline(review: Review) -> str:
     now, before = review.month, review.before
     if not now.days_settled:
         return f"No day of {now.month} is settled yet: AWS's points of the last two days may still grow."
+    if now.backup.usd is None:
+        return f"What Aurora's backups cost in {now.month} is not known: nothing was measured."
     if now.days_settled == now.month.days:
-        change = _change(now.backup_usd, before.backup_usd)
-        return f"Aurora's backups cost {usd_text(now.backup_usd)} in {now.month}, {change} {before.month}."
-    change = _change(review.forecast_usd, before.backup_usd)
+        return f"Aurora's backups cost {now.backup} in {now.month}{_change(now.backup, before)}."
+    foreseen = review.forecast_usd
+    if foreseen.usd is None:
+        return (
+            f"Aurora's backups cost {now.backup} in {now.month} so far; nothing was measured to foresee its end from."
+        )
     return (
-        f"Aurora's backups cost {usd_text(now.backup_usd)} in {now.month} so far; "
-        f"{usd_text(review.forecast_usd)} is foreseen for the month, {change} {before.month}."
+        f"Aurora's backups cost {now.backup} in {now.month} so far; "
+        f"{foreseen} is foreseen for the month{_change(foreseen, before)}."
     )
 
 
-def _change(usd: float, before_usd: float) -> str:
-    difference = usd - before_usd
+def _change(cost: Cost, before: MonthCost) -> str:
+    if before.backup.usd is None:
+        return f"; what {before.month} cost is not known"
+    difference = cost.known_usd - before.backup.usd
+    if before.backup.at_least or cost.at_least:
+        return f", against {before.backup} in {before.month}"
     if abs(difference) < 0.005:
-        return "as much as in"
-    part = f" ({abs(difference) / before_usd:.0%})" if before_usd > 0.005 else ""
-    return f"{usd_text(abs(difference))}{part} {'more' if difference > 0 else 'less'} than in"
+        return f", as much as in {before.month}"
+    part = f" ({abs(difference) / before.backup.usd:.0%})" if before.backup.usd > 0.005 else ""
+    return f", {usd_text(abs(difference))}{part} {'more' if difference > 0 else 'less'} than in {before.month}"
 
 
-def headline_sheet(review: Review) -> Stack:
-    """Show the headline and everything it is based on: metrics, prices, the bill, and what is not known."""
+def first_screen(review: Review, outlook: Outlook, *, budget: float = 0.0) -> Stack:
+    """Show the month in a minute: the sum against the month before and a budget in USD, why it changed, what could be
+    saved, what stands out and what is not known.
+
+    Raises:
+        InputRefused: a budget below nothing.
+    """
+    if budget < 0:
+        raise InputRefused("The budget is below nothing.", hint="Set `budget` to USD a month, or to 0 for none.")
+    return Stack(
+        headline=headline(review),
+        tables=(_minute(review, outlook, budget), _why(review), _savings(outlook), _basis(review)),
+    )
+
+
+def _minute(review: Review, outlook: Outlook, budget: float) -> Table:
+    now, before = review.month, review.before
+    running = now.days_settled < now.month.days
+    rows: list[tuple[str, str]] = [("so far" if running else "the month", str(now.backup))]
+    if running and now.days_settled:
+        rows.append(("foreseen", _foreseen(review)))
+    rows.append((f"the month before, {before.month}", str(before.backup)))
+    marks: dict[int, str] = {}
+    if budget:
+        text, mark = _against(review.forecast_usd if running else now.backup, budget)
+        marks[len(rows)] = mark
+        rows.append(("budget", text))
+    rows.append(("a protected GiB, a month", _protected(review)))
+    rows.append(("restored copies, beside the backups", str(now.copies)))
+    outliers = [hit for hit in outlook.anomalies if not hit.routine]
+    if outliers:
+        marks[len(rows)] = "warn"
+    rows.append(("stands out", outlier_text(outliers, len(outlook.anomalies))))
+    if gaps := _unknown(review):
+        marks[len(rows)] = "warn"
+        rows.append(("not known", gaps))
+    return Table(title=f"{now.month} in a minute", columns=("", ""), rows=tuple(rows), marks=marks)
+
+
+def _foreseen(review: Review) -> str:
+    foreseen, (low, high) = review.forecast_usd, review.forecast_range_usd
+    if foreseen.usd is None:
+        return str(foreseen)
+    return f"{foreseen} (from {usd_text(low)} to {usd_text(high)})"
+
+
+def _against(cost: Cost, budget: float) -> tuple[str, str]:
+    if cost.usd is None:
+        return f"{usd_text(budget)}; the sum is not known", "warn"
+    over = cost.usd - budget
+    if over > 0:
+        return f"{usd_text(budget)}: {'at least ' if cost.at_least else ''}{usd_text(over)} over it", "bad"
+    if cost.at_least:
+        return f"{usd_text(budget)}: {usd_text(-over)} under it by what was measured; not all was", "warn"
+    return f"{usd_text(budget)}: {usd_text(-over)} under it", "good"
+
+
+def _protected(review: Review) -> str:
+    points = [("now", review.month), (f"in {review.before.month}", review.before)]
+    points += [(f"in {review.months[0].month}", review.months[0])]
+    texts = [
+        f"{name} ${entry.usd_per_gib:.4f}" if entry.usd_per_gib is not None else f"{name} not known"
+        for name, entry in points
+    ]
+    return "; ".join(texts)
+
+
+def outlier_text(outliers: list[Anomaly], rises: int) -> str:
+    """Name the largest outlier, and say how many rises are routine."""
+    routine = f"{rises - len(outliers)} routine rises" if rises - len(outliers) else "no other rise"
+    if not outliers:
+        return f"nothing; {routine}" if rises else "nothing rose beyond the thresholds"
+    first = outliers[0]
+    more = f"; {len(outliers) - 1} more" if len(outliers) > 1 else ""
+    return (
+        f"{first.cluster}, {first.part}, on {first.day}: {usd_text(first.usual_usd_month)} to "
+        f"{usd_text(first.usd_month)} a month at that day's pace{more}; {routine}"
+    )
+
+
+def _unknown(review: Review) -> str:
+    missing = [cluster for cluster in review.clusters if cluster.days_missing]
+    said = [f"could not be seen: {text}" for text in review.facts.estate.unseen]
+    if missing:
+        named = ", ".join(f"{cluster.cluster} ({cluster.days_missing})" for cluster in missing[:_NAMED])
+        rest = f" and {len(missing) - _NAMED} more clusters" if len(missing) > _NAMED else ""
+        days = sum(cluster.days_missing for cluster in missing)
+        said.insert(0, f"{days} cluster-days without a point from AWS: {named}{rest}; sums over them are least amounts")
+    return "\n".join(said)
+
+
+def _why(review: Review) -> Table:
+    rows: list[tuple[Any, ...]] = [(driver.what, driver.usd, driver.why) for driver in drivers(review)]
+    now, before = review.month, review.before
+    paces = [_pace(entry) for entry in (before, now)]
+    if paces[0] is not None and paces[1] is not None:
+        rows.append(("together", paces[1] - paces[0], f"from {usd_text(paces[0])} to {usd_text(paces[1])} a month"))
+    return Table(
+        title=f"Why it changed against {before.month}, USD a month at the pace of the settled days",
+        columns=("", "USD a month", ""),
+        rows=tuple(rows) if now.days_settled else (),
+    )
+
+
+def _pace(entry: MonthCost) -> float | None:
+    if entry.backup.usd is None or entry.backup.at_least or not entry.days_settled:
+        return None
+    return entry.backup.usd * entry.month.days / entry.days_settled
+
+
+def _savings(outlook: Outlook) -> Table:
+    found = largest_savings(outlook.advice)
+    month = sum(entry.saves_usd_month for entry in found)
+    rows = tuple(
+        (entry.cluster, entry.what, entry.saves_usd_month, 12 * entry.saves_usd_month) for entry in found[:_SAVINGS]
+    )
+    return Table(
+        title=f"Could be saved: {usd_text(month)} a month, {usd_text(12 * month)} a year"
+        if rows
+        else "Could be saved: nothing was found",
+        columns=("cluster", "what", "USD a month", "USD a year") if rows else (),
+        rows=rows,
+        left_out=max(0, len(found) - _SAVINGS),
+        note="Nothing is done by this review: each is described below." if rows else "",
+    )
+
+
+def _basis(review: Review) -> Table:
     facts, month = review.facts, review.month
     price = facts.prices.of(AURORA_BACKUP)
-    kinds = len([name for name in facts.scope if name in facts.estate.by_name])
-    gone = len(facts.scope) - kinds
+    living = sum(cluster.exists for cluster in review.clusters)
+    gone = len(review.clusters) - living
     rows = [
-        ("automated backup over the free amount", usd_text(month.automated_usd)),
-        ("snapshots outside the window", usd_text(month.snapshots_usd)),
-        ("restored copies, beside the backups", usd_text(month.copies_usd)),
-        ("clusters", f"{kinds} living" + (f", {gone} gone that left snapshots or backups" if gone else "")),
+        ("automated backup over the free amount", str(month.automated)),
+        ("snapshots outside the window", str(month.snapshots)),
+        ("clusters", f"{living} living" + (f", {gone} gone that left snapshots or backups" if gone else "")),
         ("days", _days(review)),
         (
             "sizes",
-            f"CloudWatch's backup metrics of {facts.usage.metrics_asked:,} series ({_cost(facts.usage.asked_usd)})",
+            f"CloudWatch's backup metrics: {facts.usage.metrics_asked:,} series ({_cost(facts.usage.asked_usd)})",
         ),
         ("price", price.text + (f"\nnot live: {facts.prices.note}" if facts.prices.note else "")),
         ("bill", facts.bill.note or f"Cost Explorer, {facts.bill.requests} requests ({_cost(facts.bill.asked_usd)})"),
     ]
     rows += [("no price of", text) for text in facts.prices.missing]
-    marks = {4: "warn"} if month.days_missing else {}
+    marks = {3: "warn"} if month.days_missing else {}
     if facts.prices.note:
-        marks[6] = "warn"
-    return Stack(
-        headline=headline(review),
-        tables=(
-            Table(title=f"{month.month} and what it is based on", columns=("", ""), rows=tuple(rows), marks=marks),
-        ),
-    )
+        marks[5] = "warn"
+    return Table(title="What it is based on", columns=("", ""), rows=tuple(rows), marks=marks)
 
 
 def _days(review: Review) -> str:
@@ -69,7 +207,7 @@ def _days(review: Review) -> str:
     if month.days_settled < month.month.days:
         text += f", up to {settled}; the days after it are left out, not filled"
     if month.days_missing:
-        text += f"\n{month.days_missing} cluster-days without a point from AWS: left out, so the sum is too low"
+        text += f"\n{month.days_missing} cluster-days without a point from AWS: left out, so the sum is a least amount"
     return text
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from runbook_lib.costs.estate import owner
+from collections.abc import Sequence
+from typing import Any
+
+from runbook_lib.costs.estate import cluster_of, owner
 from runbook_lib.costs.holdings import Holding
-from runbook_lib.costs.review import Review
-from runbook_lib.costs.units import usd_text
+from runbook_lib.costs.review import Cost, Review
+from runbook_lib.display.costs.style import shown
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.times import ago, utc_text
@@ -17,13 +20,21 @@ def held_sheet(review: Review) -> Stack:
     """Show everything kept that can cost, the dearest kind of thing first."""
     today, price = review.facts.now.date(), review.usd_gib_month
     costing = [holding for holding in review.held if holding.costs_on(today)]
-    now = sum(holding.usd_month(price) or 0.0 for holding in costing)
-    all_of_them = sum(holding.usd_month(price) or 0.0 for holding in review.held)
+    if why := next((text for text in review.facts.estate.unseen if text.startswith("snapshots")), ""):
+        return Stack(headline=f"What is kept is not known: {why}", tables=(_copies(review),))
+    now, all_of_them = _sum(costing, price), _sum(review.held, price)
     return Stack(
-        headline=f"{len(review.held)} snapshots: {len(costing)} are outside the window and cost {usd_text(now)} "
-        f"a month; once all of them are, {usd_text(all_of_them)}",
+        headline=f"{len(review.held)} snapshots: {len(costing)} are outside the window and cost {now} "
+        f"a month; once all of them are, {all_of_them}",
         tables=(_ages(review), _snapshots(review), _orphans(review), _copies(review)),
     )
+
+
+def _sum(held: Sequence[Holding], usd_gib_month: float) -> Cost:
+    """Add up what snapshots cost a month once they are outside the window; those of unknown size make it a least."""
+    known = [holding.usd_month(usd_gib_month) for holding in held]
+    unsized = sum(1 for usd in known if usd is None)
+    return Cost(usd=None if held and unsized == len(held) else sum(usd or 0.0 for usd in known), missing=unsized)
 
 
 def _ages(review: Review) -> Table:
@@ -34,8 +45,7 @@ def _ages(review: Review) -> Table:
         own = [h for h in review.held if _age(h, review) >= low and (high is None or _age(h, review) < high)]
         costing = [holding for holding in own if holding.costs_on(today)]
         label = f"{low} to {high - 1} days" if high else f"{low} days and more"
-        usd = sum((holding.usd_month(price) or 0.0 for holding in costing), 0.0)
-        rows.append((label, len(own), len(own) - len(costing), len(costing), usd))
+        rows.append((label, len(own), len(own) - len(costing), len(costing), shown(_sum(costing, price))))
     return Table(
         title="Snapshots by age",
         columns=("age", "snapshots", "inside a window: free", "outside: cost", "USD a month now"),
@@ -60,7 +70,7 @@ def _snapshots(review: Review) -> Table:
         rows.append(
             (
                 holding.name,
-                holding.snapshot.cluster if holding.of_living_cluster else f"{holding.snapshot.cluster} (gone)",
+                _of(holding),
                 holding.origin,
                 _owner(holding, review),
                 _age(holding, review),
@@ -70,7 +80,7 @@ def _snapshots(review: Review) -> Table:
             )
         )
     unsized = [holding for holding in review.held if holding.size_gib is None]
-    note = f"{len(unsized)} snapshots are older than the metrics, so their size is not known. " if unsized else ""
+    note = f"The size of {len(unsized)} snapshots is not known: nothing measured their day. " if unsized else ""
     return Table(
         title="Snapshots, the oldest first",
         columns=(
@@ -83,24 +93,30 @@ def _snapshots(review: Review) -> Table:
     )  # fmt: skip
 
 
+def _of(holding: Holding) -> str:
+    """Name the cluster a snapshot is of; one that was copied from elsewhere says so in the cluster's label."""
+    return holding.label if holding.of_living_cluster or "(" in holding.label else f"{holding.label} (gone)"
+
+
 def _owner(holding: Holding, review: Review) -> str:
-    cluster = review.facts.estate.by_name.get(holding.snapshot.cluster)
+    cluster = cluster_of(holding.snapshot, review.facts.estate)
     own = owner(holding.snapshot.tags, review.owner_tag)
     return own or owner(cluster.tags if cluster else {}, review.owner_tag) or "—"
 
 
 def _orphans(review: Review) -> Table:
     price = review.usd_gib_month
-    rows: list[tuple[str, str, str, float | None]] = []
+    rows: list[tuple[Any, ...]] = []
     gone: dict[str, list[Holding]] = {}
     for holding in review.held:
         if not holding.of_living_cluster:
-            gone.setdefault(holding.snapshot.cluster, []).append(holding)
+            gone.setdefault(holding.label, []).append(holding)
     for name, own in gone.items():
-        usd = sum(holding.usd_month(price) or 0.0 for holding in own)
-        rows.append((name, "snapshots of a cluster that is gone", f"{len(own)}, the newest of {_newest(own)}", usd))
+        what = "snapshots copied here" if "(copied from" in name else "snapshots of a cluster that is gone"
+        rows.append((name, what, f"{len(own)}, the newest of {_newest(own)}", shown(_sum(own, price))))
+    kept = {lineage.resource_id for lineage in review.amounts.who}
     for backup in review.facts.estate.retained:
-        if backup.cluster in review.facts.scope:
+        if backup.resource_id in kept:
             until = f"restorable to {utc_text(backup.window.latest)}" if backup.window else backup.status
             rows.append((backup.cluster, "retained automated backup", until, None))
     return Table(
@@ -114,7 +130,7 @@ def _orphans(review: Review) -> Table:
     )
 
 
-def _newest(held: list[Holding]) -> str:
+def _newest(held: Sequence[Holding]) -> str:
     return f"{max(holding.snapshot.created for holding in held):%Y-%m-%d}"
 
 

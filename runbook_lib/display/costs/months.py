@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from runbook_lib.costs.review import Review
-from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.usage import Grid
 from runbook_lib.display.costs.style import (
     AUTOMATED,
@@ -19,6 +18,9 @@ from runbook_lib.display.costs.style import (
     SNAPSHOTS,
     from_nothing,
     legend_below,
+    measured,
+    not_drawn,
+    shown,
 )
 from runbook_lib.display.figure import BLUE, Figure, draw
 from runbook_lib.display.stack import Stack
@@ -40,30 +42,43 @@ def months_sheet(review: Review) -> Stack:
     )
 
 
-def months_figure(review: Review) -> Figure:
+def months_figure(review: Review) -> Figure | Table:
     """Stack the parts of each month; backup outside Aurora stands beside it, because another rule bills it."""
-    months = review.months
+    months, title = review.months, "What did Aurora's backups cost, month by month?"
+    if all(entry.backup.usd is None for entry in months):
+        return not_drawn(title, "no day of any month was measured.")
     names = [str(entry.month) for entry in months]
+    told_apart = np.array([entry.automated.known_usd + entry.snapshots.known_usd for entry in months])
+    whole = np.array([entry.backup.known_usd for entry in months])
     parts = {
-        "automated": (np.array([entry.automated_usd for entry in months]), AUTOMATED),
-        "snapshots": (np.array([entry.snapshots_usd for entry in months]), SNAPSHOTS),
-        "copies": (np.array([entry.copies_usd for entry in months]), COPIES),
+        "automated": (np.array([entry.automated.known_usd for entry in months]), AUTOMATED),
+        "snapshots": (np.array([entry.snapshots.known_usd for entry in months]), SNAPSHOTS),
+        "copies": (np.array([entry.copies.known_usd for entry in months]), COPIES),
     }
     other = [entry.other_usd for entry in months]
-    dearest = max(months, key=lambda entry: entry.backup_usd)
+    dearest = max(months, key=lambda entry: entry.backup.known_usd)
     words = (
-        f"The dearest of the {len(months)} months was {dearest.month} with {usd_text(dearest.backup_usd)} "
-        f"for Aurora's backups; {months[-1].month} stands at {usd_text(months[-1].backup_usd)}."
+        f"The dearest of the {len(months)} months was {dearest.month} with {dearest.backup} "
+        f"for Aurora's backups; {months[-1].month} is at {months[-1].backup}."
     )
+    short = {index: "?" if entry.backup.usd is None else "≥" for index, entry in enumerate(months)
+             if entry.backup.at_least}  # fmt: skip
+    if short:
+        words += f" Months marked ≥ are least amounts, those marked ? are not known: {len(short)}."
 
     def paint(axes: Any) -> None:
         bottom = np.zeros(len(months))
         for name, (usd, style) in parts.items():
             axes.bar(names, usd, bottom=bottom, width=0.62, label=NAMES[name], **style)
             bottom = bottom + usd
-        missing = review.forecast_usd - months[-1].backup_usd
+        if (rest := np.maximum(whole - told_apart, 0.0)).max() > 0.005:
+            axes.bar(names, rest, bottom=bottom, width=0.62, label="not told apart", color="0.8")
+            bottom = bottom + rest
+        missing = review.forecast_usd.known_usd - months[-1].backup.known_usd
         if missing > 0.005:
             axes.bar(names[-1:], [missing], bottom=bottom[-1:], width=0.62, label="foreseen to month's end", **FORESEEN)
+        for index, sign in short.items():
+            axes.annotate(sign, (index, bottom[index]), ha="center", va="bottom", fontsize=9)
         if any(other):
             beside = [np.nan if amount is None else amount for amount in other]
             label = "backup outside Aurora (from the bill, not in the bars)"
@@ -74,7 +89,7 @@ def months_figure(review: Review) -> Figure:
         from_nothing(axes)
         legend_below(axes)
 
-    return draw(paint, title="What did Aurora's backups cost, month by month?", words=words, height_in=4.2)
+    return draw(paint, title=title, words=words, height_in=4.2)
 
 
 def months_table(review: Review) -> Table:
@@ -85,8 +100,9 @@ def months_table(review: Review) -> Table:
         if entry.days_missing:
             days += f", {entry.days_missing} cluster-days missing"
             marks[index] = "warn"
-        cells = (entry.automated_usd, entry.snapshots_usd, entry.backup_usd, entry.copies_usd, entry.other_usd)
-        rows.append((str(entry.month), *cells, days))
+        cells = tuple(shown(cost) for cost in (entry.automated, entry.snapshots, entry.backup, entry.copies))
+        per_gib = f"{entry.usd_per_gib:.4f}" if entry.usd_per_gib is not None else None
+        rows.append((str(entry.month), *cells, entry.other_usd, per_gib, days))
     return Table(
         title="Month by month, USD",
         columns=(
@@ -96,27 +112,31 @@ def months_table(review: Review) -> Table:
             "Aurora backups",
             "restored copies still alive",
             "outside Aurora",
+            "a protected GiB, a month",
             "days settled",
         ),
         rows=tuple(rows),
         marks=marks,
-        note="Sizes by AWS's metrics, at the list price of today. Copies deleted since are not known here. "
-        "Outside Aurora is known from the bill only.",
+        note="Sizes by AWS's metrics, at the list price of today. Copies, and clusters that left neither snapshot nor "
+        "backup, are not known here once they are deleted. Outside Aurora is known from the bill only.",
     )
 
 
-def days_figure(review: Review) -> Figure:
+def days_figure(review: Review) -> Figure | Table:
     """Draw the month's days of the automated backups: what they use, and how much of it is free."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
     days = np.array([day.day for day in found.usage.days[span]])
     volume, used = _sums(found.usage.volume_gib, span), _sums(found.usage.used_gib, span)
+    title = f"Which days of {month} went over what is free?"
+    if np.isnan(used).all():
+        return not_drawn(title, "no day of the month was measured.")
     last = found.last_column
-    billed = float(np.nansum(found.automated_gib[:, last]))
-    words = f"Over the free amount on the last settled day, {found.usage.days[last]}: {billed:,.0f} GiB."
+    words = f"Over the free amount on the last settled day, {found.usage.days[last]}: "
+    words += _gib_of(found.automated_gib[:, last])
 
     def paint(axes: Any) -> None:
-        free, drawn = np.nan_to_num(volume), np.nan_to_num(used)
+        free, drawn = volume, np.where(np.isnan(used), volume, used)  # a gap stays a gap
         axes.fill_between(days, 0, free, color="0.88", label="free: the volume's present size")
         over: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "hatch": "///", "linewidth": 0}
         axes.fill_between(days, free, drawn, where=drawn > free, label="over it: billed", **over)
@@ -126,7 +146,6 @@ def days_figure(review: Review) -> Figure:
         _month_axis(axes, review)
         legend_below(axes)
 
-    title = f"Which days of {month} went over what is free?"
     return draw(paint, title=title, words=words, height_in=3.6)
 
 
@@ -138,14 +157,15 @@ def days_table(review: Review) -> Table:
     return Table(
         title=f"Automated backups day by day in {month}",
         columns=("day", "free, GiB", "used, GiB", "billed, GiB", "USD", ""),
-        rows=_day_rows(review, columns, columns[2]),
-        marks=_unsettled(review),
+        rows=_day_rows(review, columns, found.automated_gib),
+        marks=_marks(review),
+        folded=True,
         note="A day's USD is its part of the month. What one cluster leaves of its free amount is of no use to "
         "another, so with several clusters more is billed than the lines' difference.",
     )
 
 
-def billed_figure(review: Review) -> Figure:
+def billed_figure(review: Review) -> Figure | Table:
     """Stack what is billed on each day of the month."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
@@ -154,8 +174,13 @@ def billed_figure(review: Review) -> Figure:
         ("automated", _sums(found.automated_gib, span), AUTOMATED),
         ("snapshots", _sums(found.snapshot_gib, span), SNAPSHOTS),
     )
-    total = float(np.nansum(found.last_settled(found.automated_gib) + found.last_settled(found.snapshot_gib)))
-    words = f"Billed on the last settled day, {found.usage.days[found.last_column]}: {total:,.0f} GiB."
+    whole, title = _sums(found.billed_gib, span), f"What was billed on each day of {month}?"
+    if np.isnan(whole[: len(days)]).all():
+        return not_drawn(title, "no settled day of the month was measured.")
+    words = f"Billed on the last settled day, {found.usage.days[found.last_column]}: "
+    words += _gib_of(found.last_settled(found.billed_gib))
+    if gaps := int(found.missing[:, span].sum()):
+        words += f" {gaps} cluster-days were not measured: bars over them are least amounts."
 
     def paint(axes: Any) -> None:
         bottom = np.zeros(len(days))
@@ -163,42 +188,61 @@ def billed_figure(review: Review) -> Figure:
             height = np.nan_to_num(gib[: len(days)])
             axes.bar(days, height, bottom=bottom, width=0.7, label=NAMES[name], **style)
             bottom = bottom + height
+        if (rest := np.nan_to_num(whole[: len(days)]) - bottom).max(initial=0.0) > 0.005:
+            axes.bar(days, np.maximum(rest, 0.0), bottom=bottom, width=0.7, label="not told apart", color="0.8")
         axes.set_ylabel("GiB billed, all clusters")
         _month_axis(axes, review)
         legend_below(axes)
 
-    return draw(paint, title=f"What was billed on each day of {month}?", words=words, height_in=3.4)
+    return draw(paint, title=title, words=words, height_in=3.4)
 
 
 def billed_table(review: Review) -> Table:
     """Return the numbers of what is billed each day."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
-    automated, snapshots = _sums(found.automated_gib, span), _sums(found.snapshot_gib, span)
-    both = np.nansum([automated, snapshots], axis=0)
+    columns = [_sums(grid, span) for grid in (found.automated_gib, found.snapshot_gib, found.billed_gib)]
     return Table(
         title=f"Billed day by day in {month}",
         columns=("day", "automated over free, GiB", "snapshots, GiB", "together, GiB", "USD", ""),
-        rows=_day_rows(review, [automated, snapshots, both], both),
-        marks=_unsettled(review),
+        rows=_day_rows(review, columns, found.billed_gib),
+        marks=_marks(review),
+        folded=True,
     )
 
 
+def _gib_of(amounts: Grid) -> str:
+    """Say what the clusters' amounts of a day come to, and of how many it is not known."""
+    unknown = int(np.isnan(amounts).sum())
+    if unknown == len(amounts):
+        return "not measured." if unknown else "there is no cluster."
+    return f"{'at least ' if unknown else ''}{float(np.nansum(amounts)):,.0f} GiB."
+
+
 def _day_rows(review: Review, columns: Sequence[Grid], billed: Grid) -> tuple[tuple[Any, ...], ...]:
+    """Return each day's cells: its amounts, its part of the month in USD, and what is not known of it."""
     found, month = review.amounts, review.month.month
+    span = found.usage.span(month.first, month.last)
+    total, unknown = _sums(billed, span), (np.isnan(billed) & found.usage.expected)[:, span].sum(axis=0)
     rows = []
-    for index, day in enumerate(found.usage.days[found.usage.span(month.first, month.last)]):
-        cells = [None if np.isnan(column[index]) else float(column[index]) for column in columns]
+    for index, day in enumerate(found.usage.days[span]):
         settled = day <= found.usage.settled
-        usd = float(np.nan_to_num(billed[index])) / month.days * review.usd_gib_month
-        rows.append((str(day), *cells, usd if settled else None, "" if settled else "not settled"))
+        missing = int(unknown[index]) if settled else 0
+        cells = [measured(float(column[index])) for column in columns]
+        usd = measured(float(total[index]) / month.days * review.usd_gib_month)
+        text = "" if settled else "not settled"
+        if missing:
+            text = f"{missing} of {len(billed)} clusters not measured" + (": at least" if usd is not None else "")
+        rows.append((str(day), *cells, usd if settled else None, text))
     return tuple(rows)
 
 
-def _unsettled(review: Review) -> dict[int, str]:
+def _marks(review: Review) -> dict[int, str]:
     found, month = review.amounts, review.month.month
-    days = found.usage.days[found.usage.span(month.first, month.last)]
-    return {index: "warn" for index, day in enumerate(days) if day > found.usage.settled}
+    span = found.usage.span(month.first, month.last)
+    gaps = found.missing[:, span].sum(axis=0)
+    days = found.usage.days[span]
+    return {index: "warn" for index, day in enumerate(days) if day > found.usage.settled or gaps[index]}
 
 
 def _month_axis(axes: Any, review: Review) -> None:
@@ -217,6 +261,7 @@ def _month_axis(axes: Any, review: Review) -> None:
 
 
 def _sums(grid: Grid, span: slice) -> Grid:
+    """Add the clusters up day by day, NaN where none was measured."""
     part = grid[:, span]
     empty = np.isnan(part).all(axis=0)
     total: Grid = np.where(empty, np.nan, np.nansum(part, axis=0))

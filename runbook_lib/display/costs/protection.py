@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.rates import together
 from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import ProtectionGrid
 from runbook_lib.display.figure import Figure, draw
@@ -17,13 +18,19 @@ from runbook_lib.display.table import Table
 def protection_sheet(outlook: Outlook) -> Stack:
     """Show the grid of both ways with today's place in it."""
     grid = outlook.grid
+    known = [rate for rate in outlook.rates if rate.gib_a_day is not None]
+    if not known:
+        return Stack(headline="What protection would cost is not known: the change rate of no cluster is measured")
     retention, kept = grid.today
-    known = sum(1 for rate in outlook.rates if rate.gib_a_day is not None)
-    change = f"{grid.gib_a_day / grid.volume_gib:.1%}" if grid.volume_gib else "an unknown part"
-    measured = f"{known} of {len(outlook.rates)} clusters measured"
+    rate = together(known)
+    low, high = ((part or 0.0) / grid.volume_gib for part in (rate.low, rate.high)) if rate else (0.0, 0.0)
+    spread = f" (from {low:.1%} to {high:.1%})" if f"{low:.1%}" != f"{high:.1%}" else ""
+    measured = f"{len(known)} of {len(outlook.rates)} clusters measured, over {rate.days if rate else 0} days or more"
+    cost = f"{usd_text(grid.today_usd)} a month" if grid.today_usd is not None else "a cost that is not known"
     return Stack(
-        headline=f"Today: a retention of {retention:.0f} days, and snapshots as if taken daily and kept {kept:.0f} "
-        f"days; {change} of {grid.volume_gib:,.0f} GiB changes a day ({measured})",
+        headline=f"Today: {cost}, with a retention of {retention:.0f} days, and snapshots as if taken daily and kept "
+        f"{kept:.0f} days; {grid.gib_a_day / grid.volume_gib:.1%}{spread} of {grid.volume_gib:,.0f} GiB changes a day "
+        f"({measured})",
         tables=(_heat_map(grid), _grid_table(grid)),
     )
 
@@ -32,8 +39,8 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
     row, column = _nearest(grid)
     low, high = float(grid.usd.min()), float(grid.usd.max())
     words = (
-        f"From {usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the snapshots, "
-        "so they cost nothing; today's place is framed."
+        f"From {usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the snapshots, so they "
+        f"cost nothing. The frame is nearest to where the clusters are; it shows {_today(grid)}."
     )
 
     def paint(axes: Any) -> None:
@@ -42,7 +49,8 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
         image = axes.imshow(shades, cmap="cividis_r", aspect="auto", vmin=0, vmax=max(shades.max(), 1e-9))
         for index, usd in np.ndenumerate(grid.usd):
             ink = _ink_on(image.cmap(image.norm(shades[index])))
-            axes.text(index[1], index[0], _cell(float(usd)), ha="center", va="center", fontsize=9, color=ink)
+            text = _cell(float(usd)) if index != (row, column) or grid.today_usd is None else _framed(grid.today_usd)
+            axes.text(index[1], index[0], text, ha="center", va="center", fontsize=9, color=ink)
         frame: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 3.5}
         inner: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.2}
         from matplotlib.patches import Rectangle
@@ -65,6 +73,16 @@ def _ink_on(shade: tuple[float, float, float, float]) -> str:
     return "black" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "white"
 
 
+def _today(grid: ProtectionGrid) -> str:
+    if grid.today_usd is None:
+        return "that cell's cost, because today's own is not known"
+    return f"what they really cost today: {usd_text(grid.today_usd)} a month"
+
+
+def _framed(usd: float) -> str:
+    return f"today\n{_cell(usd)}"
+
+
 def _cell(usd: float) -> str:
     return f"{usd:,.2f}" if usd < 100 else f"{usd:,.0f}"
 
@@ -77,16 +95,18 @@ def _nearest(grid: ProtectionGrid) -> tuple[int, int]:
 
 
 def _grid_table(grid: ProtectionGrid) -> Table:
-    row, _ = _nearest(grid)
-    rows = tuple(
-        (f"{days} days" + (" ← today" if index == row else ""), *(float(usd) for usd in grid.usd[index]))
-        for index, days in enumerate(grid.retentions)
-    )
+    row, column = _nearest(grid)
+    rows: list[tuple[object, ...]] = [
+        (f"{days} days", *(float(usd) for usd in grid.usd[index])) for index, days in enumerate(grid.retentions)
+    ]
+    own = [grid.today_usd if index == column else None for index in range(len(grid.kept))]
+    rows.insert(row + 1, (f"today, {grid.today[0]:.0f} days", *own))
     return Table(
         title="The same as numbers, USD a month",
         columns=("retention", *(f"kept {days} days" if days else "no snapshots" for days in grid.kept)),
-        rows=rows,
-        marks={row: "good"},
-        note="Each at the change rate measured here. A longer retention restores to any second; "
-        "a snapshot only to its own.",
+        rows=tuple(rows),
+        marks={row + 1: "good"},
+        note="Each at the change rate measured here; the marked row is today's own cost at the last day's pace. "
+        "A longer retention restores to any second; a snapshot only to its own.",
+        folded=True,
     )

@@ -16,22 +16,26 @@ from runbook_lib.display.result import Outcome, Result
 def cost_result(review: Review, outlook: Outlook, done: CleanupDone, taken: Taken, *, approved_by: str = "") -> Result:
     """Sum the run up. A bill or a rule that does not agree with the metrics is a failed check."""
     compared = comparisons(review)
-    off = [entry for entry in compared if entry.bill_is_off or entry.model_is_off]
-    outcome: Outcome = "check-failed" if off else "succeeded" if done.done or not outlook.plan.delete else "planned"
+    off = [entry for entry in compared if entry.is_off]
+    unmeasured = review.month.backup.usd is None and review.month.days_settled > 0
+    outcome: Outcome = (
+        "check-failed" if off or unmeasured else "succeeded" if done.done or not outlook.plan.delete else "planned"
+    )
     facts = {
         "month": str(review.month.month),
-        "Aurora backups so far": usd_text(review.month.backup_usd),
-        "foreseen": usd_text(review.forecast_usd),
-        "the month before": usd_text(review.before.backup_usd),
+        "Aurora backups so far": str(review.month.backup),
+        "foreseen": str(review.forecast_usd),
+        "the month before": str(review.before.backup),
         "clusters": str(len(review.clusters)),
         "agreement": verdict(review, compared),
         "clean-up": saves_text(outlook.plan) if not done.done else f"{len(done.deleted)} snapshots deleted",
+        "not measured": _gaps(review),
         "taken along": "\n".join(taken.files) or "nothing: `output` is empty",
     }
     return Result(
         notebook="cost_analysis",
         outcome=outcome,
-        headline=headline(review),
+        headline=headline(review) + (f" {_not_measured(review)}" if review.month.backup.at_least else ""),
         cluster=", ".join(review.facts.scope) if len(review.facts.scope) <= 3 else "",
         plan_id=outlook.plan.id if outlook.plan.delete else "",
         approved_by=approved_by if done.done else "",
@@ -39,6 +43,19 @@ def cost_result(review: Review, outlook: Outlook, done: CleanupDone, taken: Take
         facts=facts,
         next=_next(outlook, done, bool(off)),
     )
+
+
+def _not_measured(review: Review) -> str:
+    said = [f"{review.month.days_missing} cluster-days were not measured"] if review.month.days_missing else []
+    said += ["not everything could be seen"] if review.facts.estate.unseen else []
+    return f"{' and '.join(said).capitalize()}: what the month really cost may be more."
+
+
+def _gaps(review: Review) -> str:
+    said = [f"{review.month.days_missing} cluster-days of the month"] if review.month.days_missing else []
+    said += [f"{entry.days_missing} of {entry.month}" for entry in review.months[:-1] if entry.days_missing]
+    said += list(review.facts.estate.unseen)
+    return "\n".join(said) or "nothing: every cluster-day has its point"
 
 
 def _next(outlook: Outlook, done: CleanupDone, off: bool) -> tuple[str, ...]:

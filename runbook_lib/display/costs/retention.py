@@ -8,6 +8,7 @@ from runbook_lib.costs.copies import copy_usd_a_day
 from runbook_lib.costs.outlook import Outlook
 from runbook_lib.costs.pricelist import aurora_instance, aurora_storage
 from runbook_lib.costs.prices import shipped_price
+from runbook_lib.costs.rates import Change
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
@@ -24,11 +25,17 @@ _EXAMPLE_CLASS = "db.r6g.large"
 def retention_sheet(review: Review, outlook: Outlook) -> Stack:
     """Show the cost at each retention from 1 to 35 days, for all clusters and for each, and what a restore costs."""
     costs = outlook.together
-    longest = max((rate.retention_days for rate in outlook.rates), default=1)
+    if not outlook.costs:
+        return Stack(
+            headline="What another retention would cost is not known: the change rate of no cluster is measured",
+            tables=(_clusters(outlook), _restore(review, outlook)),
+        )
+    longest = max(rate.retention_days for rate in outlook.rates if rate.cluster in outlook.costs)
     least = min(costs[longest - 1 :], key=lambda cost: (round(cost.usd, 2), -cost.retention_days))
     return Stack(
         headline=f"With one retention for all, {least.retention_days} days would cost least: {usd_text(least.usd)} a "
-        f"month, and no cluster would be protected for less than today's longest, {longest} days",
+        f"month, against {_today(outlook)} at today's retentions; no cluster would be protected for less than today's "
+        f"longest, {longest} days{_of_clusters(outlook)}",
         tables=(
             _figure(outlook, costs),
             _table(costs),
@@ -36,6 +43,18 @@ def retention_sheet(review: Review, outlook: Outlook) -> Stack:
             _restore(review, outlook),
         ),
     )
+
+
+def _today(outlook: Outlook) -> str:
+    by_name = {rate.cluster: rate.retention_days for rate in outlook.rates}
+    return usd_text(sum(own[by_name[name] - 1].usd for name, own in outlook.costs.items()))
+
+
+def _of_clusters(outlook: Outlook) -> str:
+    left = len(outlook.rates) - len(outlook.costs)
+    if not left:
+        return ""
+    return f" (of {len(outlook.costs)} clusters; of {left} more the change rate or a snapshot's size is not known)"
 
 
 def _figure(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Figure:
@@ -73,7 +92,7 @@ def _table(costs: tuple[RetentionCost, ...]) -> Table:
         title="All clusters at one retention, USD a month",
         columns=("retention, days", "automated backup", "snapshots outside", "together"),
         rows=tuple((cost.retention_days, cost.automated_usd, cost.snapshots_usd, cost.usd) for cost in shown),
-        note="At the change rate of the last two weeks, with the snapshots there are today. "
+        note="At the change rate measured in the present windows, with the snapshots there are today. "
         "A retention of one day costs nothing, and protects for one day.",
     )
 
@@ -84,20 +103,33 @@ def _clusters(outlook: Outlook) -> Table:
         costs = outlook.costs.get(rate.cluster)
         if costs is None:
             rows.append(
-                (rate.cluster, round(rate.volume_gib, 1), None, rate.retention_days, None, "change rate not known")
+                (rate.cluster, round(rate.volume_gib, 1), _change(rate), rate.retention_days, None, "not known")
             )
             continue
         now = costs[rate.retention_days - 1]
         better = cheaper_retention(costs, today=rate.retention_days)
         proposal = f"{better.retention_days} days: {usd_text(better.usd)}" if better else "no longer one is cheaper"
-        part = f"{rate.part_a_day:.1%}" if rate.part_a_day is not None else "—"
-        rows.append((rate.cluster, round(rate.volume_gib, 1), part, rate.retention_days, now.usd, proposal))
+        rows.append((rate.cluster, round(rate.volume_gib, 1), _change(rate), rate.retention_days, now.usd, proposal))
     return Table(
         title="Each cluster at its own retention",
         columns=("cluster", "volume, GiB", "changes a day", "retention, days", "USD a month", "cheaper and longer"),
         rows=tuple(rows[:SHOWN_CLUSTERS]),
         left_out=max(0, len(rows) - SHOWN_CLUSTERS),
     )
+
+
+def _change(rate: Change) -> str | None:
+    """Say a cluster's change rate with its spread, the days it was measured over and the loads left out of it."""
+    if rate.part_a_day is None or rate.low is None or rate.high is None:
+        return None
+    text = f"{rate.part_a_day:.1%}"
+    low, high = (part / rate.volume_gib for part in (rate.low, rate.high))
+    if f"{low:.1%}" != f"{high:.1%}":
+        text += f" ({low:.1%} to {high:.1%})"
+    text += f", over {rate.days} days"
+    if rate.loads:
+        text += f", without {len(rate.loads)} load{'' if len(rate.loads) == 1 else 's'}"
+    return text
 
 
 def _restore(review: Review, outlook: Outlook) -> Table:
@@ -111,7 +143,7 @@ def _restore(review: Review, outlook: Outlook) -> Table:
         title = "What a restored copy costs a day: not known"
         return Table(title=title, columns=("", ""), rows=(("why", error.message),))
     sizes = [(rate.cluster, rate.volume_gib) for rate in sorted(outlook.rates, key=lambda rate: -rate.volume_gib)]
-    for name, size in [*sizes[:5], ("a database of 600 GB", 600.0)]:
+    for name, size in sizes[:5]:
         usd = copy_usd_a_day(instance_usd_hour=hour, instances=1, volume_gib=size, storage_usd_gib_month=storage)
         rows.append((name, round(size, 1), usd, usd * 7))
     return Table(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from runbook_lib.costs.review import Cost
 from runbook_lib.display.figure import BLUE, GREEN, GREY, ORANGE
+from runbook_lib.display.table import Table
 
 AUTOMATED: dict[str, Any] = {"color": BLUE, "hatch": "///", "edgecolor": "white", "linewidth": 0.5}
 SNAPSHOTS: dict[str, Any] = {"color": ORANGE, "hatch": "...", "edgecolor": "black", "linewidth": 0.5}
@@ -16,6 +19,23 @@ NAMES = {
     "copies": "restored copies",
 }
 MUTED = GREY
+
+
+def shown(cost: Cost) -> float | str:
+    """Write an amount into a table: a number where it is whole, with its sign or in words where it is not."""
+    if cost.usd is None:
+        return "not known"
+    return f"≥ {cost.usd:,.2f}" if cost.at_least else cost.usd
+
+
+def measured(value: float) -> float | None:
+    """Return a measured value, None where nothing measured it."""
+    return None if math.isnan(value) else value
+
+
+def not_drawn(title: str, why: str) -> Table:
+    """Say why a picture is not drawn, instead of drawing one of nothing."""
+    return Table(title=title, columns=("",), rows=((f"Not drawn: {why}",),))
 
 
 def legend_below(axes: Any, *, columns: int = 3) -> None:
