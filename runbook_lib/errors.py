@@ -119,15 +119,15 @@ class NotPublished(RunbookError):
 
 
 @contextmanager
-def about(what: str) -> Iterator[None]:
-    """Name in the message of a step that fails what the step was about."""
+def about(what: str, *, hint: str = "") -> Iterator[None]:
+    """Name in the message of a step that fails what the step was about; `hint` is used where the error has none."""
     try:
         yield
     except StepFailed as error:
         if "about" in error.facts:
             raise
         facts = {**error.facts, "about": what}
-        raise type(error)(f"{what}: {error.message}", hint=error.hint, **facts) from error
+        raise type(error)(f"{what}: {error.message}", hint=error.hint or hint, **facts) from error
 
 
 def exit_code_of(error_name: str) -> int:

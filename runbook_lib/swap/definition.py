@@ -83,6 +83,11 @@ def constraints_of(shown: str) -> frozenset[str]:
     return frozenset(part for part in _split(shown)[0] if not part.startswith("`"))
 
 
+def constraint_name(clause: str) -> str:
+    """Return what kind of constraint a clause is, and its name: there is one PRIMARY KEY."""
+    return "PRIMARY" if clause.startswith("PRIMARY KEY") else f"{_words(clause)[-1:]} {key_name(clause)}"
+
+
 def key_name(clause: str) -> str:
     """Return the name of the index that a clause "[ADD] … KEY `name` (…)" makes."""
     return _unquoted(next(mark for mark in _marks(clause) if mark.startswith("`")))

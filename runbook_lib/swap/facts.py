@@ -38,8 +38,9 @@ class ForeignKey:
 class StoredObject:
     """A trigger, view, routine or event: the statement that makes it, and the session it is made in.
 
-    `kind` is TRIGGER, VIEW, PROCEDURE, FUNCTION or EVENT. `table` is a trigger's table, empty for others. `meaning` is
-    what a view is compared by: MySQL writes the same view in other words while one of its tables is missing, and
+    `kind` is TRIGGER, VIEW, PROCEDURE, FUNCTION, EVENT, SEQUENCE, PACKAGE or PACKAGE BODY. `table` is a trigger's
+    table, empty for others; `goes_on` has a sequence go on where it was, so that no number is given twice. `meaning`
+    is what a view is compared by: MySQL writes the same view in other words while one of its tables is missing, and
     cannot show it at all while the schema of one is missing: its `statement` is empty then.
     """
 
@@ -53,6 +54,7 @@ class StoredObject:
     time_zone: str = ""
     table: str = ""
     meaning: str = ""
+    goes_on: str = ""
 
     @property
     def title(self) -> str:
@@ -108,7 +110,8 @@ class TableFacts:
     """One base table: its definition, columns, keys, and its size by the server's estimate.
 
     `key` are the columns of the primary key, else of a unique key without NULL, else none. `uniques` are the other
-    unique keys. `counter` is the next AUTO_INCREMENT value, None without one.
+    unique keys. `counter` is the next AUTO_INCREMENT value, None without one. `versioned` tables keep their history
+    (MariaDB).
     """
 
     name: TableName
@@ -120,6 +123,7 @@ class TableFacts:
     counter: int | None
     rows: int
     bytes: int
+    versioned: bool = False
 
     @property
     def loaded(self) -> tuple[Column, ...]:
@@ -139,6 +143,7 @@ class ServerFacts:
     that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
     `everywhere` are rights on everything by account, `restricted` what partial revokes take of them in a schema.
     `clients` counts the other connections by schema, `swaps` the finished swaps that the server knows of.
+    `unknown` names, by schema, what is of a kind that is not read here.
     """
 
     name: str
@@ -157,6 +162,7 @@ class ServerFacts:
     restricted: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     clients: Mapping[str, int] = field(default_factory=dict)
     swaps: int = 0
+    unknown: tuple[tuple[str, str], ...] = ()
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:
         """Return a table's triggers in the order they fire."""

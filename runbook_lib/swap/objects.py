@@ -1,4 +1,4 @@
-"""Triggers, views, routines and events: read as the server writes them, and made again as they were."""
+"""Triggers, views, routines, events and sequences: read as the server writes them, and made again as they were."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed
+from runbook_lib.errors import AccessDenied, InputRefused, RunbookError, StepFailed, about
 from runbook_lib.mysql import Database, literal, quoted
 from runbook_lib.swap.facts import StoredObject
 
 _DEFINER = re.compile(r"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
 _NO_SUCH_SCHEMA = 1049
 _LISTS = {
+    "SEQUENCE": "SELECT table_schema, table_name, '' FROM information_schema.tables WHERE table_type = 'SEQUENCE'"
+    " AND table_schema IN ({}) ORDER BY table_schema, table_name",
     "TRIGGER": "SELECT trigger_schema, trigger_name, event_object_table FROM information_schema.triggers"
     " WHERE trigger_schema IN ({}) ORDER BY trigger_schema, event_object_table, action_timing, event_manipulation,"
     " action_order",
     "VIEW": "SELECT table_schema, table_name, CONCAT_WS(' ', definer, security_type, check_option, view_definition)"
     " FROM information_schema.views WHERE table_schema IN ({}) ORDER BY table_schema, table_name",
     "ROUTINE": "SELECT routine_schema, routine_name, routine_type FROM information_schema.routines"
-    " WHERE routine_schema IN ({}) AND routine_type IN ('PROCEDURE', 'FUNCTION') ORDER BY routine_schema, routine_name",
+    " WHERE routine_schema IN ({}) AND routine_type IN ('PROCEDURE', 'FUNCTION', 'PACKAGE', 'PACKAGE BODY')"
+    " ORDER BY routine_schema, routine_type, routine_name",
     "EVENT": "SELECT event_schema, event_name, time_zone FROM information_schema.events WHERE event_schema IN ({})"
     " ORDER BY event_schema, event_name",
 }
@@ -50,6 +53,11 @@ def _read(database: Database, kind: str, schema: str, name: str, more: str) -> S
             raise
         # MySQL shows no view whose tables were in a schema that is gone
         return StoredObject(kind=kind, schema=schema, name=name, statement="", meaning=more)
+    if kind == "SEQUENCE":
+        # a number that was given out is never given again, so it goes on from the next one
+        value = database.value(f"SELECT next_not_cached_value FROM {quoted(schema, name)}")
+        goes_on = f"SELECT SETVAL({quoted(schema, name)}, {int(value)}, 0)"
+        return StoredObject(kind=kind, schema=schema, name=name, statement=str(shown[1]), goes_on=goes_on)
     if kind == "VIEW":
         statement, mode, charset, collation = shown[1], "", shown[2], shown[3]
     elif kind == "EVENT":
@@ -87,6 +95,7 @@ def statements_of(item: StoredObject) -> tuple[str, ...]:
         *zone,
         f"SET SESSION character_set_client = {charset}, SESSION collation_connection = {item.collation}",
         item.statement,
+        *((item.goes_on,) if item.goes_on else ()),
     )
 
 
@@ -114,6 +123,20 @@ def _run(database: Database, statements: Sequence[str]) -> None:
             database.execute(statement)
     finally:
         steady(database)
+
+
+def make_sequences(database: Database, wanted: Sequence[StoredObject]) -> None:
+    """Make those sequences among the objects that do not exist: a table's default may need them.
+
+    Raises:
+        StepFailed, AccessDenied: the server refuses one; the message names it.
+    """
+    sequences = [item for item in wanted if item.kind == "SEQUENCE"]
+    found = existing(database, sequences)
+    for item in sequences:
+        if item.id not in found:
+            with about(item.title):
+                make(database, item)
 
 
 def make_all(database: Database, wanted: Sequence[StoredObject]) -> tuple[tuple[StoredObject, str], ...]:
@@ -216,6 +239,13 @@ def refused_definers(database: Database, wanted: Sequence[StoredObject], *, tabl
 def drop_statement(item: StoredObject) -> str:
     """Write the statement that takes an object away."""
     return f"DROP {item.kind} IF EXISTS {quoted(item.schema, item.name)}"
+
+
+def drop_statements(item: StoredObject) -> tuple[str, ...]:
+    """Write what takes an object away, with the mode that MariaDB wants for a package."""
+    if not item.kind.startswith("PACKAGE"):
+        return (drop_statement(item),)
+    return "SET SESSION sql_mode = 'ORACLE'", drop_statement(item), "SET SESSION sql_mode = ''"
 
 
 def existing(database: Database, wanted: Sequence[StoredObject]) -> set[tuple[str, str, str]]:

@@ -21,7 +21,7 @@ _SETTINGS = (
     "local_infile", "event_scheduler", "max_allowed_packet", "lower_case_table_names", "innodb_page_size",
     "group_concat_max_len", "read_only", "aws_default_s3_role", "aurora_select_into_s3_role",
     "aurora_load_from_s3_role", "aurora_version", "innodb_file_per_table", "datadir", "explicit_defaults_for_timestamp",
-    "partial_revokes",
+    "partial_revokes", "enforce_gtid_consistency",
 )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
         everywhere=read_everywhere(database),
         restricted=read_restricted(database),
         clients=_clients(database),
+        unknown=_unknown(database, wanted),
     )
 
 
@@ -114,10 +115,11 @@ def _tables(database: Database, schemas: set[str]) -> dict[TableName, TableFacts
     columns = _columns(database, schemas)
     keys = _unique_keys(database, schemas)
     found: dict[TableName, TableFacts] = {}
-    for schema, name, engine, rows, data, index, counter in _of(
+    for schema, name, engine, rows, data, index, counter, kind in _of(
         database,
-        "SELECT table_schema, table_name, engine, table_rows, data_length, index_length, auto_increment"
-        " FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema IN ({})",
+        "SELECT table_schema, table_name, engine, table_rows, data_length, index_length, auto_increment,"
+        " table_type FROM information_schema.tables"
+        " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema IN ({})",
         schemas,
     ):
         table = TableName(schema=str(schema), name=str(name))
@@ -133,8 +135,28 @@ def _tables(database: Database, schemas: set[str]) -> dict[TableName, TableFacts
             counter=int(counter) if counter is not None else None,
             rows=int(rows or 0),
             bytes=int(data or 0) + int(index or 0),
+            versioned=kind == "SYSTEM VERSIONED",
         )
     return found
+
+
+def _unknown(database: Database, schemas: set[str]) -> tuple[tuple[str, str], ...]:
+    """Return what is neither a table nor an object that is read here, by schema: none is passed over without a word."""
+    found = _of(
+        database,
+        "SELECT table_schema, CONCAT(LOWER(table_type), ' ', table_schema, '.', table_name)"
+        " FROM information_schema.tables WHERE table_schema IN ({})"
+        " AND table_type NOT IN ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW', 'SEQUENCE')",
+        schemas,
+    )
+    found += _of(
+        database,
+        "SELECT routine_schema, CONCAT(LOWER(routine_type), ' ', routine_schema, '.', routine_name)"
+        " FROM information_schema.routines WHERE routine_schema IN ({})"
+        " AND routine_type NOT IN ('PROCEDURE', 'FUNCTION', 'PACKAGE', 'PACKAGE BODY')",
+        schemas,
+    )
+    return tuple(sorted((str(schema), str(title)) for schema, title in found))
 
 
 def _columns(database: Database, schemas: set[str]) -> dict[TableName, list[Column]]:

@@ -2,9 +2,9 @@
 
 MySQL (Aurora too) renames tables under LOCK TABLES, so writers wait from the last look at the rows until the triggers
 are on the new tables. MariaDB refuses that (error 1192): there the locks are let go right before the RENAME, and a
-statement that has waited for them may come in between, to the old table and without its trigger. Nothing is taken over
-after the RENAME, for that would bring back what an application has deleted since; who asked for the swap lists what
-came in between.
+statement that has waited for them may come in between, to the old table and without its trigger; so too on MySQL beside
+`free` tables. Nothing is taken over after the RENAME, for that would bring back what an application has deleted since;
+who asked for the swap lists what came in between.
 
 What a client that is killed may leave behind is a table without its triggers, for as long as until the next run:
 they are kept in the state before they are taken away, and every run and every undo makes the missing ones first.
@@ -29,6 +29,7 @@ LOCK_SECONDS = 60  # a statement that runs longer on one of the tables makes the
 _WAITED_TOO_LONG = {1205, 1213}  # error codes: a lock was not to be had in time, or two waited for each other
 
 Renames = tuple[tuple[TableName, TableName], ...]
+Step = Callable[[Database], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,15 @@ class Swap:
     """Tables renamed in one statement, the triggers in their way, and the triggers they have afterwards.
 
     `aliases` are the names under which tables are read and written before the rename, empty for a table's own.
+    `free` tables cannot be locked beside the others: MySQL with GTIDs locks no engine without transactions with one
+    that has them (error 1785).
     """
 
     renames: Renames
     off: tuple[StoredObject, ...]
     on: tuple[StoredObject, ...]
     aliases: tuple[tuple[TableName, str], ...] = ()
+    free: frozenset[TableName] = frozenset()
 
     @property
     def statements(self) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ def exists(database: Database, table: TableName) -> bool:
     return bool(
         database.value(
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-            " AND table_type = 'BASE TABLE'",
+            " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
             (table.schema, table.name),
         )
     )
@@ -103,11 +107,17 @@ def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...
 
 
 def do_swap(
-    database: Database, swap: Swap, state: State, *, inside: Callable[[Database], object] = lambda _: None
+    database: Database,
+    swap: Swap,
+    state: State,
+    *,
+    inside: Step = lambda _: None,
+    between: Step = lambda _: None,
 ) -> None:
     """Lock, run `inside`, take the triggers away, rename, make the new triggers.
 
     `inside` sees the tables as nobody else changes them; when it raises, what it has not committed is taken back.
+    `between` is run where the locks are let go before the rename.
 
     Raises:
         TryLater: the locks were not to be had in time; nothing was changed.
@@ -115,7 +125,7 @@ def do_swap(
     """
     database.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
     try:
-        _swap_under_locks(database, swap, state, inside)
+        _swap_under_locks(database, swap, state, inside, between)
     except RunbookError as error:
         if not is_done(database, swap):
             mend(database, swap.off)
@@ -129,15 +139,16 @@ def do_swap(
         database.execute("SET SESSION foreign_key_checks = DEFAULT, SESSION lock_wait_timeout = DEFAULT")
 
 
-def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Callable[[Database], object]) -> None:
+def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Step, between: Step) -> None:
     database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
     database.execute(_lock_statement(database, swap, state))
     try:
         inside(database)
         for trigger in swap.off:
             database.execute(drop_statement(trigger))
-        if database.is_mariadb:
+        if database.is_mariadb or swap.free:
             database.execute("UNLOCK TABLES")
+            between(database)
         database.execute(rename_statement(swap.renames))
         for trigger in swap.on:
             make(database, trigger)
@@ -150,6 +161,8 @@ def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Call
 
 
 def _lock_statement(database: Database, swap: Swap, state: State) -> str:
-    locks = [f"{old.sql} WRITE" for old, _ in swap.renames if exists(database, old)]
-    locks += [f"{name.sql}{f' AS {alias}' * bool(alias)} WRITE" for name, alias in swap.aliases]
+    locks = [f"{old.sql} WRITE" for old, _ in swap.renames if old not in swap.free and exists(database, old)]
+    for name, alias in swap.aliases:
+        if name not in swap.free:
+            locks.append(f"{name.sql} AS {alias} WRITE" if alias else f"{name.sql} WRITE")
     return f"LOCK TABLES {', '.join([*locks, f'{state.facts} WRITE'])}"

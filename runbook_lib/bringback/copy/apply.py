@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,12 +14,11 @@ from runbook_lib.bringback.copy.merging import (
     aliases_of,
     make_room,
     merge_rows,
-    merge_untransacted,
     set_counters,
 )
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning import fingerprint
-from runbook_lib.bringback.copy.remaining import Remaining, left_behind
+from runbook_lib.bringback.copy.remaining import Remaining, left_behind, prove_tables
 from runbook_lib.bringback.copy.transport.loading import (
     Progress,
     add_keys,
@@ -29,13 +29,13 @@ from runbook_lib.bringback.copy.transport.loading import (
 )
 from runbook_lib.bringback.copy.transport.pieces import Pieces
 from runbook_lib.bringback.copy.undo import undo_statements
-from runbook_lib.errors import ApprovalRefused, CheckFailed, RunbookError
+from runbook_lib.errors import ApprovalRefused, CheckFailed, RunbookError, StepFailed
 from runbook_lib.events import announce
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.phases import Phase, Phases
-from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
+from runbook_lib.proof import Pair, Proof, ProofOptions, Side
 from runbook_lib.swap.foreign_keys import make_stand_ins
-from runbook_lib.swap.objects import existing, make_all, put_all_in_place, refused_definers, steady
+from runbook_lib.swap.objects import existing, make_all, make_sequences, put_all_in_place, refused_definers, steady
 from runbook_lib.swap.reach import give, shut
 from runbook_lib.swap.reading import read_server
 from runbook_lib.swap.rename import Swap, create_schema, do_swap, is_done, mend
@@ -209,6 +209,25 @@ def _require_as_planned(damaged: Database, plan: CopyBackPlan) -> None:
         )
 
 
+@contextmanager
+def _said_unswapped() -> Iterator[None]:
+    """Say of whatever the server refuses before the swap that nothing was swapped."""
+    try:
+        yield
+    except StepFailed as error:
+        if "Nothing was swapped" in error.message:
+            raise
+        said = f"{error.message.rstrip('.')}. Nothing was swapped."
+        raise type(error)(said, hint=error.hint or _OTHERWISE, **error.facts) from error
+
+
+def _nothing(_database: Database) -> None:
+    """Do nothing between the locks and the rename."""
+
+
+_OTHERWISE = "Look at what the server says of this table; another rule or another way for its rows may be open."
+
+
 @dataclass
 class _Run:
     """The run of a plan, phase after phase, and what came of it so far."""
@@ -228,7 +247,9 @@ class _Run:
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.swap = Swap(renames=plan.renames, off=plan.triggers_off, on=plan.triggers_on, aliases=aliases_of(plan))
+        self.swap = Swap(
+            renames=plan.renames, off=plan.triggers_off, on=plan.triggers_on, aliases=aliases_of(plan), free=plan.free
+        )
 
     def all(self, reading: Database, writing: Database) -> None:
         """Go through the phases; those that an earlier run finished find nothing to do."""
@@ -240,7 +261,8 @@ class _Run:
             if begun:
                 mend(writing, self.swap.off)
             self._empty_merged(writing)
-            self._copy(reading, writing)
+            with _said_unswapped():
+                self._copy(reading, writing)
             self._swap(writing)
         else:
             self._make_schemas(writing)
@@ -267,6 +289,10 @@ class _Run:
 
     def _copy(self, reading: Database, writing: Database) -> None:
         with self.phases.step("make the tables"):
+            for schema in sorted({item.schema for item in self.plan.objects if item.kind == "SEQUENCE"}):
+                if how := self.plan.new_schemas.get(schema):
+                    writing.execute(create_schema(schema, *how))
+            make_sequences(writing, self.plan.objects)
             make_tables(writing, self.plan, self.state)
             note_pieces(reading, writing, self.plan, self.state)
         with self.phases.step("copy the rows"):
@@ -277,8 +303,9 @@ class _Run:
             self._prove()
 
     def _prove(self) -> None:
-        pairs = [Pair(expected=t.name, found=t.staging) for t in self.plan.tables if t.rows_from == "restored"]
-        self.proof = prove(self.restored, self.damaged, pairs=pairs, options=ProofOptions(progress=self.progress))
+        pairs = {Pair(expected=t.name, found=t.staging): t for t in self.plan.tables if t.rows_from == "restored"}
+        options = ProofOptions(progress=self.progress)
+        self.proof = prove_tables(self.restored, self.damaged, pairs, options=options)
         wrong = [str(t.pair.expected) for t in self.proof.tables if t.missing or t.extra or t.changed]
         if wrong:
             raise CheckFailed(
@@ -294,7 +321,8 @@ class _Run:
             make_room(writing, self.plan)
             self._keep_the_undo()
             try:
-                do_swap(writing, self.swap, self.state, inside=self._merge)
+                between = self._merge_others if self.swap.free else _nothing
+                do_swap(writing, self.swap, self.state, inside=self._merge, between=between)
             except RunbookError:
                 if not is_done(writing, self.swap):
                     self.state.forget("swap begun")  # all is as before, so another plan may follow
@@ -307,17 +335,24 @@ class _Run:
         swap = list(self.plan.swap.statements)
         announce("copy-back-swap", plan=self.plan.id, state=self.plan.state, swap=swap, undo=undo)
 
+    @_said_unswapped()
     def _merge(self, database: Database) -> None:
         set_counters(database, self.plan)
         database.execute("SET SESSION autocommit = 0")
-        self.merged = merge_rows(database, self.plan)
+        self.merged = merge_rows(database, self.plan, lockable=True)
         self.state.put("merged", self.merged)  # before tables that know no transactions: a killed run fills all again
         database.execute("COMMIT")
         database.execute("SET SESSION autocommit = 1")
-        if any(table.merged and not table.transactional for table in self.plan.tables):
-            self.merged = merge_untransacted(database, self.plan, self.merged)
-            self.state.put("merged", self.merged)
+        if not self.swap.free:
+            self._merge_others(database)
         steady(database)
+
+    @_said_unswapped()
+    def _merge_others(self, database: Database) -> None:
+        """Merge the tables whose engine knows no transactions, once all others are merged for good."""
+        if merged := merge_rows(database, self.plan, lockable=False):
+            self.merged += merged
+            self.state.put("merged", self.merged)
 
     def _make_schemas(self, writing: Database) -> None:
         """Make the dated schemas and those that the damaged server has lost."""

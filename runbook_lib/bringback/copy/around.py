@@ -44,7 +44,7 @@ class Scope:
         """Say what comes with the tables."""
         said = []
         if self.schemas:
-            said.append(f"of {', '.join(sorted(self.schemas))}: every view, routine, event and trigger that is lost")
+            said.append(f"of {', '.join(sorted(self.schemas))}: every lost view, routine, event, sequence and trigger")
         if self.tables:
             named = ", ".join(str(table) for table in sorted(self.tables)[:10])
             more = f" and {len(self.tables) - 10:,} more" if len(self.tables) > 10 else ""
@@ -92,14 +92,22 @@ def around_tables(
                 notes.append(f"{item.title} was changed since; it becomes again what it was")
             else:
                 notes.append(f'{item.title} was changed since and is left so; "definitions: copy" brings it back')
+    reached = scope.schemas | {table.schema for table in scope.tables}
+    kinds = sorted(title for schema, title in restored.unknown if schema in reached)
+    notes += [f"{title} is of a kind that a copy back does not know: bring it back by hand" for title in kinds]
     return Around(lost=tuple(lost), replaced=tuple(replaced), notes=tuple(notes))
 
 
 def _in_scope(scope: Scope, restored: ServerFacts, damaged: ServerFacts) -> set[tuple[str, str, str]]:
     """Return the objects of the schemas, the views that read the tables, and what is lost of what those views need."""
     others = [item for item in restored.objects if item.kind != "TRIGGER"]
+    needs = "".join(restored.tables[table].create for table in scope.tables)
     present = {item.id for item in damaged.objects}
-    found = {item.id for item in others if item.schema in scope.schemas}
+    found = {
+        item.id
+        for item in others
+        if item.schema in scope.schemas or (item.kind == "SEQUENCE" and quoted(item.schema, item.name) in needs)
+    }
     names = {quoted(table.schema, table.name) for table in scope.tables}
     reading: set[tuple[str, str, str]] = set()
     while True:

@@ -168,9 +168,4 @@ def _tables(plan: CopyBackPlan) -> tuple[Check, ...]:
                 "The proof before the swap tells whether exact.",
             )
         )
-    versioned = [str(table.name) for table in plan.tables if "WITH SYSTEM VERSIONING" in table.create]
-    if versioned:
-        found.append(
-            warn("versioned tables", ", ".join(versioned), "Only current rows are copied; history stays in the copy.")
-        )
     return tuple(found)

@@ -25,6 +25,9 @@ _AS_IS = {
     "enum", "set", "bit",
 }  # fmt: skip
 _EXACT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+_OTHER_RULE = (
+    'Rows written since could not be put beside the restored ones: choose "replace" for this table, or set them right.'
+)
 LISTED = 10  # rows in conflict that are shown by their keys
 
 
@@ -53,7 +56,7 @@ def gathered_in(plan: CopyBackPlan, number: int) -> TableName:
 
 
 def seen_in(plan: CopyBackPlan, number: int) -> TableName:
-    """Return the table that notes the keys of a damaged table as they were under the locks (MariaDB only)."""
+    """Return the table that notes a damaged table's keys under the locks, where these are let go too early."""
     return TableName(schema=plan.state, name=f"seen_{number}")
 
 
@@ -81,46 +84,37 @@ def aliases_of(plan: CopyBackPlan) -> tuple[tuple[TableName, str], ...]:
             found.append((table.name, f"o{number}"))
         if table.merged and table.rows_from == "restored":
             found += [(gathered_in(plan, number), alias) for alias in ("", f"m{number}", f"w{number}")]
-        if table.merged and table.key and plan.mariadb:
+        if table.merged and table.key and not plan.locked_rename:
             found.append((seen_in(plan, number), ""))
     return tuple(found)
 
 
-def merge_rows(database: Database, plan: CopyBackPlan) -> tuple[Merged, ...]:
-    """Merge every table that has a rule for it, and see that no row lost its parent. Call it in a transaction.
+def merge_rows(database: Database, plan: CopyBackPlan, *, lockable: bool) -> tuple[Merged, ...]:
+    """Merge every table that has a rule for it, of those that know transactions or of the others.
 
-    Tables that are not transactional are left to `merge_untransacted`.
+    Of the first see too that no row lost its parent; call it in a transaction. Call it for the others outside of one.
 
     Raises:
         CheckFailed: rows conflict and nothing says whose are taken, or a row would have no parent.
         StepFailed: the server refuses a row; the message names the table.
     """
-    merges = [_Merge(plan, number) for number, table in enumerate(plan.tables) if table.merged]
+    merges = [
+        _Merge(plan, number) for number, table in enumerate(plan.tables) if table.merged and table.lockable == lockable
+    ]
     found = []
     for merge in merges:
-        with about(str(merge.table.name)):
+        with about(str(merge.table.name), hint=_OTHER_RULE):
             merge.set_mode(database)
             found.append(merge.gather(database))
     _refuse_conflicts(found, plan)
     done = tuple(_run(database, merge, table) for merge, table in zip(merges, found, strict=True))
-    for key, count in orphans_of(plan):
+    for key, count in orphans_of(plan) if lockable else ():
         if lost := int(database.value(count)):
             raise CheckFailed(
                 f"{lost:,} rows of {key.table} would have no parent in {key.parent} ({key.name}). Nothing was swapped.",
                 hint=f'Choose "keep new" for {key.parent} too, so that the rows they point at stay.',
             )
     return done
-
-
-def merge_untransacted(database: Database, plan: CopyBackPlan, merged: Sequence[Merged]) -> tuple[Merged, ...]:
-    """Merge the tables whose engine knows no transactions, once all others are merged for good."""
-    by_name = {table.table: table for table in merged}
-    for number, table in enumerate(plan.tables):
-        if table.merged and not table.transactional:
-            merge = _Merge(plan, number)
-            merge.set_mode(database)
-            by_name[str(table.name)] = _run(database, merge, by_name[str(table.name)], now=True)
-    return tuple(by_name.values())
 
 
 def set_counters(database: Database, plan: CopyBackPlan) -> None:
@@ -160,11 +154,9 @@ def _refuse_conflicts(merged: Sequence[Merged], plan: CopyBackPlan) -> None:
         )
 
 
-def _run(database: Database, merge: _Merge, found: Merged, *, now: bool = False) -> Merged:
-    if not merge.table.transactional and not now:
-        return found
+def _run(database: Database, merge: _Merge, found: Merged) -> Merged:
     counts = {"kept": 0, "updated": 0, "dropped": 0, "away": 0}
-    with about(str(merge.table.name)):
+    with about(str(merge.table.name), hint=_OTHER_RULE):
         for what, statement in merge.statements():
             counts[what] += database.execute(statement)
     return replace(found, kept=counts["kept"], updated=counts["updated"], dropped=counts["dropped"])
@@ -183,6 +175,12 @@ def in_both(table: TablePlan, name: TableName) -> tuple[str, str]:
     """Write two statements on the rows of a new table whose keys another table holds: all, and count."""
     pairs = _Rows(replace(table, name=name, staging=table.name), 1).pairs
     return f"SELECT n1.* {pairs}", f"SELECT COUNT(*) {pairs}"
+
+
+def hashes_of(table: TablePlan, name: TableName) -> str:
+    """Write the statement that returns a hash of every row of a table, in the order of the hashes."""
+    rows = _Rows(replace(table, compared=table.columns, name=name), 1)
+    return f"SELECT {rows.whole(rows.old)} AS `h#` FROM {rows.damaged} ORDER BY `h#`"
 
 
 def orphans_of(plan: CopyBackPlan) -> tuple[tuple[ForeignKey, str], ...]:
@@ -304,8 +302,8 @@ class _Merge(_Rows):
         )
 
     def make_seen(self) -> str:
-        """Write the table that notes which keys were there under the locks; MySQL lets nobody in after that."""
-        if not (self.plan.mariadb and self.table.key):
+        """Write the table that notes the keys there are under the locks, where somebody may come in after them."""
+        if self.plan.locked_rename or not self.table.key:
             return ""
         keys = self._listed(self.table.key)
         return (
@@ -317,7 +315,7 @@ class _Merge(_Rows):
         """Gather what is taken over, and count what conflicts; the staging table is not changed yet."""
         table = self.table
         found = Merged(table=str(table.name), rule="all its own rows" if table.rows_from == "damaged" else table.rule)
-        if self.plan.mariadb and table.key:
+        if not self.plan.locked_rename and table.key:
             keys = self._listed(table.key)
             seen = seen_in(self.plan, self.number).sql
             database.execute(f"INSERT INTO {seen} ({keys}) SELECT {keys} FROM {self.damaged}")

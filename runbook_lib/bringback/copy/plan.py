@@ -48,6 +48,8 @@ class TablePlan:
     add_foreign_keys: str
     constraints: tuple[str, ...]
     engine: str
+    present_engine: str
+    versioned: bool
     columns: tuple[Column, ...]
     compared: tuple[Column, ...]
     retyped: tuple[str, ...]
@@ -63,6 +65,11 @@ class TablePlan:
     def transactional(self) -> bool:
         """Tell whether a change of its rows can be taken back."""
         return self.engine.upper() == "INNODB"
+
+    @property
+    def lockable(self) -> bool:
+        """Tell whether it may be locked together with tables that know transactions, whatever the server."""
+        return self.transactional and self.present_engine.upper() in ("", "INNODB")
 
     @property
     def merged(self) -> bool:
@@ -112,6 +119,7 @@ class CopyBackPlan:
     conflicts: str
     workers: int
     bucket: str
+    mariadb: bool
     locked_rename: bool
     stand_ins: tuple[StandIn, ...] = ()
     replaced: tuple[Replaced, ...] = ()
@@ -148,11 +156,6 @@ class CopyBackPlan:
         return *self.triggers_on, *self.objects, *(changed.becomes for changed in self.replaced)
 
     @property
-    def mariadb(self) -> bool:
-        """Tell whether the damaged server is MariaDB."""
-        return not self.locked_rename
-
-    @property
     def bytes(self) -> int:
         """Return the size of everything that travels, as the restored server estimates it, indexes included."""
         return sum(table.bytes for table in self.tables)
@@ -170,9 +173,16 @@ class CopyBackPlan:
         return stand_ins + away + tuple((table.staging, table.name) for table in self.tables)
 
     @property
+    def free(self) -> frozenset[TableName]:
+        """Return the tables that cannot be locked beside the others."""
+        if self.locked_rename or self.mariadb:
+            return frozenset()
+        return frozenset(name for table in self.tables if not table.lockable for name in (table.name, table.staging))
+
+    @property
     def swap(self) -> Swap:
         """Return what changes places with what."""
-        return Swap(renames=self.renames, off=self.triggers_off, on=self.triggers_on)
+        return Swap(renames=self.renames, off=self.triggers_off, on=self.triggers_on, free=self.free)
 
     @property
     def statements(self) -> tuple[str, ...]:
@@ -180,6 +190,7 @@ class CopyBackPlan:
         return (
             *(create_schema(name, *how) for name, how in self.schemas.items()),
             *(kept_out.statement for kept_out in self.shut if kept_out.schema in self.schemas),
+            *(text for item in self.objects if item.kind == "SEQUENCE" for text in statements_of(item)),
             *(
                 statement
                 for table in self.tables
@@ -188,7 +199,7 @@ class CopyBackPlan:
             ),
             *(stand_in.make for stand_in in self.stand_ins),
             *self.swap.statements,
-            *(statement for lost in self.objects for statement in statements_of(lost)),
+            *(text for item in self.objects if item.kind != "SEQUENCE" for text in statements_of(item)),
             *(statement for changed in self.replaced for statement in changed.statements(mariadb=self.mariadb)),
             *(grant.statement for grant in self.grants),
         )

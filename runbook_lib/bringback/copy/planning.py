@@ -19,7 +19,7 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Proof, Side
-from runbook_lib.swap.definition import take_apart, without_counter
+from runbook_lib.swap.definition import constraint_name, constraints_of, take_apart, without_counter
 from runbook_lib.swap.facts import Column, ServerFacts, StoredObject, TableFacts
 from runbook_lib.swap.foreign_keys import closure, lost_parents, stand_ins
 from runbook_lib.swap.names import dated_schema, staging_schema, state_schema, undone_schema
@@ -105,7 +105,7 @@ def plan_copy_back(
     Raises:
         InputRefused: nothing is chosen and there is no proof, a name is unknown, or a rule cannot be used.
     """
-    wanted = _wanted(restored, verdicts, choices)
+    wanted = _wanted(restored, damaged, verdicts, choices)
     swapped = closure(wanted, restored.foreign_keys, damaged.foreign_keys)
     known = [table for table in swapped if table in restored.tables or table in damaged.tables]
     origins = {table: _rows_from(table, wanted, restored, damaged) for table in known}
@@ -130,6 +130,8 @@ def plan_copy_back(
     concerned = {*schemas, *scope.schemas, *(item.schema for item in others.lost)}
     new = {name: restored.schemas[name] for name in sorted(concerned & set(restored.schemas) - set(damaged.schemas))}
     on, said = triggers_afterwards(known, origins, restored, damaged)
+    tables = tuple(_plan_table(table, origins[table], frame) for table in known)
+    with_gtids = damaged.settings.get("enforce_gtid_consistency", "OFF") == "ON"
     return CopyBackPlan(
         restored=restored.name,
         damaged=damaged.name,
@@ -137,7 +139,7 @@ def plan_copy_back(
         damaged_identity=damaged.identity,
         key=key,
         planned_at=now,
-        tables=tuple(_plan_table(table, origins[table], frame) for table in known),
+        tables=tables,
         schemas={**frame.made_schemas, **new},
         new_schemas=new,
         dated_schemas=frame.dated,
@@ -154,13 +156,14 @@ def plan_copy_back(
         conflicts=choices.conflicts,
         workers=max(1, choices.workers),
         bucket=choices.bucket,
-        locked_rename=not damaged.is_mariadb,
+        mariadb=damaged.is_mariadb,
+        locked_rename=not damaged.is_mariadb and (not with_gtids or all(table.lockable for table in tables)),
         stand_ins=stand_ins(lost, damaged, dated=frame.dated, state=state_schema(key)),
         replaced=others.replaced,
         shut=shut_out(frame.belongs(now), damaged),
         definitions=choices.definitions,
         along=scope.in_words,
-        notes=said + others.notes + taken,
+        notes=said + others.notes + taken + (() if choices.tables else _unproved(restored, verdicts, known)),
         fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
 
@@ -197,7 +200,9 @@ class _Frame:
         return self.restored.schemas.get(schema) or self.damaged.schemas[schema]
 
 
-def _wanted(restored: ServerFacts, verdicts: Verdicts | None, choices: CopyChoices) -> tuple[TableName, ...]:
+def _wanted(
+    restored: ServerFacts, damaged: ServerFacts, verdicts: Verdicts | None, choices: CopyChoices
+) -> tuple[TableName, ...]:
     if choices.tables:
         return chosen(choices.tables, frozenset(restored.tables))
     if verdicts is None:
@@ -205,7 +210,29 @@ def _wanted(restored: ServerFacts, verdicts: Verdicts | None, choices: CopyChoic
             "Nothing says which tables are to be brought back.",
             hint="Prove the source against the copy first, or name tables or schemas.",
         )
-    return tuple(sorted(table for table in verdicts.damaged if table in restored.tables))
+    # a table whose rows are all there may have lost an index, a foreign key or a check
+    less = {
+        name
+        for name, table in restored.tables.items()
+        if name not in damaged.tables or _lost_of(table, damaged.tables[name])
+    }
+    return tuple(sorted(table for table in {*verdicts.damaged, *less} if table in restored.tables))
+
+
+def _unproved(restored: ServerFacts, verdicts: Verdicts | None, known: list[TableName]) -> tuple[str, ...]:
+    """Name the tables of which the proof says nothing: that is not the same as "not damaged"."""
+    if verdicts is None:
+        return ()
+    missed = sorted(str(name) for name in restored.tables if name not in verdicts.words and name not in known)
+    return (f"the proof says nothing of {', '.join(missed)}: name them to bring them back",) if missed else ()
+
+
+def _lost_of(table: TableFacts, present: TableFacts | None) -> tuple[str, ...]:
+    """Return the indexes, foreign keys and checks that a table has no more, not even otherwise under their name."""
+    if present is None:
+        return ()
+    names = {constraint_name(text) for text in constraints_of(present.create)}
+    return tuple(sorted(text for text in constraints_of(table.create) if constraint_name(text) not in names))
 
 
 def _rows_from(table: TableName, wanted: tuple[TableName, ...], restored: ServerFacts, damaged: ServerFacts) -> str:
@@ -289,6 +316,8 @@ def _plan_table(table: TableName, origin: str, frame: _Frame) -> TablePlan:
         add_foreign_keys=parts.add_foreign_keys(frame.place(table)),
         constraints=parts.constraints,
         engine=own.engine,
+        present_engine=present.engine if present else "",
+        versioned=own.versioned,
         columns=own.loaded,
         compared=common,
         retyped=tuple(c.name for c in common if present and _retyped(c, present)),
@@ -309,6 +338,23 @@ def _retyped(column: Column, present: TableFacts) -> bool:
         column.full_type,
         column.collation,
     )
+
+
+def _column_notes(own: TableFacts, present: TableFacts, *, merged: bool) -> list[str]:
+    added = [column.name for column in present.loaded if not own.column(column.name)]
+    gone = [column.name for column in own.loaded if not present.column(column.name)]
+    retyped = [column.name for column in own.loaded if _retyped(column, present)]
+    notes = []
+    if added:
+        notes.append(f"columns that were added since: {', '.join(added)}: their values stay in the dated schema")
+    if gone and merged:
+        notes.append(f"columns that were dropped since: {', '.join(gone)}: rows written since get their defaults")
+    if retyped and merged:
+        notes.append(
+            f"columns whose type or character set was changed since: {', '.join(retyped)}: a row written since that "
+            "does not fit the restored type stops the swap"
+        )
+    return notes
 
 
 def _rule(table: TableName, origin: str, present: TableFacts | None, choices: CopyChoices) -> RowRule:
@@ -342,9 +388,11 @@ def _table_notes(origin: str, own: TableFacts, present: TableFacts | None, rule:
         notes.append("not damaged: made again from its own rows, because foreign keys tie it to a table that is")
     if present and origin == "restored" and without_counter(own.create) != without_counter(present.create):
         notes.append("its definition was changed since; it becomes again what it was")
-        gone = [column.name for column in present.loaded if not own.column(column.name)]
-        if gone:
-            notes.append(f"columns that were added since: {', '.join(gone)}: their values stay in the dated schema")
+        if lost := _lost_of(own, present):
+            notes.append(f"lost since, and brought back: {'; '.join(lost)}")
+        notes += _column_notes(own, present, merged=rule != "replace")
+    if own.versioned:
+        notes.append("system-versioned: its present rows are brought back; the history stays in the copy")
     if not own.key:
         notes.append(
             "no key: it is copied in one piece"

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from runbook_lib.bringback.copy.merging import Merged, in_both, only_in, seen_in
+from runbook_lib.bringback.copy.merging import Merged, hashes_of, in_both, only_in, seen_in
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import NotFound, RunbookError
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, literal, quoted
-from runbook_lib.proof import Pair, ProofOptions, Side, TableVerdict, prove
+from runbook_lib.proof import Pair, Proof, ProofOptions, Side, TableVerdict, prove
 from runbook_lib.swap.names import undone_schema
 from runbook_lib.swap.rename import exists
 
 log = logging.getLogger(__name__)
 
 LARGEST = 5_000_000  # rows by the server's estimate; counting what differs in more keeps a server busy for minutes
+_USUAL = ProofOptions()
 NAMED = 500  # rows that a statement names by their keys
 _PLAIN = {
     "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "date", "datetime", "timestamp", "time", "year",
@@ -35,7 +37,7 @@ class Remaining:
 
     `rows` is None where the table is too large to count them at once. Where `exact` is false, rows that nobody wrote
     may be among those that the statement shows, and `rows` is the best that is known. `came_back` is true of rows that
-    were deleted while the tables changed places (MariaDB only), and that the new table holds all the same.
+    were deleted while the tables changed places, where the locks are let go for that, and that the new table holds.
     """
 
     table: str
@@ -56,7 +58,7 @@ def left_behind(database: Database, plan: CopyBackPlan) -> tuple[Remaining, ...]
     for table in plan.tables:
         if left := only_in_dated(database, table):
             found.append(left)
-    if plan.mariadb:
+    if not plan.locked_rename:
         found += filter(None, (_came_back(database, plan, number) for number in range(len(plan.tables))))
     return tuple(found)
 
@@ -98,6 +100,36 @@ def _estimate(database: Database, table: TableName) -> int:
     return int(found or 0)
 
 
+def prove_tables(
+    restored: Side, damaged: Side, tables: Mapping[Pair, TablePlan], *, options: ProofOptions = _USUAL
+) -> Proof:
+    """Prove pairs of tables. Those of a kind that the proof does not read are compared by a hash of each row."""
+    try:
+        return prove(restored, damaged, pairs=list(tables), options=options)
+    except NotFound:
+        others = [pair for pair, table in tables.items() if table.versioned]
+        if not others:
+            raise
+    proof = prove(restored, damaged, pairs=[pair for pair in tables if pair not in others], options=options)
+    with restored.connect() as right, damaged.connect() as found:
+        compared = tuple(_by_hashes(right, found, pair, tables[pair]) for pair in others)
+    return replace(proof, tables=tuple(sorted((*proof.tables, *compared), key=lambda table: table.pair)))
+
+
+def _by_hashes(right: Database, found: Database, pair: Pair, table: TablePlan) -> TableVerdict:
+    expected = Counter(right.stream(hashes_of(table, pair.expected)))
+    present = Counter(found.stream(hashes_of(table, pair.found)))
+    missing, extra = (expected - present).total(), (present - expected).total()
+    return TableVerdict(
+        pair=pair,
+        verdict="damaged" if missing else "new since" if extra else "same",
+        expected_rows=expected.total(),
+        found_rows=present.total(),
+        missing=missing,
+        extra=extra,
+    )
+
+
 def written_since(
     damaged: Side, plan: CopyBackPlan, *, merged: Sequence[Merged] = (), restored: Side | None = None
 ) -> tuple[Remaining, ...]:
@@ -124,10 +156,10 @@ def _held_to_the_restored(damaged: Side, plan: CopyBackPlan, restored: Side | No
     tables = [table for table in plan.tables if table.rows_from == "restored"]
     if restored is None or not tables:
         return {}
-    pairs = [Pair(expected=table.name, found=_undone(plan, table)) for table in tables]
+    pairs = {Pair(expected=table.name, found=_undone(plan, table)): table for table in tables}
     options = ProofOptions(samples=NAMED)
     try:
-        return {table.pair.expected: table for table in prove(restored, damaged, pairs=pairs, options=options).tables}
+        return {table.pair.expected: table for table in prove_tables(restored, damaged, pairs, options=options).tables}
     except RunbookError as error:
         # it may be gone by now; the rows are listed all the same, with those it brought
         log.warning("the restored server cannot be read, so rows it brought are listed too: %s", error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from runbook_lib.proof import Side
 from runbook_lib.swap.facts import Grant, StoredObject
 from runbook_lib.swap.foreign_keys import untie, untie_statements
 from runbook_lib.swap.names import undone_schema
-from runbook_lib.swap.objects import drop_statement, put_all_in_place, steady
+from runbook_lib.swap.objects import drop_statement, drop_statements, put_all_in_place, steady
 from runbook_lib.swap.reach import give, shut
 from runbook_lib.swap.rename import Swap, create_schema, do_swap, is_done, mend
 from runbook_lib.swap.state import State, as_json, find_states
@@ -36,7 +37,9 @@ def undo_of(plan: CopyBackPlan) -> Swap:
         for table in plan.tables
     )
     back = tuple((table.dated, table.name) for table in plan.tables if table.dated)
-    return Swap(renames=away + back, off=plan.triggers_on, on=plan.triggers_off)
+    free = {name for pair, table in zip(away, plan.tables, strict=True) if table.name in plan.free for name in pair}
+    free |= {table.dated for table in plan.tables if table.dated and table.name in plan.free}
+    return Swap(renames=away + back, off=plan.triggers_on, on=plan.triggers_off, free=frozenset(free))
 
 
 def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
@@ -47,10 +50,11 @@ def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
     return (
         *(create_schema(schema, *plan.schemas[made[schema]]) for schema in schemas),
         *(kept_out.statement for kept_out in plan.shut if kept_out.schema in schemas),
-        *(drop_statement(item) for item in plan.objects),
+        *(text for item in plan.objects if item.kind != "SEQUENCE" for text in drop_statements(item)),
         *(text for changed in plan.replaced for text in changed.statements(mariadb=plan.mariadb, back=True)),
         *(grant.taken_away for grant in _taken_away(plan)),
         *swap.statements,
+        *(drop_statement(item) for item in plan.objects if item.kind == "SEQUENCE"),
         *untie_statements(plan.stand_ins),
         *(f"DROP DATABASE {quoted(schema)}" for schema in plan.new_schemas),
     )
@@ -154,7 +158,7 @@ def apply_undo(damaged: Side, plan: CopyUndoPlan, *, approve: str, restored: Sid
         announce("copy-back-undo", plan=plan.id, undoes=plan.of, statements=list(plan.statements))
         if swap.renames and not is_done(database, swap):
             mend(database, swap.off)
-            _drop_objects(database, done.objects)
+            _drop_objects(database, [item for item in done.objects if item.kind != "SEQUENCE"])  # tables need those
             _put_back(database, done)  # a view can be made only while its tables are there
             do_swap(database, swap, state)
         mend(database, swap.on)
@@ -179,9 +183,10 @@ def _taken_away(plan: CopyBackPlan) -> tuple[Grant, ...]:
     return tuple(grant for grant in plan.grants if grant.kind in ("schema", "table"))
 
 
-def _drop_objects(database: Database, objects: tuple[StoredObject, ...]) -> None:
+def _drop_objects(database: Database, objects: Iterable[StoredObject]) -> None:
     for item in objects:
-        database.execute(drop_statement(item))
+        for statement in drop_statements(item):
+            database.execute(statement)
 
 
 def _put_back(database: Database, plan: CopyBackPlan) -> tuple[str, ...]:

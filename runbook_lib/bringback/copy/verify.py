@@ -13,7 +13,7 @@ from datetime import datetime
 
 from runbook_lib.bringback.copy.apply import CopiedBack
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
-from runbook_lib.bringback.copy.remaining import only_in_dated
+from runbook_lib.bringback.copy.remaining import only_in_dated, prove_tables
 from runbook_lib.bringback.copy.undo import CopyUndone
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
@@ -74,8 +74,10 @@ def verify_copied(
     with damaged.connect() as database:
         steady(database)
         absent = [table.name for table in plan.tables if not exists(database, table.name)]
-        brought = [t.name for t in plan.tables if t.rows_from == "restored" and t.name not in absent]
-        proof = proof or prove(restored, damaged, pairs=[Pair(expected=name, found=name) for name in brought])
+        brought = {t.name: t for t in plan.tables if t.rows_from == "restored" and t.name not in absent}
+        proof = proof or prove_tables(
+            restored, damaged, {Pair(expected=name, found=name): table for name, table in brought.items()}
+        )
         written = _written_since(database, State(database, plan.state).get_as(datetime, "swapped"))
         wrong = [f"{name} is absent" for name in absent]
         since: list[str] = []
@@ -156,7 +158,8 @@ def _differs(proof: Proof, name: TableName, copied: CopiedBack) -> str:
         return f"{name} was not compared"
     merged = next((table for table in copied.merged if table.table == str(name)), None)
     dropped, updated = (merged.dropped, merged.updated) if merged else (0, 0)
-    return _said(found) if found.missing > dropped or found.changed > updated else ""
+    # a row whose key changed its letters is one that is missing and one that is extra
+    return _said(found) if found.missing + found.changed > dropped + updated else ""
 
 
 def _written_since(database: Database, moment: datetime | None) -> Callable[[TableName], bool]:

@@ -33,6 +33,11 @@ def is_known(column: Column) -> bool:
     return column.kind in _TEXTS | _BYTES | _SHAPES | _NUMBERED | _PLAIN | {"json"}
 
 
+def _is_text_only(column: Column) -> bool:
+    """Tell whether a value is exact as text alone: JSON, and types such as UUID that would take bytes for their own."""
+    return column.kind == "json" or not (is_known(column) or column.kind == "vector")
+
+
 def line(columns: Sequence[Column]) -> str:
     """Return the expression for one line of a row, without its end, in bytes; NULL for a row too long for it."""
     return _joined([_field(column) for column in columns], "X'09'")
@@ -44,7 +49,7 @@ def load_statement(table: TableName, columns: Sequence[Column], *, within: str) 
     for number, column in enumerate(columns):
         if column.kind in _NUMBERED:
             settings.append(f"{quoted(column.name)} = CAST(@v{number} AS UNSIGNED)")
-        elif column.kind == "json":
+        elif _is_text_only(column):
             settings.append(f"{quoted(column.name)} = CONVERT(@v{number} USING utf8mb4)")
         else:
             targets.append(quoted(column.name))
@@ -81,11 +86,9 @@ def _value(column: Column) -> str:
         return f"CAST({name} AS DOUBLE)"
     if column.kind in _NUMBERED:
         return f"CAST({name} AS UNSIGNED)"
-    if column.kind == "json":
+    if _is_text_only(column):
         return f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"
-    if column.kind in _TEXTS | _BYTES | _SHAPES | _PLAIN:
-        return name
-    return f"CAST({name} AS CHAR)" if column.kind != "vector" else name
+    return name
 
 
 def _needs_escape(column: Column) -> bool:
@@ -114,4 +117,4 @@ def _literal(column: Column) -> str:
     if not _needs_escape(column):
         return value
     hexed = f"CONCAT('X', X'27', HEX(CAST({value} AS BINARY)), X'27')"
-    return f"CONCAT('CONVERT(', {hexed}, ' USING utf8mb4)')" if column.kind == "json" else hexed
+    return f"CONCAT('CONVERT(', {hexed}, ' USING utf8mb4)')" if _is_text_only(column) else hexed

@@ -18,7 +18,7 @@ from runbook_lib.bringback.copy.transport import lines
 from runbook_lib.bringback.copy.transport.dumping import carry_by_mydumper, clean_half_loaded
 from runbook_lib.bringback.copy.transport.pieces import Piece, Pieces, cut, order
 from runbook_lib.bringback.copy.transport.ways import s3_statements
-from runbook_lib.errors import RunbookError, StepFailed
+from runbook_lib.errors import RunbookError, StepFailed, about
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, opened_again, quoted
 from runbook_lib.swap.definition import key_name
@@ -44,7 +44,8 @@ def make_tables(damaged: Database, plan: CopyBackPlan, state: State) -> None:
         if table.staging not in made:
             pieces.forget(number)
             state.forget(f"keys {number}")
-            damaged.execute(table.create)
+            with about(str(table.name)):
+                damaged.execute(table.create)
 
 
 def staged(damaged: Database, plan: CopyBackPlan) -> set[TableName]:
@@ -54,7 +55,8 @@ def staged(damaged: Database, plan: CopyBackPlan) -> set[TableName]:
     names = {(table.staging.schema, table.staging.name): table.staging for table in plan.tables}
     for schema in schemas:
         for (name,) in damaged.rows(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+            " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
             (schema,),
         ):
             if (schema, str(name)) in names:
@@ -116,7 +118,10 @@ def _order(plan: CopyBackPlan, piece: Piece) -> dict[str, Any]:
     names = ", ".join(f"{quoted(column.name)}" for column in table.columns)
     written: dict[str, Any] = {
         "number": piece.number,
+        "table": str(table.name),
         "way": table.way,
+        "empty": "" if table.transactional else f"TRUNCATE TABLE {table.staging.sql}",
+        "filled": f"SELECT COUNT(*) FROM (SELECT 1 FROM {table.staging.sql} LIMIT 1) AS found",
         "lines": f"SELECT {lines.line(table.columns)}{rows}",
         "raw": f"SELECT {', '.join(lines.raw(column) for column in table.columns)}{rows}",
         "values": f"SELECT {lines.values(table.columns)}{rows}",
@@ -140,9 +145,10 @@ def add_keys(damaged: Database, plan: CopyBackPlan, state: State, *, progress: P
         with opened_again(damaged) as own:
             own.execute("SET SESSION sql_mode = '', SESSION foreign_key_checks = 0")
             made = _keys_of(own, plan.tables[number])
-            for statement in plan.tables[number].add_keys:
-                if key_name(statement.partition("\n")[2]) not in made:
-                    own.execute(statement)
+            with about(str(plan.tables[number].name)):
+                for statement in plan.tables[number].add_keys:
+                    if key_name(statement.partition("\n")[2]) not in made:
+                        own.execute(statement)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         for at, _ in enumerate(pool.map(add, todo), 1):
@@ -152,7 +158,8 @@ def add_keys(damaged: Database, plan: CopyBackPlan, state: State, *, progress: P
     for number in waiting:
         table = plan.tables[number]
         if table.add_foreign_keys and not _has_foreign_keys(damaged, table):
-            damaged.execute(table.add_foreign_keys)
+            with about(str(table.name)):
+                damaged.execute(table.add_foreign_keys)
         state.put(f"keys {number}", True)
 
 

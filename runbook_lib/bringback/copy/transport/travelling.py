@@ -34,6 +34,8 @@ def carry(restored: Database, damaged: Database, piece: Mapping[str, Any]) -> in
     Raises:
         StepFailed: the server took another number of rows than were sent; nothing of the piece is kept.
     """
+    if piece["empty"]:
+        return _carry_whole(restored, damaged, piece)
     damaged.execute("START TRANSACTION")
     try:
         rows = _WAYS[piece["way"]](restored, damaged, piece)
@@ -45,6 +47,15 @@ def carry(restored: Database, damaged: Database, piece: Mapping[str, Any]) -> in
         with suppress(RunbookError):  # a connection that is gone has been rolled back by the server
             damaged.execute("ROLLBACK")
         raise
+    return rows
+
+
+def _carry_whole(restored: Database, damaged: Database, piece: Mapping[str, Any]) -> int:
+    """Carry a table whose engine knows no transactions: what an earlier run has left of it is emptied first."""
+    if damaged.value(piece["filled"]):
+        damaged.execute(piece["empty"])
+    rows = _WAYS[piece["way"]](restored, damaged, piece)
+    damaged.execute(piece["done"], (rows,))
     return rows
 
 
@@ -62,8 +73,9 @@ def _load(restored: Database, damaged: Database, piece: Mapping[str, Any]) -> in
 
     taken = damaged.load_lines(piece["load"], write)
     if sent[1]:
-        damaged.execute("ROLLBACK")
-        damaged.execute("START TRANSACTION")
+        damaged.execute(piece["empty"] or "ROLLBACK")
+        if not piece["empty"]:
+            damaged.execute("START TRANSACTION")
         sent[0] = 0
         taken = damaged.load_lines(piece["load"], lambda stream: _write_raw(restored, piece, stream, sent))
     return _same(taken, sent[0])

@@ -31,7 +31,13 @@ def main() -> None:
             rows = travelling.carry(restored, damaged, order)
             _say({"number": order["number"], "rows": rows})
         except RunbookError as error:
-            _say({"number": order["number"], "error": type(error).__name__, "message": error.message})
+            _say(
+                {
+                    "number": order["number"],
+                    "error": type(error).__name__,
+                    "message": f"{order['table']}: {error.message}",
+                }
+            )
             return
 
 
