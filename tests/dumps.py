@@ -86,11 +86,11 @@ class Client:
             program += ["--no-tablespaces", "--set-gtid-purged=OFF"]
         return subprocess.run([*program, *arguments], check=True, capture_output=True).stdout
 
-    def load(self, dump: bytes, schema: str = "") -> str:
+    def load(self, dump: bytes, schema: str = "", *, charset: str = "utf8mb4") -> str:
         """Load a dump as the ETL job would; give what the client complains of, empty when it is content."""
         # --comments: the clients would take the comments out of the bodies that they send
         program = [str(self._engine.command_client), f"--defaults-file={self._login}", "--comments"]
-        program += ["--default-character-set=utf8mb4"]
+        program += [f"--default-character-set={charset}"]
         done = subprocess.run([*program, *([schema] if schema else [])], input=dump, capture_output=True, check=False)
         return done.stderr.decode(errors="replace") if done.returncode else ""
 
