@@ -71,6 +71,14 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "binary as hex": ("--hex-blob", "--single-transaction"),
     "compact": ("--compact", "--add-drop-table"),
     "everything": ("--routines", "--triggers", "--events", "--add-drop-trigger"),
+    "all around it": (
+        "--routines", "--events", "--add-drop-database", "--no-autocommit", "--flush-privileges", "--insert-ignore",
+        "--order-by-primary", "--replication",
+    ),
+}  # fmt: skip
+REPLICATION = {
+    True: ("--master-data=1", "--apply-slave-statements", "--gtid"),
+    False: ("--source-data=1", "--apply-replica-statements", "--column-statistics", "--set-gtid-purged=COMMENTED"),
 }
 
 
@@ -78,10 +86,13 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 def test_a_cleaned_dump_brings_the_same_data_into_a_scratch_schema(
     shop: Shop, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
+    if "--replication" in arguments:
+        arguments = (*arguments[:-1], *REPLICATION[shop.database.is_mariadb])
     dump = VENDOR + shop.client.dump(*arguments, "--databases", "shop").replace(b"USE `shop`;", b"")
     dump = dump.replace(b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `shop`", b"CREATE DATABASE IF NOT EXISTS `basis`")
     text, done = cleaned(tmp_path, dump, "scratch")
     assert done.source_schema == "basis"
+    assert done.whole, done.left_out
     shop.database.execute("CREATE DATABASE scratch CHARACTER SET utf8mb4")
     try:
         assert shop.client.load(text, "scratch") == ""

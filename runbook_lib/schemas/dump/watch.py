@@ -160,7 +160,8 @@ class DumpWatch:
 
     def _create(self, reading: Reading) -> None:
         placed = self.placed(reading.names[0])
-        kinds = ("TABLE", "VIEW") if reading.kind in ("TABLE", "VIEW", "SEQUENCE") else (reading.kind,)
+        in_lists = ("TABLE", "VIEW", "SEQUENCE")
+        kinds = in_lists if reading.kind in in_lists else (reading.kind,)
         dropped = any((kind, *placed) in self.drops for kind in kinds)
         self.created.update((kind, *placed) for kind in kinds)
         if reading.kind in ("TABLE", "SEQUENCE"):
