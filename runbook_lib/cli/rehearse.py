@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runbook_lib.rehearsal.stand_in import StandIn
 
 _CHECK_FAILED = 3
+_INCIDENT = "rehearsal"
 
 
 @click.command(short_help="Lose a database and bring it back, on this machine.")
@@ -74,7 +75,7 @@ def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, n
     say(f"a stand-in of AWS with {chosen.family} {chosen.version} …")
     with StandIn(chosen) as stand_in, stand_in.control.in_environment():
         done = rehearse(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say, to_the_end=to_the_end)
-        _show(console, done, took=time.monotonic() - began)
+        _show(console, done, took=time.monotonic() - began, page=_page(store))
         if keep:
             _keep(console, stand_in, done)
     return 0 if done.proved else _CHECK_FAILED
@@ -84,7 +85,17 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _show(console: Console, done: Rehearsal, *, took: float) -> None:
+def _page(store: Store) -> Path:
+    """Write the rehearsed incident as one page beside its records."""
+    from runbook_lib.records.incident import incident_of
+    from runbook_lib.records.incident_page import as_html
+
+    page = store.root / _INCIDENT / "incident.html"
+    page.write_text(as_html(incident_of(store, _INCIDENT)), encoding="utf-8")
+    return page
+
+
+def _show(console: Console, done: Rehearsal, *, took: float, page: Path) -> None:
     story, damage = done.story, done.damage
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("the load failed", f"began {utc_text(story.wiped_from)}")
@@ -109,6 +120,7 @@ def _show(console: Console, done: Rehearsal, *, took: float) -> None:
     table.add_row("in all", duration_text(timedelta(seconds=took)))
     console.print()
     console.print(table)
+    console.print(f"\nThe incident in one page:\n  {escape(str(page))}", soft_wrap=True)
     console.print("\nRecords, each with its executed notebook:")
     for record in done.records:
         console.print(f"  {escape(str(record.folder))}", soft_wrap=True)
