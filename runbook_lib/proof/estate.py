@@ -136,8 +136,8 @@ class Estate:
         sides = [
             (side.name, database) for side, database in zip(self._sides, (self._expected, self._found), strict=True)
         ]
-        there = {schema.lower() for _, database in sides for schema in list_schemas(database)}
-        if nowhere := sorted(schema for schema in schemas if schema.lower() not in there):
+        present = {schema.lower() for _, database in sides for schema in list_schemas(database)}
+        if nowhere := sorted(schema for schema in schemas if schema.lower() not in present):
             raise NotFound(
                 f"There is no schema {', '.join(nowhere)} on either side, or the accounts do not see it.",
                 hint="Check the names, and the rights of the accounts.",
