@@ -117,7 +117,7 @@ def test_dbt_is_compared_both_ways(told_story: ToldStory, tmp_path: Path) -> Non
     with told_story.plane.admin(told_story.source) as database:
         audit = audited(database, told_story.story.moments["now"], dbt_manifest=str(path))
     assert {(d.table, d.what, d.detail) for d in audit.differences if d.by == "dbt"} == {
-        ("stg_rooms", "wrong columns", "without floor"),
+        ("stg_rooms", "columns are documented otherwise", "without floor"),
         ("int_contracts", "table is missing", "dbt's model model.p.int_contracts is not there"),
         ("stg_apartments", "table is not expected", "dbt does not build it"),
     }

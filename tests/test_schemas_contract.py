@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import InputRefused
-from runbook_lib.schemas.comparing import Measured, against_contract
+from runbook_lib.schemas.comparing import Measured, against_contract, against_dbt
 from runbook_lib.schemas.contract import Contract, read_contract
 from runbook_lib.schemas.facts import SchemaFacts, Survey, TableFacts
 from runbook_lib.schemas.last_audit import changes_since, last_from, own_reads_taken_off, remembered
@@ -94,6 +95,43 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "m.json", tmp_path / "none.json"):
         with pytest.raises(InputRefused, match="manifest"):
             read_manifest(path)
+
+
+def test_dbt_is_read_with_its_sources_its_results_and_the_flags_of_its_command_line(tmp_path: Path) -> None:
+    def node(kind: str, name: str, **more: object) -> dict[str, object]:
+        return {"resource_type": kind, "schema": "Silver", "name": name, "unique_id": f"{kind}.p.{name}", **more}
+
+    columns, enforced = {"id": {}, "gone": {}}, {"contract": {"enforced": True}}
+    nodes = [
+        node("model", "Rooms", columns=columns), node("model", "rents", columns=columns, config=enforced),
+        node("model", "late"), node("test", "unique_rooms", relation_name="`Silver`.`unique_rooms`"),
+        node("test", "no"), node("test", "by_flag"),
+    ]  # fmt: skip
+    source = {**node("source", "landing"), "schema": "raw", "identifier": "land_1"}
+    content = {
+        "metadata": {},
+        "nodes": {str(n["unique_id"]): n for n in nodes},
+        "sources": {"source.p.landing": source},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    results = [
+        {"unique_id": "model.p.late", "status": "error", "message": "Deadlock\n found"},
+        {"unique_id": "test.p.by_flag", "status": "fail", "relation_name": "`Silver`.`by_flag`"},
+    ]
+    (tmp_path / "run_results.json").write_text(json.dumps({"results": results}))
+    manifest = read_manifest(tmp_path / "manifest.json").for_server(case_sensitive=False)
+    assert {test.name for test in manifest.tests_in("silver")} == {"unique_rooms", "by_flag"}
+    found = survey(silver=[table("rooms"), table("rents"), table("by_flag"), table("odd")], raw=[table("other")])
+    there = {"silver": {"rooms": ("id",), "rents": ("id",)}}
+    assert {(d.table, d.what, d.breaks) for d in against_dbt(found, manifest, columns=there)} == {
+        ("rooms", "columns are documented otherwise", False), ("rents", "wrong columns", True),
+        ("late", "dbt's last run failed", False), ("late", "table is missing", True),
+        ("odd", "table is not expected", False), ("land_1", "table is missing", True),
+    }  # fmt: skip
+    assert manifest.explains("raw") == "dbt: 1 landing tables that it reads"
+    (tmp_path / "run_results.json").write_text("[]")
+    with pytest.raises(InputRefused, match=r"no run_results\.json"):
+        read_manifest(tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize(

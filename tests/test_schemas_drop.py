@@ -17,6 +17,7 @@ from runbook_lib.schemas.audit import Audit, audit_schemas
 from runbook_lib.schemas.drop.apply import Dropped, apply_drop, verify_drop
 from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
 from runbook_lib.schemas.last_audit import last_from, remembered
+from runbook_lib.schemas.verdicts import Advice, Verdict
 from runbook_lib.times import TimeWindow
 
 MASTER = Credentials(user="admin", password="drop-tests-3")
@@ -181,3 +182,37 @@ def test_system_schemas_and_active_ones_can_never_be_chosen(scene: Scene, drop: 
 def test_a_schema_that_is_not_there_is_refused_with_those_to_choose_from(scene: Scene) -> None:
     with pytest.raises(InputRefused, match="_silver"):
         scene.plan("bassis")
+
+
+def test_schemas_of_a_copy_back_are_known_with_their_run_and_go_by_plan(scene: Scene) -> None:
+    ours = (
+        "staging_damaged_20260204t100000z", "runbook_copyback_ab12cd34", "x_copyback_ab12cd34",
+        "y_undone_20260101t000000z",
+    )  # fmt: skip
+    plan = {"dated_schemas": {"staging": ours[0]}, "schemas": {}}
+    for schema in ours:
+        scene.database.execute(f"CREATE DATABASE {schema}")
+    try:
+        scene.database.execute(f"CREATE TABLE {ours[0]}.rooms (id INT)")
+        scene.database.execute(f"INSERT INTO {ours[0]}.rooms VALUES (7)")
+        scene.database.execute(f"CREATE TABLE {ours[1]}.facts (name VARCHAR(64) PRIMARY KEY, value LONGTEXT)")
+        for name, value in (("run", "r-77"), ("plan", plan), ("done", {"rows": 1})):
+            scene.database.execute(f"INSERT INTO {ours[1]}.facts VALUES (%s, %s)", (name, json.dumps(value)))
+        audit = scene.audit()
+        verdicts = {schema: audit.verdict_on(schema) for schema in ours}
+        assert {found.verdict for found in verdicts.values() if found} == {Verdict.OURS}
+        dated, _, moving, unknown = (" / ".join(found.evidence) for found in verdicts.values() if found)
+        assert "of run r-77: it keeps the damaged tables of staging / the undo of run r-77 needs it" in dated
+        assert "tables on their way" in moving
+        assert "nobody can say by what" in unknown
+        drop = scene.plan(ours[0], audit)
+        assert drop.refused == ""
+        assert any("the undo of run r-77 needs it" in proof.text for proof in drop.proofs)
+        scene.apply(audit, drop, drop.id)
+        again = scene.audit().verdict_on(ours[1])
+        assert again is not None
+        assert again.advice is Advice.PROVE  # nothing is left that the state could undo
+        assert "no copy is known" not in scene.plan(ours[3]).refused
+    finally:
+        for schema in ours:
+            scene.database.execute(f"DROP DATABASE IF EXISTS {schema}")

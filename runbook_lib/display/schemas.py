@@ -26,6 +26,7 @@ _MARKS = {
     Verdict.MISSING: "bad",
     Verdict.UNSEEN: "warn",
     Verdict.UNKNOWN: "warn",
+    Verdict.OURS: "good",
     Verdict.LEFTOVER: "warn",
     Verdict.ARTEFACT: "warn",
 }

@@ -16,6 +16,7 @@ from runbook_lib.schemas.last_audit import LastAudit, last_from, own_reads_taken
 from runbook_lib.schemas.likeness import Likeness, artefact_of, compare_schemas, forerunner_of
 from runbook_lib.schemas.manifest import DbtManifest, read_manifest
 from runbook_lib.schemas.names import MalformedName, malformed, same_but_for_case
+from runbook_lib.schemas.own import OwnSchema, own_schemas
 from runbook_lib.schemas.profile import Profile, profile, profile_by_names
 from runbook_lib.schemas.survey import columns_of, reads_of, survey
 from runbook_lib.schemas.verdicts import SchemaVerdict, judge
@@ -51,6 +52,7 @@ class Audit:
     profiles: Mapping[str, Profile]
     verdicts: tuple[SchemaVerdict, ...]
     odd_names: tuple[OddName, ...]
+    own: Mapping[str, OwnSchema]
     now: datetime
     last: LastAudit | None
     reads_after: Mapping[tuple[str, str], int]  # the server's counts when our own reading was over
@@ -93,8 +95,10 @@ def _audit(
     database: Database, wanted: Contract, manifest: DbtManifest | None, *, now: datetime, last: LastAudit | None
 ) -> Audit:
     found = own_reads_taken_off(survey(database), _newest(last, _read_before.get(str(database.endpoint))))
+    manifest = manifest.for_server(case_sensitive=found.case_sensitive) if manifest else None
+    own = own_schemas(database, found.schemas)
     unexplained = sorted(
-        (name for name in found.schemas if _is_unexplained(name, found, wanted)),
+        (name for name in found.schemas if name not in own and _is_unexplained(name, found, wanted)),
         key=lambda name: (-len(found.schemas[name].filled), name),
     )
     looked_into = unexplained[:PROFILED]
@@ -123,8 +127,11 @@ def _audit(
         differences=differences,
         likenesses=likenesses,
         profiles=profiles,
-        verdicts=judge(found, contract=wanted, differences=differences, likenesses=likenesses, profiles=profiles),
+        verdicts=judge(
+            found, contract=wanted, differences=differences, likenesses=likenesses, profiles=profiles, own=own
+        ),
         odd_names=odd_names(found),
+        own=own,
         now=now,
         last=last,
         reads_after=after,

@@ -10,12 +10,12 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.schemas.contract import Contract, ExpectedTable, SchemaContract
 from runbook_lib.schemas.facts import SchemaFacts, Survey
-from runbook_lib.schemas.manifest import DbtManifest
+from runbook_lib.schemas.manifest import DbtManifest, DbtRelation
 from runbook_lib.times import duration_text, utc_text
 
-MISSING_SCHEMA, MISSING, UNEXPECTED, TOO_FEW, STALE, COLUMNS, UNKNOWN = (
+MISSING_SCHEMA, MISSING, UNEXPECTED, TOO_FEW, STALE, COLUMNS, UNKNOWN, DRIFT, FAILED = (
     "schema is missing", "table is missing", "table is not expected", "too few rows", "rows are too old",
-    "wrong columns", "could not be seen",
+    "wrong columns", "could not be seen", "columns are documented otherwise", "dbt's last run failed",
 )  # fmt: skip
 BREAKS = frozenset({MISSING_SCHEMA, MISSING, TOO_FEW, STALE, COLUMNS})
 """What breaks the contract. An unexpected table is worth a look; one that could not be seen proves nothing."""
@@ -152,24 +152,37 @@ def _stale(
 def against_dbt(
     survey: Survey, manifest: DbtManifest, *, columns: Mapping[str, Mapping[str, tuple[str, ...]]]
 ) -> tuple[Difference, ...]:
-    """Compare every schema that dbt builds with the server: relations both ways, documented columns one way."""
+    """Compare every schema that dbt builds or reads with the server.
+
+    Columns that are only documented may drift: that is worth a look. Where dbt's contract is enforced they break it.
+    What dbt reads as a source is expected to be there.
+    """
     found: list[Difference] = []
-    for schema in sorted(manifest.schemas):
+    for schema in sorted({relation.schema for relation in manifest.relations if relation.kind != "test"}):
         facts = survey.schemas.get(schema)
-        built = {relation.name: relation for relation in manifest.built_in(schema)}
         held = facts.tables if facts else {}
+        sources = manifest.sources_in(schema)
+        built = {relation.name: relation for relation in (*sources, *manifest.built_in(schema))}
         for name, relation in sorted(built.items()):
-            if name not in held:
-                detail = f"dbt's {relation.kind} {relation.unique_id} is not there"
-                found.append(Difference(schema=schema, table=name, what=MISSING, detail=detail, by="dbt"))
-                continue
-            named = {column.lower() for column in columns.get(schema, {}).get(name, ())}
-            missing = [column for column in relation.columns if column.lower() not in named]
-            if missing:
-                detail = f"without {', '.join(missing)}"
-                found.append(Difference(schema=schema, table=name, what=COLUMNS, detail=detail, by="dbt"))
-        found += [
-            Difference(schema=schema, table=name, what=UNEXPECTED, detail="dbt does not build it", by="dbt")
-            for name in sorted(held) if name not in built
-        ]  # fmt: skip
+            found += _of_relation(relation, name in held, columns.get(schema, {}).get(name, ()))
+        expected = built.keys() | {test.name for test in manifest.tests_in(schema)}
+        if schema in manifest.schemas and not sources:  # a landing schema holds whatever others load
+            found += [
+                Difference(schema=schema, table=name, what=UNEXPECTED, detail="dbt does not build it", by="dbt")
+                for name in sorted(held) if name not in expected
+            ]  # fmt: skip
     return tuple(found)
+
+
+def _of_relation(relation: DbtRelation, present: bool, columns: tuple[str, ...]) -> Iterator[Difference]:
+    schema, name = relation.schema, relation.name
+    if relation.failed:
+        yield Difference(schema=schema, table=name, what=FAILED, detail=relation.failed, by="dbt")
+    if not present:
+        detail = f"dbt's {relation.kind} {relation.unique_id} is not there"
+        yield Difference(schema=schema, table=name, what=MISSING, detail=detail, by="dbt")
+        return
+    named = {column.lower() for column in columns}
+    if missing := [column for column in relation.columns if column.lower() not in named]:
+        what = COLUMNS if relation.enforced else DRIFT
+        yield Difference(schema=schema, table=name, what=what, detail=f"without {', '.join(missing)}", by="dbt")

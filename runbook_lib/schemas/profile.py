@@ -104,6 +104,8 @@ def likely_origin(
         whose = f" of project {manifest.project}" if manifest.project else ""
         text = f"failures of tests{whose}, stored by dbt: {len(known)} of {len(names)} are in its manifest"
         return text, "dbt's project: its store_failures setting"
+    if manifest and (said := manifest.explains(schema)):
+        return said, "dbt's log of the last run"
     tests = sum(name.startswith(_DBT_TESTS) for name in names)
     counts = any("n_records" in pattern.columns for pattern in patterns)
     if tests >= 0.8 * len(names):

@@ -11,6 +11,7 @@ from runbook_lib.schemas.contract import Contract, SchemaContract
 from runbook_lib.schemas.facts import SchemaFacts, Survey
 from runbook_lib.schemas.likeness import Likeness, artefact_of, forerunner_of
 from runbook_lib.schemas.names import malformed
+from runbook_lib.schemas.own import OwnSchema
 from runbook_lib.schemas.profile import Profile
 
 
@@ -24,6 +25,7 @@ class Verdict(StrEnum):
     LEFTOVER = "leftover"
     ARTEFACT = "artefact of a dump"
     UNKNOWN = "unknown"
+    OURS = "made by these runbooks"
     UNSEEN = "could not be seen"
 
 
@@ -57,19 +59,25 @@ def judge(
     differences: Sequence[Difference] = (),
     likenesses: Mapping[str, Likeness] | None = None,
     profiles: Mapping[str, Profile] | None = None,
+    own: Mapping[str, OwnSchema] | None = None,
 ) -> tuple[SchemaVerdict, ...]:
-    """Judge every schema there is or should be: those of the contract in its order, then the others by name."""
+    """Judge every schema there is or should be: those of the contract in its order, then the others by name.
+
+    `own` are those that copies back of these runbooks have made.
+    """
     others = sorted(set(survey.schemas) - set(contract.schemas))
     found = []
     for name in [*contract.schemas, *others]:
         facts, wanted = survey.schemas.get(name), contract.schemas.get(name)
-        own = [difference for difference in differences if difference.schema == name]
+        differing = [difference for difference in differences if difference.schema == name]
         if facts is None:
             assert wanted is not None
             if wanted.status == "active":
-                found.append(_absent(name, wanted, own))
+                found.append(_absent(name, wanted, differing))
         elif wanted and wanted.status == "active":
-            found.append(replace(_expected(facts, wanted, own), purpose=wanted.purpose))
+            found.append(replace(_expected(facts, wanted, differing), purpose=wanted.purpose))
+        elif wanted is None and own and name in own:
+            found.append(_ours(facts, own[name]))
         else:
             likeness = (likenesses or {}).get(name)
             verdict = _other(facts, survey, contract, likeness, (profiles or {}).get(name))
@@ -147,6 +155,18 @@ def _other(
         evidence.append(f"probably {profile.origin}")
     ask = (wanted.ask if wanted else "") or (profile.ask if profile else "") or "the accounts that are granted it"
     return _verdict(facts, Verdict.UNKNOWN, Advice.ASK, evidence, ask)
+
+
+def _ours(facts: SchemaFacts, own: OwnSchema) -> SchemaVerdict:
+    evidence = [_held(facts), own.text]
+    if own.needed:
+        evidence.append(own.needed)
+    if own.known:
+        ends = "; that ends the undo" if own.needed else ""
+        evidence.append(f'`drop` = "{facts.name}" shows the plan that drops it{ends}')
+    advice = Advice.ASK if not own.known else Advice.KEEP if own.needed else Advice.PROVE
+    ask = "" if own.known else "whoever ran bring_back_data on this cluster"
+    return _verdict(facts, Verdict.OURS, advice, evidence, ask)
 
 
 def _held(facts: SchemaFacts) -> str:

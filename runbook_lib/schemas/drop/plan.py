@@ -121,6 +121,8 @@ def _proofs(audit: Audit, facts: SchemaFacts, window: TimeWindow | None) -> Iter
 
 def _holds_nothing_of_its_own(audit: Audit, facts: SchemaFacts) -> Proof:
     name = "it is empty or a copy"
+    if (made := audit.own.get(facts.name)) and made.known:
+        return Proof(name=name, holds=True, text="; ".join(filter(None, (made.text, made.needed))))
     if facts.all_empty is None:
         return Proof(name=name, holds=False, text="not every table of it could be probed")
     if facts.all_empty:
@@ -143,6 +145,8 @@ def _unused(audit: Audit, facts: SchemaFacts) -> Proof:
     name, survey = "nobody uses it", audit.survey
     if not facts.tables:
         return Proof(name=name, holds=True, text="there is nothing in it to read or write")
+    if (own := audit.own.get(facts.name)) and own.known:
+        return Proof(name=name, holds=True, text="only these runbooks have made it and know it")
     if not survey.counts_usage or survey.started is None:
         text = "this server does not count reads and writes (performance_schema is off or hidden)"
         return Proof(name=name, holds=False, text=text)
