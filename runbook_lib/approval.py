@@ -8,7 +8,7 @@ from typing import Protocol
 
 from runbook_lib.checks import Check
 from runbook_lib.errors import ApprovalRefused, CheckFailed
-from runbook_lib.events import announce
+from runbook_lib.events import announce, why_no_record
 from runbook_lib.given import Given
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,12 @@ def is_approved(plan: Plan, approve: str | Given, *, given: str = "", why: str =
         return False
     if wanted != plan.id:
         raise refusal(plan, wanted, given=given, why=why)
+    if unrecorded := why_no_record():
+        raise ApprovalRefused(
+            f"What would be done could not be recorded: {unrecorded.rstrip('.')}. Nothing was changed.",
+            hint="Name a folder that can be written with RUNBOOK_RECORDS, restart the kernel and run it again.",
+            plan_id=plan.id,
+        )
     return True
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _TAIL = 1 << 16
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 _listeners: list[Listener] = []
+_no_record = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,28 @@ def current_run() -> CurrentRun:
         run_id=os.environ.get(RUN_ID_VARIABLE, ""),
         incident=os.environ.get(INCIDENT_VARIABLE, ""),
     )
+
+
+def no_record(why: str) -> None:
+    """Note that nothing done in this process can be recorded, with the reason."""
+    global _no_record  # one process, one answer
+    _no_record = why
+
+
+def why_no_record() -> str:
+    """Say why what is done now would be in no record; nothing where it is recorded, and outside of notebooks.
+
+    A notebook's process is one with an IPython kernel. A program that calls the library by itself keeps its own.
+    """
+    if os.environ.get(EVENTS_VARIABLE) or not in_kernel():
+        return ""
+    return _no_record or "no record was begun: the notebook did not begin with runbook.start"
+
+
+def in_kernel() -> bool:
+    """Tell whether this process is a notebook's kernel."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def announce(event: str, **facts: Any) -> None:

@@ -8,20 +8,23 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from runbook_lib import events
 from runbook_lib.aws import AwsSession, Identity, connect
 from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display import Table
+from runbook_lib.errors import InputRefused
 from runbook_lib.given import Given
 from runbook_lib.policy.notebooks import NOTEBOOKS
 from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 WHO_WHERE_WHEN = 'the cell under "Who, where, when"'
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,7 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
         CredentialsRefused: AWS does not know the caller.
     """
     show_progress()
+    _begin_record(notebook)
     now = utc_now()
     zone = reader_zone(timezone)
     asked = parse_timestamp(timestamp, now=now)
@@ -137,6 +141,23 @@ def _knock(session: AwsSession, notebook: str) -> None:
     services = ("sts", *(dict.fromkeys(call.partition(":")[0] for call in uses.always)))
     if silent := session.knock(services):
         log.warning("no answer from %s; what they know will be missing", ", ".join(silent))
+
+
+def _begin_record(notebook: str) -> None:
+    """Have this kernel record what it runs, where neither our runner nor `runbook lab` does.
+
+    The record is kept by the wing above this one, so it is found by its name.
+    """
+    if os.environ.get(events.EVENTS_VARIABLE) or not events.in_kernel():
+        return
+    try:
+        import_module("runbook_lib.records.interactive.by_itself").begin(notebook)
+    except InputRefused as error:
+        events.no_record(error.message)
+        log.warning("%s Plans can be made; nothing can be applied.", error.message)
+    except Exception as error:
+        events.no_record(f"the record could not be begun ({type(error).__name__})")
+        log.warning("No record can be kept here. Plans can be made; nothing can be applied.", exc_info=True)
 
 
 class _ProgressLine(logging.Formatter):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
-from runbook_lib.errors import CheckFailed, InputRefused
+from runbook_lib.errors import CheckFailed, InputRefused, TimedOut
 from runbook_lib.records.engine import use_by_default
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.register import entries
@@ -163,3 +165,55 @@ def test_kernel_traffic_is_not_plain_tcp(tmp_path: Path, store: Store) -> None:
     text = (record.folder / "record.ipynb").read_text()
     assert "ipc 700" in text
     assert "eavesdropping" not in text
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
+    """Stand where Airflow's worker stands: its module is loaded, its variables are set, nobody named an incident."""
+    module = ModuleType("airflow.exceptions")
+    failed = type("AirflowFailException", (Exception,), {})
+    module.AirflowFailException = failed  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "airflow.exceptions", module)
+    monkeypatch.delenv("RUNBOOK_INCIDENT", raising=False)
+    for name, value in {"DAG_ID": "recovery", "DAG_RUN_ID": "manual__2026-02-04", "TASK_ID": "restore"}.items():
+        monkeypatch.setenv(f"AIRFLOW_CTX_{name}", value)
+    return failed
+
+
+@pytest.mark.usefixtures("ours_by_default")
+def test_in_airflow_a_failed_check_fails_at_once_and_the_record_names_the_run(
+    tmp_path: Path, store: Store, airflow: type[Exception]
+) -> None:
+    """A retry would find the same; the DAG says by parameters alone whose approval it is."""
+    notebook = write_notebook(tmp_path / "drill.ipynb", RESULT.format("check-failed"))
+    with pytest.raises(airflow):
+        execute_notebook(str(notebook), str(tmp_path / "o.ipynb"), parameters={"approved_by": "Kim"}, **OPERATOR)
+    (entry,) = entries(store)
+    assert entry.incident == "recovery manual__2026-02-04"
+    assert entry.manifest is not None
+    assert entry.manifest.operator.scheduler == "Airflow: DAG recovery, run manual__2026-02-04, task restore"
+    assert entry.manifest.parameters == {}
+    with pytest.raises(airflow, match="has no parameter"):
+        execute_notebook(str(notebook), str(tmp_path / "o.ipynb"), parameters={"timestmp": "latest"}, **OPERATOR)
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("ours_by_default")
+def test_airflows_time_limit_is_a_time_out_in_the_record(tmp_path: Path, store: Store) -> None:
+    timeout = type("AirflowTaskTimeout", (BaseException,), {})
+
+    def alarm(*_: object) -> None:
+        raise timeout
+
+    notebook = write_notebook(tmp_path / "drill.ipynb", "import time\ntime.sleep(60)", "2")
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.alarm(15)
+    try:
+        with pytest.raises(TimedOut):
+            execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), **OPERATOR)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    (entry,) = entries(store)
+    assert entry.outcome.value == "timed-out"
+    assert states(entry.folder / "record.ipynb") == ["timed-out", "never-ran"]

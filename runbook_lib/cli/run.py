@@ -14,6 +14,7 @@ from runbook_lib import shipped
 from runbook_lib.cli._options import Duration, publish_options, store_at
 from runbook_lib.errors import InputRefused
 from runbook_lib.plain import plain
+from runbook_lib.records import provenance
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import Parameter, Written
 from runbook_lib.records.run import Limits, Progress, RunRecord, notebook_parameters, run_notebook
@@ -39,6 +40,9 @@ _CODES = (
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="Set parameters from a YAML file."
 )
 @click.option("--incident", default="", metavar="ID", help="The incident this run belongs to.")
+@click.option(
+    "--approver", default="", metavar="NAME", help="Who approved, where somebody else runs it.  [$RUNBOOK_APPROVER]"
+)
 @click.option(
     "--records",
     default="",
@@ -68,6 +72,7 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     given: tuple[tuple[str, str], ...],
     files: tuple[Path, ...],
     incident: str,
+    approver: str,
     records: str,
     address: str,
     kms_key: str,
@@ -98,7 +103,8 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     record = run_notebook(
         notebook,
         parameters=parameters,
-        incident=incident,
+        incident=incident or provenance.incident(),
+        approver=approver,
         store=store,
         on_progress=_Watcher().show,
         limits=Limits(cell_seconds=cell_deadline, run_seconds=deadline, heartbeat_seconds=heartbeat),

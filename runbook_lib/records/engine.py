@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
-from runbook_lib.events import INCIDENT_VARIABLE
+from runbook_lib.records import provenance
 from runbook_lib.records.kernel import check_kernel
 from runbook_lib.records.outcomes import Ending, Limits, Outcome
 from runbook_lib.records.parameters import check_parameters, read_parameters
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_THE_RUN = ("incident", "approved_by")  # parameters of the run, not of its notebook
 PUBLISH_VARIABLE = "RUNBOOK_PUBLISH"
 _INJECTED = "injected-parameters"
 
@@ -65,7 +67,8 @@ class RunbookEngine:
         """Run every cell and keep the record; give the executed notebook, clean of secrets.
 
         Our runner calls this with `runbook_run`, which owns the record. Called by papermill alone, the parameters are
-        checked here, the record goes to the store $RUNBOOK_RECORDS names (its incident to $RUNBOOK_INCIDENT),
+        checked here, the record goes to the store $RUNBOOK_RECORDS names (its incident to $RUNBOOK_INCIDENT, or what a
+        parameter `incident` says; who approved to $RUNBOOK_APPROVER, or `approved_by`),
         a copy to where $RUNBOOK_PUBLISH says; `execution_timeout` and `runbook_deadline` are the deadlines in seconds,
         and a run that did not end well raises.
 
@@ -85,8 +88,11 @@ class RunbookEngine:
         if runbook_run is not None:
             return runbook_run.execute(nb, **passed).for_papermill()
         limits = Limits(cell_seconds=execution_timeout or 0, run_seconds=runbook_deadline)
-        check_kernel(kernel_name)
-        run = _own_run(nb, input_path, limits)
+        try:
+            check_kernel(kernel_name)
+            run = _own_run(nb, input_path, limits)
+        except errors.RunbookError as error:
+            raise (_for_airflow(error.exit_code, str(error)) or error) from error
         with run.guarded():
             run.start_kernel(kernel_name, environment={}, cwd=None)
             manager = run.execute(nb, **passed)
@@ -97,6 +103,8 @@ class RunbookEngine:
         assert ending is not None, "execute sets every run's ending"
         if run.stop.signal:
             os.kill(os.getpid(), run.stop.signal)  # whoever sent it meant this process, not only its notebook
+        if fails_at_once := _for_airflow(ending.exit_code, ending.headline):
+            raise fails_at_once
         _raise_if_papermill_would_not(ending)
         return manager.for_papermill()
 
@@ -117,13 +125,16 @@ def _own_run(nb: Any, input_path: Any, limits: Limits) -> Run:
     given = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
     path = Path(str(input_path)) if isinstance(input_path, str) else Path("notebook.ipynb")
     declared = read_parameters({"cells": [cell for cell in nb.cells if not _is_injected(cell)]}, name=path.name)
+    # PapermillOperator lets a DAG say these by parameters alone; a notebook that has such a parameter keeps it
+    of_run = {name: given.pop(name) for name in OF_THE_RUN if name in given and name not in {p.name for p in declared}}
     values = check_parameters(declared, given, name=path.name)
     request = Request(
         publish_to=os.environ.get(PUBLISH_VARIABLE, ""),
         notebook=path,
         source=path.read_bytes() if path.is_file() else _canonical(nb),
         parameters=values,
-        incident=os.environ.get(INCIDENT_VARIABLE, ""),
+        incident=str(of_run.get("incident") or provenance.incident()),
+        approver=str(of_run.get("approved_by") or provenance.approver()),
     )
     return Run(Recording(default_store(), request), limits=limits)
 
@@ -146,6 +157,19 @@ def _publish(run: Run, record: RunRecord) -> None:
     to = Destination(address=address, region=str(record.parameters.get("region") or ""))
     if missing := published(record, run.recording.store, to).unpublished:
         log.error("THE RECORD IS NOT PUBLISHED: %s", missing)
+
+
+def _for_airflow(exit_code: int, message: str) -> Exception | None:
+    """Return the error that makes an Airflow task fail without retries, for what a retry cannot change.
+
+    Refused, a failed check and a missing approval are such; None for anything else, and outside of Airflow.
+    """
+    airflow = sys.modules.get("airflow.exceptions")
+    at_once = (errors.InputRefused.exit_code, errors.CheckFailed.exit_code, errors.ApprovalRefused.exit_code)
+    if airflow is None or exit_code not in at_once:
+        return None
+    error: Exception = airflow.AirflowFailException(message)
+    return error
 
 
 def _raise_if_papermill_would_not(ending: Ending) -> None:

@@ -18,7 +18,7 @@ from runbook_lib.errors import CheckFailed
 from runbook_lib.events import event_lines, hash_of
 from runbook_lib.records.outcomes import HEADLESS, CellState, Mode, Outcome
 
-_LATER = {"mode": HEADLESS, "note": "", "problem": ""}
+_LATER = {"mode": HEADLESS, "note": "", "problem": "", "scheduler": ""}
 
 
 class _Part(BaseModel):
@@ -54,6 +54,7 @@ class Operator(_Part):
     aws_arn: str = ""
     aws_account: str = ""
     aws_region: str = ""
+    scheduler: str = ""
 
 
 class Approval(_Part):
@@ -151,7 +152,7 @@ class Manifest(_Part):
 
     def _content(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
         content = self.model_dump(mode="json", exclude=exclude)
-        for part in (content, content["events"], *content["cells"]):
+        for part in (content, content["events"], content["operator"], *content["cells"]):
             for name, unsaid in _LATER.items():
                 if part.get(name) == unsaid:
                     del part[name]

@@ -118,6 +118,7 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
         operator=Operator(
             os_user=str(begun.get("os_user", "")),
             host=str(begun.get("host", "")),
+            scheduler=str(begun.get("scheduler", "")),
             aws_arn=caller.get("arn", ""),
             aws_account=caller.get("account", ""),
             aws_region=caller.get("region", ""),

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import __version__
+from runbook_lib.events import INCIDENT_VARIABLE
 
 _PACKAGES = ("papermill", "nbclient", "ipykernel", "boto3", "pymysql", "pandas", "matplotlib", "nbconvert")
 _PATIENCE_SECONDS = 5
+APPROVER_VARIABLE = "RUNBOOK_APPROVER"
 
 
 def operator() -> dict[str, str]:
-    """Return the OS user and the host. Under sudo, the person's own account is named too."""
+    """Return the OS user, the host and what scheduled the run. Under sudo, the person's own account is named too."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number that has no account
@@ -29,7 +31,27 @@ def operator() -> dict[str, str]:
     return {
         "os_user": f"{user} (sudo by {behind})" if behind and behind != user else user,
         "host": socket.gethostname(),
+        **({"scheduler": scheduler()} if scheduler() else {}),
     }
+
+
+def incident() -> str:
+    """Return the incident this process works for: $RUNBOOK_INCIDENT, else the Airflow run, which holds its tasks."""
+    dag, run = os.environ.get("AIRFLOW_CTX_DAG_ID", ""), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", "")
+    return os.environ.get(INCIDENT_VARIABLE, "") or (f"{dag} {run}"[:120].strip() if dag and run else "")
+
+
+def approver() -> str:
+    """Return who approved what this process applies, where that is said: $RUNBOOK_APPROVER."""
+    return os.environ.get(APPROVER_VARIABLE, "")
+
+
+def scheduler() -> str:
+    """Return which task of which Airflow run this process is; nothing outside of Airflow."""
+    names = (("DAG", "DAG_ID"), ("run", "DAG_RUN_ID"), ("task", "TASK_ID"), ("owner", "DAG_OWNER"))
+    found = [(name, os.environ.get(f"AIRFLOW_CTX_{variable}", "")) for name, variable in names]
+    said = ", ".join(f"{name} {value}" for name, value in found if value)
+    return f"Airflow: {said}" if said else ""
 
 
 def versions() -> dict[str, str]:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class Request:
     """What a record is to be made of: the notebook (`source` is its file's content), its parameters, its incident.
 
-    `publish_to` is the address the record shall be published to, or nothing.
+    `publish_to` is the address the record shall be published to; `approver` who approved, if not who runs it.
     """
 
     notebook: Path
@@ -32,6 +32,7 @@ class Request:
     parameters: Mapping[str, Any]
     incident: str = ""
     publish_to: str = ""
+    approver: str = ""
     mode: Mode = HEADLESS
 
 
@@ -46,6 +47,7 @@ class Recording:
         self.parameters = dict(request.parameters)
         self.incident = stores.check_incident(request.incident)
         self.publish_to = request.publish_to
+        self.approver = stores.check_name(request.approver, "approver")
         self.run_id = stores.new_run_id()
         self.started = datetime.now(UTC)
         self.scrubber = Scrubber()
@@ -142,5 +144,7 @@ class Recording:
             "outcome": (ending.outcome if ending else Outcome.RUNNING).value,
             "exit_code": ending.exit_code if ending else None,
             "headline": self.scrubber.text(ending.headline) if ending else "",
+            "record": self.store.name_of(self.path),
+            "plan_id": str((self.result or {}).get("plan_id") or ""),
             **({} if self.mode == HEADLESS else {"mode": self.mode}),
         }

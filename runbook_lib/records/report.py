@@ -245,6 +245,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("started", times.utc_text(manifest.started)),
         ("ended", f"{times.utc_text(manifest.ended)}, after {seconds_text(manifest.seconds)}"),
         ("by", f"{who.os_user} on {who.host}"),
+        ("started by", who.scheduler),
         ("mode", "" if manifest.mode == HEADLESS else "stepped through in JupyterLab"),
         ("AWS caller", who.aws_arn),
         ("account and region", " ".join(filter(None, (who.aws_account, who.aws_region)))),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import InputRefused, NotFound
-from runbook_lib.records import without_unused
+from runbook_lib.records import provenance, without_unused
 from runbook_lib.records.kernel import check_kernel
 from runbook_lib.records.outcomes import Limits, Progress
 from runbook_lib.records.parameters import Parameter, check_parameters, read_parameters
@@ -31,6 +31,7 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
     *,
     parameters: Mapping[str, Any],
     incident: str = "",
+    approver: str = "",
     store: Store | None = None,
     environment: Mapping[str, str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -41,6 +42,7 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
 ) -> RunRecord:
     """Run a notebook in a kernel of its own and keep the record.
 
+    `incident` is where it is filed, `approver` who approved, if not who runs it.
     `parameters` are Python values or `Written` texts. `environment` is set for the kernel on top of this process's.
     `cwd` is where the kernel runs, this process's folder unless given. A `destination` gets a copy of the record when
     the work is done. `notify` names SNS topics and webhooks. However the run ends, its ending is
@@ -59,6 +61,7 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
         source=source,
         parameters=values,
         incident=incident,
+        approver=approver or provenance.approver(),
         publish_to=destination.address if destination else "",
     )
     recording = Recording(store or default_store(), request)

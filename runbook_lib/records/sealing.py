@@ -145,7 +145,7 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
             aws_account=caller.get("account", ""),
             aws_region=caller.get("region", ""),
         ),
-        approval=Approval(plan_id=plan_id, by=f"{who['os_user']} as {scrub.text(by)}") if by else None,
+        approval=Approval(plan_id=plan_id, by=_approved_by(recording, who["os_user"], scrub.text(by))) if by else None,
         plan_id=plan_id,
         source=Source(sha256=recording.source_sha256, **recording.git.answer()),
         versions=provenance.versions(),
@@ -159,6 +159,12 @@ def draft(recording: Recording, *, seconds: float) -> Manifest:
         events=Events(lines=0, last_sha256=""),
         files={},
     )
+
+
+def _approved_by(recording: Recording, os_user: str, by: str) -> str:
+    """Say who approved: who is named for it, through whom it ran, and what AWS knows them as."""
+    through = f"{os_user} as {by}"
+    return f"{recording.scrubber.text(recording.approver)}, through {through}" if recording.approver else through
 
 
 def plain(value: Any) -> Any:

@@ -34,7 +34,7 @@ PROOF = "proof.json"  # written by the notebook itself, where there was somethin
 Life = Literal["running", "killed", "ended", "none"]
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
-_LONGEST_INCIDENT = 120
+_LONGEST_NAME = 120
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _LONGEST_SCRATCH_ROOT = 60
 _LOCK_ROOM = 4000  # below one block, so that writing it again needs no room
@@ -270,12 +270,17 @@ def _holder(content: bytes) -> dict[str, Any]:
 
 def check_incident(incident: str) -> str:
     """Return the incident back if people can read and write it. Raises InputRefused."""
-    if incident and (len(incident) > _LONGEST_INCIDENT or incident.strip() != incident or not incident.isprintable()):
+    return check_name(incident, "incident")
+
+
+def check_name(name: str, what: str) -> str:
+    """Return a name back if people can read and write it; `what` it names is for the message. Raises InputRefused."""
+    if name and (len(name) > _LONGEST_NAME or name.strip() != name or not name.isprintable()):
         raise InputRefused(
-            f"The incident {incident[:80]!r} is not a name that people can write.",
-            hint=f"Use at most {_LONGEST_INCIDENT} printable characters, for example INC-2041.",
+            f"The {what} {name[:80]!r} is not a name that people can write.",
+            hint=f"Use at most {_LONGEST_NAME} printable characters, for example INC-2041.",
         )
-    return incident
+    return name
 
 
 def incident_folder(incident: str) -> str:

@@ -130,6 +130,7 @@ def plan_cut_over(pairing: Pairing, *, now: datetime) -> CutOverPlan:
         settings=_settings_call(copy, settings),
         begun=pairing.approved,
         content={
+            "place": pairing.source.arn.split(":")[3:5],  # region and account
             "cut over": [[rename.kind, rename.resource_id, rename.was, rename.becomes] for rename in (*aside, *into)],
             "settings": settings,
             "made": [dict(call.request) for call in made],

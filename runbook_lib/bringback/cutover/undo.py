@@ -43,6 +43,7 @@ def plan_undo_cut_over(pairing: Pairing) -> CutOverPlan:
         begun=pairing.undo,
         content={
             "undo": pairing.approved,
+            "place": pairing.source.arn.split(":")[3:5],  # region and account
             "back": [[rename.kind, rename.resource_id, rename.origin] for rename in (*aside, *into)],
         },
     )

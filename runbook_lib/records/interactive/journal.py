@@ -15,6 +15,7 @@ from typing import Any
 from runbook_lib import events, redaction
 from runbook_lib.display.interactive import front
 from runbook_lib.errors import CheckFailed, RunbookError
+from runbook_lib.records import provenance
 from runbook_lib.records.interactive.steps import CellRun, Choice, Steps
 from runbook_lib.records.outcomes import INTERACTIVE, CellState
 from runbook_lib.records.recording import Recording, Request
@@ -130,7 +131,7 @@ class Journal:
         cells = json.loads(source)["cells"]
         if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
             return False  # a page to read, not a runbook
-        incident = os.environ.get(events.INCIDENT_VARIABLE, "")
+        incident = provenance.incident()
         request = Request(notebook=self.original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
         try:
             recording = Recording(default_store(), request)
@@ -148,8 +149,6 @@ class Journal:
 
     def _announce(self, recording: Recording) -> None:
         from ipykernel.connect import get_connection_file
-
-        from runbook_lib.records import provenance
 
         untyped: Any = get_connection_file
         recording.event(
