@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -125,8 +126,12 @@ def describe_cluster(session: AwsSession, identifier: str) -> Cluster:
     Raises:
         NotFound: there is no such cluster in this account and region.
     """
-    answer = DESCRIBE_CLUSTERS(session, DBClusterIdentifier=identifier)
-    return cluster_from(answer["DBClusters"][0])
+    found = DESCRIBE_CLUSTERS(session, DBClusterIdentifier=identifier).get("DBClusters") or ()
+    if not found:
+        raise NotFound(
+            f'There is no cluster "{identifier}" in {session.region}.', hint="Check the name and the region."
+        )
+    return cluster_from(found[0])
 
 
 def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
@@ -138,11 +143,13 @@ def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
         NotFound: no cluster of that name, or none at all; names those there are.
         InputRefused: several clusters and no name; or the cluster is of another engine.
     """
+    if identifier:  # one call, however many clusters there are
+        with suppress(NotFound):
+            found = describe_cluster(session, identifier.lower())
+            if found.engine == ENGINE:
+                return found
     clusters = list_clusters(session)
     if identifier:
-        for cluster in clusters:
-            if cluster.identifier == identifier.lower():
-                return cluster
         raise NotFound(f'There is no Aurora MySQL cluster "{identifier}" in {session.region}.', hint=_choices(clusters))
     candidates = [cluster for cluster in clusters if cluster.stands_for_itself]
     if len(candidates) == 1:

@@ -65,7 +65,9 @@ def _run(entry: dict[str, Any]) -> GlueRun:
 def list_events(
     session: AwsSession, cluster: Cluster, *, since: datetime, until: datetime, now: datetime
 ) -> tuple[Happening, ...]:
-    """Return what RDS tells of a cluster, its instances and its snapshots, the oldest first. It forgets after 14 days.
+    """Return what RDS tells of a cluster and its instances, the oldest first. It forgets after 14 days.
+
+    One question for each of them, however much else happens in the region; what became of snapshots is with those.
 
     Raises:
         InputRefused: the whole time is longer ago than that.
@@ -74,13 +76,14 @@ def list_events(
     start = max(since, now - EVENTS_KEPT)
     if start >= until:
         raise InputRefused("That time is more than 14 days ago, and RDS keeps its events no longer.")
-    own = {("db-cluster", cluster.identifier), *(("db-instance", name) for name in cluster.writer_first)}
+    own = [("db-cluster", cluster.identifier), *(("db-instance", name) for name in cluster.writer_first)]
     found = []
-    for entry in DESCRIBE_EVENTS.pages(session, StartTime=start, EndTime=until):
-        at, kind, name = utc(entry.get("Date")), entry.get("SourceType", ""), entry.get("SourceIdentifier", "")
-        ours = (kind, name) in own or (kind == "db-cluster-snapshot" and cluster.identifier in name)
-        if at and ours:
-            found.append(Happening(at=at, source_type=kind, source=name, message=entry.get("Message", "").strip()))
+    for kind, name in own:
+        asked = {"SourceType": kind, "SourceIdentifier": name, "StartTime": start, "EndTime": until}
+        for entry in DESCRIBE_EVENTS.pages(session, **asked):
+            if at := utc(entry.get("Date")):
+                message = str(entry.get("Message") or "").strip()
+                found.append(Happening(at=at, source_type=kind, source=name, message=message))
     return tuple(sorted(found, key=lambda event: event.at))
 
 
