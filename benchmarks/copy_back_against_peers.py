@@ -1,9 +1,10 @@
 """Copy 2,000,000 rows back between two local servers, against mydumper with myloader and the dump client piped.
 
 Each way ends with the table and its three secondary indexes on the other server. Ours is the whole of `apply_copy_back`
-without its proof, which the others do not make; the proof's time is printed beside it. One run, the ways in turn.
+without its proof, which the others do not make; the proof's time is printed beside it. One run, the ways in turn. A
+peer that takes longer than `--longest` seconds is stopped and named.
 
-    python benchmarks/copy_back_against_peers.py [--engine mysql] [--rows 2000000] [--rounds 1]
+    python benchmarks/copy_back_against_peers.py [--engine mysql] [--rows 2000000] [--rounds 1] [--longest 240]
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +27,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from runbook_lib.bringback.copy import CopyChoices, apply_copy_back, propose_copy_back
+from runbook_lib.errors import RunbookError
 from runbook_lib.mysql import Credentials, Database, Endpoint, connect
 from runbook_lib.proof import Side
 from runbook_lib.rehearsal.dataplane import DataPlane
@@ -89,29 +93,40 @@ def ours(copy: Endpoint, source: Endpoint, now: datetime) -> Ours:
     return Ours(whole - proof, whole, phases, (own, worker))
 
 
-def dumped(engine: Engine, copy: Endpoint, source: Endpoint) -> float:
-    """Pipe the engine's own dump client into its command client."""
+def dumped(engine: Engine, copy: Endpoint, source: Endpoint, *, longest: float) -> float:
+    """Pipe the engine's own dump client into its command client.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `longest` seconds.
+    """
     mysql = not engine.is_mariadb
     take = [engine.dump_client, *_where(copy), "--single-transaction", "--hex-blob", "--databases", "big"]
     take += ["--set-gtid-purged=OFF", "--no-tablespaces", "--column-statistics=0"] if mysql else []
     began = time.perf_counter()
     with subprocess.Popen([str(part) for part in take], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as dump:
-        subprocess.run(
-            [str(engine.command_client), *_where(source)], stdin=dump.stdout, check=True, stderr=subprocess.DEVNULL
-        )
+        try:
+            into = [str(engine.command_client), *_where(source)]
+            subprocess.run(into, stdin=dump.stdout, check=True, stderr=subprocess.DEVNULL, timeout=longest)
+        finally:
+            dump.kill()  # it has ended, unless the client was stopped before it
     return time.perf_counter() - began
 
 
-def loaded(copy: Endpoint, source: Endpoint, folder: Path) -> float:
-    """Dump with mydumper and load with myloader, two threads each."""
+def loaded(copy: Endpoint, source: Endpoint, folder: Path, *, longest: float) -> float:
+    """Dump with mydumper and load with myloader, two threads each.
+
+    Raises:
+        subprocess.TimeoutExpired: one of them took longer than `longest` seconds.
+    """
     out = folder / "dump"
     shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
     short = [["-h", at.host, "-P", str(at.port), "-u", MASTER.user, "-p", MASTER.password] for at in (copy, source)]
-    subprocess.run(
-        ["mydumper", *short[0], "-B", "big", "-t", "2", "-r", "50000", "-o", str(out)], check=True, capture_output=True
-    )
-    subprocess.run(["myloader", *short[1], "-t", "2", "-d", str(out)], check=True, capture_output=True)
+    for command in (
+        ["mydumper", *short[0], "-B", "big", "-t", "2", "-r", "50000", "-o", str(out)],
+        ["myloader", *short[1], "-t", "2", "-d", str(out)],
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=longest)
     took = time.perf_counter() - began
     shutil.rmtree(out)
     return took
@@ -127,9 +142,12 @@ def main() -> None:
     parser.add_argument("--engine", default="")
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--longest", type=float, default=240.0, help="seconds that a peer may take")
     asked = parser.parse_args()
     engine = choose_engine(asked.engine)
-    times: dict[str, list[float]] = {"ours": [], "with proof": [], "mydumper and myloader": [], "dump piped": []}
+    times: dict[str, list[float]] = {"ours": [], "with proof": []}
+    peers: dict[str, Callable[[], float]] = {}
+    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, DataPlane(engine, Path(folder)) as plane:
         for name in ("copy", "source"):
             plane.create(name, master=MASTER)
@@ -137,6 +155,9 @@ def main() -> None:
         copy, source = plane.endpoint("copy"), plane.endpoint("source")
         with plane.admin("copy") as database:
             print(f"{engine.title}: {fill(database, asked.rows)}", flush=True)
+        if shutil.which("mydumper"):
+            peers["mydumper and myloader"] = lambda: loaded(copy, source, Path(folder), longest=asked.longest)
+        peers["dump piped"] = lambda: dumped(engine, copy, source, longest=asked.longest)
         with plane.admin("source") as target:
             for _ in range(asked.rounds):
                 with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
@@ -148,25 +169,46 @@ def main() -> None:
                 times["ours"].append(own.bare)
                 times["with proof"].append(own.whole)
                 _empty(target, asked.rows)
-                if shutil.which("mydumper"):
-                    times["mydumper and myloader"].append(loaded(copy, source, Path(folder)))
-                    _empty(target, asked.rows)
-                times["dump piped"].append(dumped(engine, copy, source))
-                _empty(target, asked.rows)
+                for name, run in peers.items():
+                    if name in failed:
+                        continue
+                    try:
+                        times.setdefault(name, []).append(run())
+                    except subprocess.TimeoutExpired as error:
+                        failed[name] = (
+                            f"{Path(error.cmd[0]).name} took longer than {asked.longest:.0f} s and was stopped"
+                        )
+                    except subprocess.CalledProcessError as error:
+                        failed[name] = f"{Path(error.cmd[0]).name} ended with status {error.returncode}"
+                    _empty(target, 0 if name in failed else asked.rows)
+    for name, why in failed.items():
+        print(f"{name:22} no figure: {why}", flush=True)
     for name, took in times.items():
-        if took:
+        if took and name not in failed:
             ratio = statistics.median(other / own for other, own in zip(took, times["ours"], strict=True))
             print(f"{name:22} {statistics.median(took):7.1f} s  {asked.rows / statistics.median(took) / 1000:6.1f} "
                   f"thousand rows/s  {ratio:5.2f} times ours")  # fmt: skip
 
 
 def _empty(target: Database, rows: int) -> None:
-    """Check that everything arrived, and make room for the next way."""
-    assert target.value("SELECT COUNT(*) FROM big.payments") == rows
-    assert len(target.rows("SHOW INDEX FROM big.payments")) == 4
+    """Check that everything arrived, if it was to, and make room for the next way."""
+    if rows:
+        assert target.value("SELECT COUNT(*) FROM big.payments") == rows
+        assert len(target.rows("SHOW INDEX FROM big.payments")) == 4
+    else:
+        _end_sessions(target)
     target.execute("SET SESSION sql_log_bin = 0")
     for (schema,) in target.rows("SHOW DATABASES LIKE '%big%'") + target.rows("SHOW DATABASES LIKE 'runbook%'"):
         target.execute(f"DROP DATABASE `{schema}`")
+
+
+def _end_sessions(target: Database) -> None:
+    """End what a peer that was stopped has left running on the server, so that its table can be dropped."""
+    for (number,) in target.rows(
+        "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = %s", (MASTER.user,)
+    ):
+        with suppress(RunbookError):  # it may have ended by itself
+            target.execute(f"KILL {int(number)}")
 
 
 if __name__ == "__main__":

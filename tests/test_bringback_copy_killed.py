@@ -35,13 +35,15 @@ MOMENTS = [
 ]
 
 
-def run_apart(estate: Estate, words: str = "", times: int = 0, *, undo: bool = False) -> int:
+def run_apart(
+    estate: Estate, words: str = "", times: int = 0, *, undo: bool = False, tables: tuple[str, ...] = TABLES
+) -> int:
     """Run a copy back of everything in a process of its own; give its exit status (-9: killed)."""
     told = {
         "copy": asdict(estate.plane.endpoint("expected")),
         "source": asdict(estate.plane.endpoint("found")),
         "master": asdict(estate.master),
-        "tables": TABLES,
+        "tables": tables,
         "now": NOW.isoformat(),
         "words": words,
         "times": times,

@@ -25,6 +25,7 @@ from runbook_lib.bringback.copy import (
 from runbook_lib.errors import RunbookError
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
+from tests.test_bringback_copy_killed import run_apart
 
 FIRST = 1000
 
@@ -102,6 +103,91 @@ def listed(estate: Estate, done: CopiedBack, table: str) -> list[int]:
 def numbers(estate: Estate, sql: str) -> list[int]:
     with estate.source.connect() as source:
         return [int(number) for (number,) in source.rows(sql)]
+
+
+@dataclass
+class Four:
+    """Four connections that insert, update and delete rows of their own, until they are stopped.
+
+    `last` is what was acknowledged last of each row: its value, or None once it is deleted. `open` are rows whose last
+    statement was not answered.
+    """
+
+    estate: Estate
+    last: dict[int, int | None] = field(default_factory=dict)
+    open: set[int] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Four:
+        self._threads = [threading.Thread(target=self._write, args=(number,)) for number in range(4)]
+        for thread in self._threads:
+            thread.start()
+        self.wait_for(40)
+        return self
+
+    def wait_for(self, more: int) -> None:
+        aim = len(self.last) + more
+        while len(self.last) < aim and not self.failed:
+            time.sleep(0.001)
+
+    def _write(self, number: int) -> None:
+        with self.estate.source.connect() as database:
+            row = FIRST + number
+            while not self._ended.is_set() and not self.failed:
+                row += 4
+                steps: tuple[tuple[str, int | None], ...] = (
+                    (f"INSERT INTO busy.t VALUES ({row}, 1, 1)", 1),
+                    (f"UPDATE busy.t SET v = 2, at = 2 WHERE id = {row - 8}", 2),
+                    (f"DELETE FROM busy.t WHERE id = {row - 16}", None),
+                )
+                for (statement, value), of in zip(steps, (row, row - 8, row - 16), strict=True):
+                    if of < FIRST + 4:
+                        continue
+                    self.open.add(of)
+                    try:
+                        database.execute(statement)
+                    except RunbookError as error:
+                        self.failed.append(f"{statement}: {error}")
+                        return
+                    self.last[of] = value
+                    self.open.discard(of)
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "words", ["", thorough("RENAME TABLE"), thorough("INSERT INTO `runbook_copyback"), "lock_wait_timeout = DEFAULT"]
+)
+def test_every_acknowledged_insert_update_and_delete_is_in_the_table_or_listed(estate: Estate, words: str) -> None:
+    """It should hold whatever moment the copy back is killed at and run again."""
+    estate.make(
+        "CREATE DATABASE busy",
+        "CREATE TABLE busy.t (id INT PRIMARY KEY, v INT, at INT)",
+        "INSERT INTO busy.t VALUES " + ", ".join(f"({n}, 0, 0)" for n in range(1, 200)),
+    )
+    with estate.source.connect() as source:
+        source.execute("DELETE FROM busy.t WHERE id > 10")
+    with Four(estate) as writers:
+        if words:
+            assert run_apart(estate, words, tables=("busy",)) == -9
+            writers.wait_for(40)
+        choices = CopyChoices(tables=("busy",), rows="keep new", conflicts="copy", definitions="copy")
+        plan = propose_copy_back(estate.copy, estate.source, proof=None, choices=choices, now=NOW)
+        done = apply_copy_back(estate.copy, estate.source, plan, approve=plan.id)
+        writers.wait_for(40)
+    assert writers.failed == []
+    with estate.source.connect() as source:
+        held = dict(source.rows(f"SELECT id, v FROM busy.t WHERE id > {FIRST}"))
+        assert source.value("SELECT COUNT(*) FROM busy.t WHERE id < 200") == 199, "what was lost is back"
+        listed = {row for left in done.left for row in numbers(estate, f"SELECT id FROM ({left.statement}) AS x")}
+    wrong = {row for row, value in writers.last.items() if held.get(row) != value}
+    assert wrong <= listed, f"of {len(writers.last)} rows"
+    assert not wrong or estate.plane.engine.is_mariadb
 
 
 NEWER = {
