@@ -69,6 +69,7 @@ def _came_back(database: Database, plan: CopyBackPlan, number: int) -> Remaining
     if not (table.merged and table.dated and table.key and exists(database, seen)):
         return None
     same = " AND ".join(f"seen.{quoted(name)} = dated.{quoted(name)}" for name in table.key)
+    database.execute(f"USE {quoted(plan.state)}")  # a DELETE by alias wants any schema to be chosen
     database.execute(f"DELETE seen FROM {seen.sql} AS seen JOIN {table.dated.sql} AS dated ON {same}")
     statement, count = in_both(table, seen)
     if not (rows := int(database.value(count))):
