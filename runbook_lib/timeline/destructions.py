@@ -7,7 +7,7 @@ usual. How large a table is that was made before them is worked out from its row
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,7 +20,6 @@ from runbook_lib.mysql import (
     Endpoint,
     LogEntry,
     LogFile,
-    LoggedGap,
     began,
     connect,
     list_log_files,
@@ -398,9 +397,12 @@ def _named(tables: Iterable[TableName]) -> str:
 
 def _gaps(ledger: Ledger, *, since: datetime) -> tuple[LogGap, ...]:
     """Put the events that were not read together, by why."""
-    inside = sorted((gap for gap in ledger.gaps if gap.at >= since), key=lambda gap: (gap.why, gap.at))
-    grouped: Mapping[str, list[LoggedGap]] = {why: list(gaps) for why, gaps in groupby(inside, lambda gap: gap.why)}
-    found = [LogGap(since=gaps[0].at, until=gaps[-1].at, events=len(gaps), why=why) for why, gaps in grouped.items()]
+    inside = sorted((gap for gap in ledger.gaps if gap.until >= since), key=lambda gap: (gap.why, gap.since))
+    grouped = [list(gaps) for _, gaps in groupby(inside, lambda gap: gap.why)]
+    found = [
+        replace(gaps[0], since=max(gaps[0].since, since), until=gaps[-1].until, events=sum(gap.events for gap in gaps))
+        for gaps in grouped
+    ]
     return tuple(sorted(found, key=lambda gap: gap.since))
 
 
@@ -413,7 +415,7 @@ def _largest(large: Iterable[Large], now: _Now, *, since: datetime) -> tuple[Tra
             account=one.account,
             tables=tuple(
                 TableChange(table=name, inserted=counts[0], updated=counts[1], deleted=counts[2], of=one.of.get(name),
-                            columns=now.columns(name, one.columns.get(name, ()), (), 0))
+                            columns=now.columns(name, one.columns.get(name, ()), one.names[name], one.widths[name]))
                 for name, counts in one.tables.items()
             ),
         )

@@ -16,6 +16,7 @@ from runbook_lib.mysql import LogEntry, LoggedGap, LoggedRows, LoggedStatement
 from runbook_lib.mysql.binary_rows import ColumnChange
 from runbook_lib.mysql.lexer import Dialect
 from runbook_lib.timeline.statements import NOT_UNDERSTOOD, Effect, effects
+from runbook_lib.timeline.values import LogGap
 
 MANY = 1000
 """So many rows are many, whatever the size of their table."""
@@ -159,6 +160,8 @@ class Large:
     tables: dict[TableName, list[int]] = field(default_factory=dict)
     columns: dict[TableName, set[int]] = field(default_factory=dict)
     of: dict[TableName, int | None] = field(default_factory=dict)
+    names: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
+    widths: dict[TableName, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -174,7 +177,7 @@ class Ledger:
         self._fold: Callable[[str], str] = str.lower if fold else str
         self.tables: dict[TableName, TableState] = defaultdict(TableState)
         self.losses: list[Loss] = []
-        self.gaps: list[LoggedGap] = []
+        self._gaps: dict[tuple[str, datetime], LogGap] = {}
         self.large: list[Large] = []
         self.not_understood: list[tuple[datetime, str]] = []
         self.texts: list[tuple[datetime, str]] = []
@@ -194,6 +197,11 @@ class Ledger:
             else:
                 self._statement(entry)
 
+    @property
+    def gaps(self) -> tuple[LogGap, ...]:
+        """Return what was not read, by the hour and by why."""
+        return tuple(self._gaps.values())
+
     def close(self) -> None:
         """End what is still going on."""
         for name, table in list(self.tables.items()):
@@ -203,9 +211,18 @@ class Ledger:
         self.losses.sort(key=lambda loss: loss.at)
 
     def _gap(self, gap: LoggedGap) -> None:
-        self.gaps.append(gap)
-        if gap.table is not None:
-            self.tables[self._named(*gap.table)].unknown()
+        key = (gap.why, gap.at.replace(minute=0, second=0))
+        known = self._gaps.get(key)
+        self._gaps[key] = LogGap(
+            since=min(known.since, gap.at) if known else gap.at,
+            until=max(known.until, gap.at) if known else gap.at,
+            events=known.events + 1 if known else 1,
+            why=gap.why,
+        )
+        # nobody knows whose rows an unknown event holds
+        spoilt = [self.tables[self._named(*gap.table)]] if gap.table else self.tables.values()
+        for table in spoilt:
+            table.unknown()
 
     def _named(self, schema: str, name: str) -> TableName:
         return TableName(schema=self._fold(schema), name=self._fold(name))
@@ -319,6 +336,7 @@ class Ledger:
         large = self._large
         large.thread = large.thread or entry.thread
         large.of.setdefault(name, table.rows)
+        large.names[name], large.widths[name] = entry.names, entry.width
         counts = large.tables.setdefault(name, [0, 0, 0])
         counts[("insert", "update", "delete").index(entry.verb)] += entry.rows
         if entry.columns:
