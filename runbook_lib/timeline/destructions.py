@@ -26,7 +26,8 @@ from runbook_lib.mysql import (
     read_log,
 )
 from runbook_lib.mysql.lexer import Dialect
-from runbook_lib.timeline.losses import ALMOST_ALL, MANY, Large, Ledger, Loss
+from runbook_lib.timeline.followed import ALMOST_ALL, MANY, Large, Loss
+from runbook_lib.timeline.losses import Ledger
 from runbook_lib.timeline.values import Destruction, LogGap, TableChange, Transaction
 from runbook_lib.times import utc_text
 

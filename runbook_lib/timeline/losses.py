@@ -7,166 +7,37 @@ only a difference; what cannot be counted is None and never zero.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import LogEntry, LoggedGap, LoggedRows, LoggedStatement
 from runbook_lib.mysql.binary_rows import ColumnChange
 from runbook_lib.mysql.lexer import Dialect
+from runbook_lib.timeline.followed import (
+    ALMOST_ALL,
+    CHUNKS,
+    LARGE,
+    LEAST,
+    MANY,
+    MOMENT,
+    MOST_LARGE,
+    MOST_TEXTS,
+    NEVER,
+    OF_ROWS,
+    SINGLE,
+    Burst,
+    Large,
+    Loss,
+    Part,
+    TableState,
+    doings,
+    is_place,
+    needed,
+    same_value,
+)
 from runbook_lib.timeline.statements import NOT_UNDERSTOOD, Effect, effects
 from runbook_lib.timeline.values import LogGap
-
-MANY = 1000
-"""So many rows are many, whatever the size of their table."""
-ALMOST_ALL = 0.95
-"""A table with so much of its rows again is refilled: a night's load may bring a few rows fewer."""
-_CHUNKS = timedelta(minutes=10)  # deletes and updates of one table with shorter pauses between are one doing
-_MOMENT, _LASTING = timedelta(minutes=1), timedelta(hours=1)
-_SINGLE = 10  # rows; transactions of fewer are everyday work, and belong together only without a pause
-_NOT_PART = 0.05  # of the largest transaction: smaller ones at the edges are somebody else's
-_LEAST = 5  # rows; fewer are not followed
-_LARGE, _MOST_LARGE = 100, 40
-_MOST_TEXTS = 200  # of statements that are alike
-_NEVER = datetime.min.replace(tzinfo=UTC)
-_OF_ROWS = frozenset({"DELETE", "UPDATE"})
-
-
-@dataclass
-class Loss:
-    """Something that was taken away or changed, while what became of it is followed.
-
-    `net` and `basis` are the table's when it began: with both unchanged in their meaning, its size then can be worked
-    out from its size now.
-    """
-
-    kind: str
-    table: TableName
-    at: datetime
-    until: datetime
-    object: str = "TABLE"
-    rows: int | None = None
-    of: int | None = None
-    need: int | None = None
-    made: datetime | None = None
-    remade: datetime | None = None
-    refilled: datetime | None = None
-    written: int = 0
-    counted: bool = True
-    changes: dict[int, ColumnChange] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    width: int = 0
-    detail: str = ""
-    like: str = ""
-    whole: bool = False
-    thread: int = 0
-    account: str = ""
-    net: int = 0
-    basis: int = 0
-
-    def is_made(self, at: datetime) -> None:
-        """Note that the table was made again."""
-        self.remade = self.remade or at
-        if self.object != "TABLE" or self.of == 0:
-            self.refilled = self.refilled or at
-
-    def is_filled(self, at: datetime, rows: int | None) -> None:
-        """Note that rows were written to the table; None: so many that the log does not tell."""
-        if rows is None:
-            self.counted = False
-            self.refilled = self.refilled or at
-            return
-        self.written += rows
-        enough = self.need if self.need is not None else MANY
-        if self.refilled is None and self.written >= enough:
-            self.refilled = at
-
-
-@dataclass
-class _Part:
-    """What one transaction took from a table or changed in it, or several small ones within a minute."""
-
-    at: datetime
-    until: datetime
-    transaction: int
-    thread: int
-    account: str
-    net: int
-    rows: int = 0
-    changes: dict[int, ColumnChange] = field(default_factory=dict)
-
-
-@dataclass
-class _Burst:
-    """Deletes or updates of one table that follow each other, and what was written to it meanwhile."""
-
-    parts: list[_Part]
-    of: int | None
-    basis: int
-    names: tuple[str, ...]
-    width: int
-    written: int = 0
-    refilled: datetime | None = None
-
-    @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
-
-    def is_filled(self, at: datetime, rows: int) -> None:
-        self.written += rows
-        if self.written >= ALMOST_ALL * self.rows:
-            self.refilled = self.refilled or at
-
-
-@dataclass
-class TableState:
-    """A table under its present name. `rows` is its count, `net` the difference since it was first met."""
-
-    rows: int | None = None
-    exists: bool | None = None
-    made: datetime | None = None
-    net: int = 0
-    basis: int = 0
-    fills: list[int] = field(default_factory=list)
-    added: dict[str, datetime] = field(default_factory=dict)
-    open: list[Loss] = field(default_factory=list)
-    bursts: dict[str, _Burst] = field(default_factory=dict)
-    inserted: tuple[int, int] = (0, 0)  # in which transaction so many rows were written last
-
-    def add(self, rows: int | None) -> None:
-        """Count rows that were written (or, negative, taken away)."""
-        if rows is None:
-            self.unknown()
-            return
-        self.net += rows
-        if self.rows is not None:
-            self.rows = self.rows + rows if self.rows + rows >= 0 else None
-
-    def unknown(self) -> None:
-        """Note that its number of rows is not known from here on."""
-        self.rows, self.basis = None, self.basis + 1
-
-
-@dataclass
-class Large:
-    """A transaction while it is read: per table the rows written, changed and taken away, and the columns changed."""
-
-    number: int
-    at: datetime
-    thread: int = 0
-    account: str = ""
-    tables: dict[TableName, list[int]] = field(default_factory=dict)
-    columns: dict[TableName, set[int]] = field(default_factory=dict)
-    of: dict[TableName, int | None] = field(default_factory=dict)
-    names: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
-    widths: dict[TableName, int] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        """All rows of it."""
-        return sum(map(sum, self.tables.values()))
 
 
 class Ledger:
@@ -184,7 +55,7 @@ class Ledger:
         self.deleted: dict[TableName, list[tuple[datetime, int]]] = defaultdict(list)
         self._alike: dict[tuple[str, TableName, str], int] = defaultdict(int)
         self._objects: dict[tuple[str, TableName], list[Loss]] = defaultdict(list)
-        self._large = Large(number=-1, at=_NEVER)
+        self._large = Large(number=-1, at=NEVER)
 
     def read(self, entries: Iterable[LogEntry]) -> None:
         """Follow entries of the log."""
@@ -255,7 +126,7 @@ class Ledger:
 
     def _count_deleted(self, name: TableName, entry: LoggedRows) -> None:
         known = self.deleted[name]
-        if known and abs(entry.at - known[-1][0]) < _MOMENT:
+        if known and abs(entry.at - known[-1][0]) < MOMENT:
             known[-1] = (known[-1][0], known[-1][1] + entry.rows)
         else:
             known.append((entry.at, entry.rows))
@@ -276,35 +147,35 @@ class Ledger:
                     loss.is_filled(at, rows)
                 state.open = [loss for loss in state.open if loss.refilled is None]
 
-    def _burst(self, name: TableName, table: TableState, entry: LoggedRows) -> _Burst:
+    def _burst(self, name: TableName, table: TableState, entry: LoggedRows) -> Burst:
         burst = table.bursts.get(entry.verb)
-        if burst and abs(entry.at - burst.parts[-1].until) > _CHUNKS:
+        if burst and abs(entry.at - burst.parts[-1].until) > CHUNKS:
             self._end_burst(name, table, entry.verb)
             burst = None
-        part = _Part(at=entry.at, until=entry.at, transaction=entry.transaction, thread=entry.thread,
+        part = Part(at=entry.at, until=entry.at, transaction=entry.transaction, thread=entry.thread,
                      account=self._large.account, net=table.net)  # fmt: skip
         if burst is None:
-            burst = _Burst(parts=[part], of=table.rows, basis=table.basis, names=entry.names, width=entry.width)
+            burst = Burst(parts=[part], of=table.rows, basis=table.basis, names=entry.names, width=entry.width)
             table.bursts[entry.verb] = burst
             return burst
         last = burst.parts[-1]
-        small = last.rows < _SINGLE and entry.rows < _SINGLE and entry.at == last.at
+        small = last.rows < SINGLE and entry.rows < SINGLE and entry.at == last.at
         if last.transaction != entry.transaction and not small:
             burst.parts.append(part)
         return burst
 
     def _end_burst(self, name: TableName, table: TableState, verb: str) -> None:
         burst = table.bursts.pop(verb)
-        for parts in _doings(burst.parts):
+        for parts in doings(burst.parts):
             rows = sum(part.rows for part in parts)
-            if rows < _LEAST:
+            if rows < LEAST:
                 continue
             most = max(parts, key=lambda part: part.rows)
             changes: dict[int, ColumnChange] = {}
             for part in parts:
                 for place, change in part.changes.items():
                     changes.setdefault(place, ColumnChange()).add(change)
-            if verb == "update" and most.rows < _SINGLE and not (rows >= MANY and _same_value(changes)):
+            if verb == "update" and most.rows < SINGLE and not (rows >= MANY and same_value(changes)):
                 continue  # an application at work, row by row
             first = parts[0]
             loss = Loss(
@@ -348,10 +219,10 @@ class Ledger:
         self._large = Large(number=entry.transaction, at=entry.at, thread=entry.thread, account=account)
 
     def _end_transaction(self) -> None:
-        if self._large.rows >= _LARGE:
+        if self._large.rows >= LARGE:
             self.large.append(self._large)
-            if len(self.large) > 4 * _MOST_LARGE:
-                self.large = sorted(self.large, key=lambda one: -one.rows)[:_MOST_LARGE]
+            if len(self.large) > 4 * MOST_LARGE:
+                self.large = sorted(self.large, key=lambda one: -one.rows)[:MOST_LARGE]
 
     # statements
 
@@ -381,7 +252,7 @@ class Ledger:
         elif effect.verb == "exchanged" and other is not None:
             self._filled(name, entry.at, self.tables[other].rows)
             self.tables[other].unknown()
-        elif effect.verb in _OF_ROWS:
+        elif effect.verb in OF_ROWS:
             self._text(entry, effect, name)
         else:
             self._taken(entry, effect, name)
@@ -419,7 +290,7 @@ class Ledger:
         for verb in list(self.tables[old].bursts):
             self._end_burst(old, self.tables[old], verb)
         moved, place = self.tables[old], self.tables[new]
-        if not any(_is_place(loss, entry.at) for loss in place.open):
+        if not any(is_place(loss, entry.at) for loss in place.open):
             self._lose(entry, Effect(verb="DROP TABLE", table=old, detail=f"renamed to {new}"), old)
         gone = TableState(exists=False, open=moved.open, fills=moved.fills, basis=moved.basis + 1)
         arrived = TableState(rows=moved.rows, exists=True, made=entry.at, open=place.open, fills=place.fills,
@@ -463,7 +334,7 @@ class Ledger:
         self.texts.append((entry.at, effect.like))
         self.tables[name].unknown()
         self._alike[effect.verb, name, effect.like] += 1
-        if self._alike[effect.verb, name, effect.like] <= _MOST_TEXTS:
+        if self._alike[effect.verb, name, effect.like] <= MOST_TEXTS:
             self._lose(entry, effect, name)
 
     def _lose(self, entry: LoggedStatement, effect: Effect, name: TableName) -> Loss:
@@ -477,8 +348,8 @@ class Ledger:
             at=entry.at,
             until=entry.at,
             object="TABLE" if effect.kind == "SCHEMA" else effect.kind,
-            of=table.rows if effect.kind == "TABLE" and effect.verb not in _OF_ROWS else None,
-            need=_needed(table) if emptied else None,
+            of=table.rows if effect.kind == "TABLE" and effect.verb not in OF_ROWS else None,
+            need=needed(table) if emptied else None,
             made=table.made,
             columns=effect.columns,
             detail=effect.detail,
@@ -493,36 +364,3 @@ class Ledger:
         if effect.kind in ("TABLE", "SCHEMA") and effect.verb not in ("UPDATE", "DROP COLUMN"):
             table.open.append(loss)
         return loss
-
-
-def _is_place(loss: Loss, at: datetime) -> bool:
-    """Tell a name that a lasting table had, and that another one takes now."""
-    lasting = loss.made is None or loss.at - loss.made > _LASTING or loss.at == at
-    return loss.remade is None and lasting
-
-
-def _needed(table: TableState) -> int | None:
-    """Return how many rows make a table refilled: almost all it had, or as few as an earlier night left it with."""
-    usual = [rows for rows in table.fills if 2 * rows >= (table.rows if table.rows is not None else max(table.fills))]
-    known = [] if table.rows is None else [round(ALMOST_ALL * table.rows)]
-    return min([*known, *usual], default=None)
-
-
-def _doings(parts: list[_Part]) -> Iterator[list[_Part]]:
-    """Cut what small transactions of somebody else stand at the edges of a burst, and small ones at their pauses."""
-    most = max(part.rows for part in parts)
-    if most >= _SINGLE:
-        large = [place for place, part in enumerate(parts) if part.rows >= _NOT_PART * most]
-        yield parts[large[0] : large[-1] + 1]
-        return
-    doing: list[_Part] = []
-    for part in parts:
-        if doing and abs(part.at - doing[-1].until) > _MOMENT:
-            yield doing
-            doing = []
-        doing.append(part)
-    yield doing
-
-
-def _same_value(changes: dict[int, ColumnChange]) -> bool:
-    return any(change.value is not None for change in changes.values())
