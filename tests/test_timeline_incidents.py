@@ -13,6 +13,8 @@ from runbook_lib.timeline.destructions import LogReading, read_destructions
 from runbook_lib.timeline.second import Proposal, propose_second
 from tests.incidents import BEGIN, NIGHTS_MADE, SECOND, Incident, at, incidents, night, tell
 
+pytestmark = pytest.mark.thorough  # test_timeline_log and test_timeline_borders show most of it
+
 MASTER = Credentials(user="admin", password="kinds-of-7")
 KINDS = list(incidents())
 LATER = KINDS[-1].at + timedelta(days=60)

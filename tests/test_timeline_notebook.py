@@ -21,7 +21,6 @@ NAMES = (
     "a column became NULL",
     "the wrong rows joined",
     "most rows by arithmetic",
-    "truncated, then an application writes",
     "nothing",
 )
 
