@@ -179,6 +179,13 @@ BORDERS = {
         dump=ROOMS + b"/*+ x; DROP DATABASE victim; */;\n/* plain; DROP DATABASE victim; */\n# DROP DATABASE victim;\n",
         named="victim",
     ),
+    "as public samples are written": Border(
+        dump=b"DROP SCHEMA IF EXISTS sample;\nCREATE SCHEMA sample;\nUSE sample;\n"
+        b"SELECT 'CREATING TABLES' as 'INFO';\nSET default_storage_engine = InnoDB;\n"
+        b"create table `rooms`(`id` int, `name` varchar(9) /*!50705 , p blob */);\n"
+        b"insert  into `rooms` values \n\n(1,N'A' /*!50705 ,0x00AB*/),\n\n(2,'O\\'Hara' /*!50705 ,NULL*/);\n",
+        asked="SELECT id, name FROM rooms ORDER BY id", answer=((1, "A"), (2, "O'Hara")), whole=True,
+    ),
     "after the closing line": Border(dump=ROOMS + TAIL + b"SET FOREIGN_KEY_CHECKS = 1;\n", safe=True, whole=True),
 }  # fmt: skip
 

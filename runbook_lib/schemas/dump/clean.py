@@ -90,6 +90,7 @@ class _Cleaner:
         self._made: dict[str, str] = {}  # tables by their mended name: what the dump calls them
         self._brought: set[str] = set()
         self._refused: set[str] = set()
+        self._schemas_dropped: list[tuple[set[str], Statement]] = []
         self._passing = self._guarded = False
         self._heads: tuple[bytes, bytes, bool] | None = None
         self.done = Cleaned()
@@ -98,6 +99,11 @@ class _Cleaner:
         self._write(guard.opening(self._schema))
 
     def finish(self) -> Cleaned:
+        for names, piece in self._schemas_dropped:  # which schema the dump was in is known at its end
+            if names <= self._schemas():
+                self._pass_over(Act.DROP_SCHEMA.value)
+            else:
+                self._leave(Act.DROP_SCHEMA.value, piece)
         emptied = (f"(every row of) {name}" for name in self._empties)
         self.done.drops_left_out = (*(f"{kind} {name}" for kind, name in self._held), *emptied)
         return self.done
@@ -149,8 +155,11 @@ class _Cleaner:
         """Return the statement as it is to be written, None to leave it out."""
         if reading.act is Act.USE and reading.names:
             self._current, self._heads = reading.names[0].name, None
-        if reading.act in _SCHEMAS or reading.of_tools or self._drops_itself(reading):
+        if reading.act in _SCHEMAS or reading.of_tools:
             return self._pass_over(reading.act.value)
+        if reading.act is Act.DROP_SCHEMA:
+            self._schemas_dropped.append(({name.name for name in reading.names}, piece))
+            return None
         if guard.is_guard(piece.text):
             return None
         if reading.act in _ANYWHERE:
@@ -162,10 +171,6 @@ class _Cleaner:
         if not all(self._is_wanted(name) for name in reading.names):
             return self._pass_over("other schemas") if self._take else self._leave("acts on another schema", piece)
         return self._kept(reading, piece)
-
-    def _drops_itself(self, reading: Reading) -> bool:
-        ours = {self._schema, self._current, self._take, *self._headers}
-        return reading.act is Act.DROP_SCHEMA and {name.name for name in reading.names} <= ours
 
     def _kept(self, reading: Reading, piece: Statement) -> bytes | None:
         charset, ending = piece.syntax.charset, piece.syntax.delimiter

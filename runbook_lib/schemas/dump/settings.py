@@ -49,6 +49,8 @@ class Assignment:
         """Tell whether the variable and the form of its value are known to change this session only."""
         if self.scope == "server" or not _is_value(self.value):
             return False
+        if self.name in ("default_storage_engine", "storage_engine"):
+            return self.value[0].value.strip("'\"").upper() in ("INNODB", "MYISAM", "ARIA")
         if self.scope == "user":
             return not self.name.startswith("runbook")
         return self.name in _SESSION or self.name in ("names", "transaction")

@@ -142,7 +142,7 @@ def patterns(syntax: Syntax, *, final: bool) -> Patterns:
         rb"[\t\n\r ,()]++|" + quotes.replace(rb"|" + quoted_text(b"`", syntax, final=final), b"")
         + rb"|(?:" + _WORDS + rb"|\d[\d.]*+(?:E[+\-]?\d++)?+|0x[0-9A-F]++|0b[01]++)" + word
         + rb"|(?:" + _MAKERS + rb")(?=\()|[XBN](?=')|_[A-Z]\w*+[ ]*+(?=['\"0XB])|[+.]|-(?=[^\-])|\\N" + word
-        + rb"|" + comment
+        + rb"|/\*!\d{5,6}[\s0-9A-FXNUL,.+\-]*+\*/|" + comment  # values that only some servers take, without quotes
     )  # fmt: skip
     flags = re.DOTALL | re.IGNORECASE
     # The delimiter is compared with its case, the words of a head without.
