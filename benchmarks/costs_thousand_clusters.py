@@ -51,8 +51,9 @@ def plain_loop(review: costs.Review) -> float:
     for row, name in enumerate(usage.clusters):
         retention = living[name].retention_days
         volumes = usage.volume_gib[row].tolist()
+        billed = usage.billed_gib[row].tolist()
         for column, used in enumerate(usage.used_gib[row].tolist()):
-            if math.isnan(used) or math.isnan(volumes[column]):
+            if math.isnan(used) or math.isnan(volumes[column]) or math.isnan(billed[column]):
                 continue
             window = volumes[max(0, column - retention + 1) : column + 1]
             window = [volumes[0]] * (retention - len(window)) + window
@@ -85,7 +86,7 @@ def measure(made: World, clusters: int, *, notebook: bool) -> None:
     began = time.process_time()
     by_loop = plain_loop(review)
     loop = time.process_time() - began
-    by_grid = float(np.nansum(review.amounts.model_gib - np.nan_to_num(facts.usage.snapshot_gib)))
+    by_grid = float(np.nansum(review.amounts.model_gib - np.nan_to_num(review.amounts.snapshot_gib)))
     assert math.isclose(by_loop, by_grid, rel_tol=1e-9), (by_loop, by_grid)
     began = time.process_time()
     from runbook_lib.costs.amounts import amounts

@@ -24,6 +24,7 @@ from runbook_lib.costs.units import Month
 from runbook_lib.display import costs as show
 from runbook_lib.errors import InputRefused
 from tests import builders
+from tests import costs_days as days
 from tests.costs_world import Sim, facts_of
 
 TODAY = date(2026, 11, 22)
@@ -189,3 +190,36 @@ def test_the_result_is_planned_while_something_waits_for_approval_and_failed_whe
     result = show.cost_result(review, outlook, done, costs.Taken())
     assert result.outcome == "succeeded"
     assert result.facts["month"] == "2026-11"
+
+
+def test_tables_without_a_row_have_their_columns_and_types_and_what_is_not_known_is_empty(tmp_path):
+    nothing = costs.review(days.facts_of(days.lived([], today=TODAY)))
+    dark = {(metric, day) for metric in days.METRICS for day in range(430)}
+    unknown = costs.review(
+        days.facts_of(days.lived([days.Life(key="cluster-d", names=[(-999, "dark")], lost=dark)], today=TODAY))
+    )
+    session = connect(region="ap-northeast-1")
+    for review, rows in ((nothing, 0), (unknown, 1)):
+        outlook = costs.look_ahead(session, review, keep_days=10_000)
+        folder = tmp_path / str(rows)
+        files = costs.take_along(review, outlook, output=str(folder), account="1").files
+        read = {Path(path).stem.removeprefix("2026-11-"): pd.read_parquet(path) for path in files if path.endswith("t")}
+        focused = read["focus-1.0-costs"].dtypes.astype(str)
+        assert focused["ChargePeriodStart"].startswith("datetime64[")
+        assert focused["AvailabilityZone"].startswith("str")
+        assert focused["BilledCost"] == "float64"
+        assert len(read["clusters"]) == rows
+        assert list(read["clusters"].columns)[:2] == ["cluster", "owner"]
+        assert len(read["anomalies"].columns) == 7
+        for sheet in (show.first_screen(review, outlook), show.months_sheet(review), show.protection_sheet(outlook),
+                      show.retention_sheet(review, outlook), show.bill_sheet(review, outlook),
+                      show.clusters_sheet(review, outlook), show.held_sheet(review)):  # fmt: skip
+            assert sheet.headline
+    row = read["clusters"].iloc[0]
+    assert row[["backup_usd", "automated_usd", "forecast_usd", "month_before_usd"]].isna().all()
+    assert row["days_missing"] == 20
+    done = costs.apply_cleanup(session, outlook.plan, approve="")
+    result = show.cost_result(unknown, outlook, done, costs.Taken())
+    assert result.outcome == "check-failed"
+    assert "not known" in result.headline
+    assert "cannot be compared" in result.facts["agreement"]

@@ -56,6 +56,13 @@ class Amounts:
         total: Grid = np.nansum(grid[:, self.span(month, until=until)], axis=1) / month.days
         return total
 
+    def mean(self, grid: Grid, month: Month) -> Grid:
+        """Return the mean of each cluster's measured days of a month, NaN where there is none."""
+        part = grid[:, self.span(month)]
+        count = (~np.isnan(part)).sum(axis=1)
+        mean: Grid = np.where(count > 0, np.nansum(part, axis=1) / np.maximum(count, 1), np.nan)
+        return mean
+
     def settled_days(self, month: Month) -> int:
         """Count the days of a month whose points are taken as complete."""
         first, last = max(month.first, self.usage.first), min(month.last, self.usage.settled, self.usage.days[-1])

@@ -48,7 +48,8 @@ class MonthCost:
     """One month of the clusters reviewed. `other_usd` is backup outside Aurora, known from the bill only.
 
     `backup` is Aurora's backup storage, what the billing rule is about; its parts may be known where days are missing.
-    `volume_gib` is the clusters' mean size on measured days, for the price of a protected GiB.
+    `usd_per_gib` is what the backups of a protected GiB cost a month at the mean of each cluster's measured days, None
+    where of a cluster no day was measured.
     """
 
     month: Month
@@ -59,19 +60,12 @@ class MonthCost:
     other_usd: float | None
     days_settled: int
     days_missing: int
-    volume_gib: float
+    usd_per_gib: float | None
 
     @property
     def is_complete(self) -> bool:
         """Tell whether every day of the month is there."""
         return self.days_settled == self.month.days and not self.days_missing
-
-    @property
-    def usd_per_gib(self) -> float | None:
-        """What the backups of a protected GiB cost a month, at the pace of the settled days; None where not known."""
-        if self.backup.usd is None or self.backup.at_least or not self.days_settled or self.volume_gib <= 0:
-            return None
-        return self.backup.usd * self.month.days / self.days_settled / self.volume_gib
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +172,9 @@ def _sum(found: Amounts, grid: Grid, month: Month, *, usd: float, unseen: bool) 
 def _month(found: Amounts, month: Month, alive: Sequence[Copy], facts: Facts) -> MonthCost:
     line = facts.bill.of(month)
     usd, unseen = facts.prices.of(AURORA_BACKUP).usd, bool(facts.estate.unseen)
-    settled = found.settled_days(month)
-    volume = found.usage.volume_gib[:, found.span(month)]
+    lived = np.where(found.usage.expected, found.usage.volume_gib, 0.0)
+    paces, volumes = found.mean(found.billed_gib, month), found.mean(lived, month)
+    measured = not np.isnan(paces).any() and np.nansum(volumes) > 0 and not unseen
     unpriced = [copy for copy in alive if copy.usd_a_day is None and copy.made.date() <= month.last]
     return MonthCost(
         month=month,
@@ -188,9 +183,9 @@ def _month(found: Amounts, month: Month, alive: Sequence[Copy], facts: Facts) ->
         snapshots=_sum(found, found.snapshot_gib, month, usd=usd, unseen=unseen),
         copies=Cost(usd=sum((copy.usd_of_month(month, facts.now) for copy in alive), 0.0), missing=len(unpriced)),
         other_usd=line.other_usd if line else None,
-        days_settled=settled,
+        days_settled=found.settled_days(month),
         days_missing=int(found.missing_of(month).sum()),
-        volume_gib=float(np.nansum(volume)) / settled if settled else 0.0,
+        usd_per_gib=float(paces.sum() / np.nansum(volumes)) * usd if measured else None,
     )
 
 

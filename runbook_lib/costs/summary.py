@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runbook_lib.costs.advice import Advice
-from runbook_lib.costs.amounts import Amounts
 from runbook_lib.costs.review import Cost, Review
-from runbook_lib.costs.units import Month
-from runbook_lib.costs.usage import Grid
 
 _ALTERNATIVES = ("snapshots", "twice", "retention")
 
@@ -51,9 +48,9 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     that more or less was changed. Clusters without a measured day in one of the months are in neither part.
     """
     found, month, usd = review.amounts, review.month.month, review.usd_gib_month
-    now = {name: _mean(found, getattr(found, f"{name}_gib"), month) for name in ("automated", "snapshot", "billed")}
-    before = {name: _mean(found, getattr(found, f"{name}_gib"), month.plus(-1)) for name in now}
-    volume, earlier = (_mean(found, found.usage.volume_gib, which) for which in (month, month.plus(-1)))
+    now = {name: found.mean(getattr(found, f"{name}_gib"), month) for name in ("automated", "snapshot", "billed")}
+    before = {name: found.mean(getattr(found, f"{name}_gib"), month.plus(-1)) for name in now}
+    volume, earlier = (found.mean(found.usage.volume_gib, which) for which in (month, month.plus(-1)))
     known = ~np.isnan(now["billed"] + before["billed"])
     parts = known & ~np.isnan(now["snapshot"] + before["snapshot"] + now["automated"] + before["automated"])
     both = parts & ~np.isnan(volume + earlier) & (earlier > 0)
@@ -61,6 +58,7 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     grown = np.where(both, before["automated"] * (volume - earlier) / np.where(earlier > 0, earlier, 1.0), 0.0)
     snapshots = np.where(parts, now["snapshot"] - before["snapshot"], 0.0)
     rest = np.where(known & ~parts, now["billed"] - before["billed"], 0.0)
+    whole = float((changed + snapshots + rest).sum()) * usd
     listed = [
         Driver(what="volume", usd=float(grown.sum()) * usd, why="the automated backup, as the volumes grew or shrank"),
         Driver(what="change", usd=float((changed - grown).sum()) * usd, why="more or less was changed in the window"),
@@ -69,18 +67,10 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     ]
     if rest.any():
         listed.append(Driver(what="not told apart", usd=float(rest.sum()) * usd, why="the parts were not measured"))
+    listed.append(Driver(what="together", usd=whole, why="without the price: both months are at today's list price"))
     if left := int((~known).sum()):
         listed.append(Driver(what="not known", usd=None, why=f"{left} clusters without a measured day in a month"))
     return tuple(listed)
-
-
-def _mean(found: Amounts, grid: Grid, month: Month) -> Grid:
-    """Return the mean of each cluster's measured days of a month, NaN where there is none."""
-    part = grid[:, found.span(month)]
-    known = ~np.isnan(part)
-    count = known.sum(axis=1)
-    mean: Grid = np.where(count > 0, np.nansum(part, axis=1) / np.maximum(count, 1), np.nan)
-    return mean
 
 
 def _price(review: Review) -> Driver:

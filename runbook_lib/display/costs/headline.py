@@ -144,20 +144,11 @@ def _unknown(review: Review) -> str:
 def _why(review: Review) -> Table:
     rows: list[tuple[Any, ...]] = [(driver.what, driver.usd, driver.why) for driver in drivers(review)]
     now, before = review.month, review.before
-    paces = [_pace(entry) for entry in (before, now)]
-    if paces[0] is not None and paces[1] is not None:
-        rows.append(("together", paces[1] - paces[0], f"from {usd_text(paces[0])} to {usd_text(paces[1])} a month"))
     return Table(
         title=f"Why it changed against {before.month}, USD a month at the pace of the settled days",
         columns=("", "USD a month", ""),
         rows=tuple(rows) if now.days_settled else (),
     )
-
-
-def _pace(entry: MonthCost) -> float | None:
-    if entry.backup.usd is None or entry.backup.at_least or not entry.days_settled:
-        return None
-    return entry.backup.usd * entry.month.days / entry.days_settled
 
 
 def _savings(outlook: Outlook) -> Table:
