@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -75,15 +74,11 @@ def _automated(found: Amounts, row: int, rate: Change | None, last_gib: float, a
     a_day = (rate.gib_a_day, rate.low or 0.0, rate.high or 0.0)[which] - rate.grows_gib_a_day
     days = np.arange(1, ahead + 1) + (column - known[-1])
     fills = np.minimum(days, rate.filling_days) * a_day
-    after = [found.usage.settled + timedelta(days=int(day)) for day in range(1, ahead + 1)]
-    leaves = np.array([sum(_left(load, day, rate.retention_days) for load in rate.loads) for day in after])
+    leaves = np.zeros(ahead)
+    for taken, gib in rate.loads:
+        leaves[max(0, (taken - found.usage.settled).days + rate.retention_days - 1) :] += gib
     foreseen: Grid = np.maximum(float(over[known[-1]]) + fills - leaves, 0.0)
     return foreseen
-
-
-def _left(load: tuple[date, float], day: date, retention_days: int) -> float:
-    taken, gib = load
-    return gib if day >= taken + timedelta(days=retention_days) else 0.0
 
 
 def _never_below_nothing(start: float, comes: Grid) -> Grid:

@@ -73,6 +73,8 @@ def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change 
     first = int(np.argmax(~np.isnan(volume)))
     ends = [day for day in known[-_MEASURED_DAYS:].tolist() if day > begins]
     ends = [day for day in ends if day > last - max(1, _MEASURED_DAYS - retention + 1)] or ends[-1:]
+    oldest = max(0, begins, (ends[0] if ends else last) - retention)
+    grew = _grew(used, oldest, last)
     rates: list[float] = []
     spans: list[int] = []
     loads: list[tuple[int, float]] = []
@@ -81,7 +83,8 @@ def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change 
         # a young cluster's first point may be missing: its next one is as near
         before = float(volume[max(start, first)]) if start >= first - _AROUND else np.nan
         if not np.isnan(before) and start < day:
-            rate, loads = _of_window(used, before, start, day)
+            window = grew[start + 1 - oldest : day + 1 - oldest]
+            rate, loads = _of_window(window, float(used[day]) - before, start)
             rates.append(max(0.0, rate))
             spans.append(start)
     span = max(1, last - max(begins, first, last - _MEASURED_DAYS))
@@ -111,14 +114,22 @@ def _begins(found: Amounts, lineage: Lineage) -> int:
     return made
 
 
-def _of_window(used: Grid, before: float, start: int, day: int) -> tuple[float, list[tuple[int, float]]]:
-    """Return the records of a usual day of one window, and the loads in it with what they changed more."""
-    span, total = day - start, float(used[day]) - before
-    grew = _grew(used, start, day)
-    rate, loads = total / span, []
-    for column in np.argsort(-np.nan_to_num(grew))[: max(1, span // 4)].tolist():
+def _of_window(grew: Grid, total: float, start: int) -> tuple[float, list[tuple[int, float]]]:
+    """Return the records of a usual day of one window, and the loads in it with what they changed more.
+
+    `grew` is by how much the use grew on each of its days, and `total` all its records.
+    """
+    span = len(grew)
+    rate = total / span
+    loads: list[tuple[int, float]] = []
+    filled = np.where(np.isnan(grew), 0.0, grew)
+    most = float(filled.max()) - min(0.0, float(filled.min()))
+    if most <= _LOAD * max(0.0, (total - most) / span):
+        return rate, loads  # the quick answer for most: no day can be a load
+    for column in np.argsort(-filled)[: max(1, span // 4)].tolist():
         around = [grew[i] for i in range(max(0, column - _AROUND), min(span, column + _AROUND + 1)) if i != column]
-        usual = float(np.nanmedian(around)) if len(around) and not np.isnan(around).all() else 0.0
+        known = sorted(gib for gib in around if not np.isnan(gib))
+        usual = float(np.median(known)) if known else 0.0
         excess = float(grew[column]) - usual
         if np.isnan(excess) or excess <= _LOAD * max(0.0, (total - excess) / span):
             break
@@ -128,13 +139,12 @@ def _of_window(used: Grid, before: float, start: int, day: int) -> tuple[float, 
     return rate, loads
 
 
-def _grew(used: Grid, start: int, day: int) -> Grid:
-    """Return by how much the use grew on each day of a window; over a gap, on the day after it."""
-    part = used[start : day + 1].copy()
-    if np.isnan(part[0]):
-        part[0] = part[~np.isnan(part)][0]
-    filled = carried_forward(part[None, :])[0]
-    grew: Grid = np.where(np.isnan(part[1:]), np.nan, np.diff(filled))
+def _grew(used: Grid, start: int, last: int) -> Grid:
+    """Return by how much the use grew on each day from `start` on, the first NaN; over a gap, on the day after it."""
+    part = used[start : last + 1]
+    known = np.flatnonzero(~np.isnan(part))
+    grew = np.full(len(part), np.nan)
+    grew[known[1:]] = np.diff(part[known])
     return grew
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Usage:
     expected: NDArray[np.bool_] = field(repr=False, default_factory=lambda: np.zeros((0, 0), dtype=np.bool_))
     metrics_asked: int = 0
 
-    @property
+    @cached_property
     def days(self) -> tuple[date, ...]:
         """The days of the columns."""
         return days_from(self.first, self.volume_gib.shape[1])
