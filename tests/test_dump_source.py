@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,3 +134,48 @@ def test_a_writer_packs_as_the_name_says(tmp_path: Path) -> None:
     with packed_writer(tmp_path / "a.sql.gz") as out:
         out.write(b"x")
     assert gzip.decompress((tmp_path / "a.sql.gz").read_bytes()) == b"x"
+
+
+def _tar(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        held = tarfile.TarInfo("dump.sql")
+        held.size = len(data)
+        archive.addfile(held, io.BytesIO(data))
+    return out.getvalue()
+
+
+FOREIGN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "bzip2": (bz2.compress, "bzip2"), "xz": (lzma.compress, "xz"), "tar": (_tar, "tar archive"),
+    "tar in gzip": (lambda data: gzip.compress(_tar(data)), "tar archive"),
+    "gzip in zstd": (lambda data: zstd.compress(gzip.compress(data)), "packed once more"),
+    "7-Zip": (lambda data: b"7z\xbc\xaf\x27\x1c" + data, "7-Zip"), "RAR": (lambda data: b"Rar!\x1a\x07" + data, "RAR"),
+    "lz4": (lambda data: b"\x04\x22\x4d\x18" + data, "lz4"), "zip": (lambda data: b"PK\x03\x04" + data, "zip"),
+    "encrypted": (lambda data: b"Salted__" + data, "encrypted"), "XML": (lambda data: b"<?xml " + data, "XML"),
+    "anything else": (lambda data: b"\x8c\x0d\x04" + data, "no SQL text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pack", "word"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_archives_and_packings_that_are_not_known_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: Callable[[bytes], bytes], word: str
+) -> None:
+    (tmp_path / "dump").write_bytes(pack(GOOD))
+    code, _, said = run(capsys, "clean", str(tmp_path / "dump"), "--schema", "staging", "-o", str(tmp_path / "out"))
+    assert (code, word in said, sorted(path.name for path in tmp_path.iterdir())) == (2, True, ["dump"])
+
+
+def test_folders_of_other_tools_are_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "metadata").write_text("Started dump at: 2026-11-01")
+    code, _, said = run(capsys, "check", str(tmp_path), "--schema", "staging")
+    assert code == 2
+    assert "a folder of mydumper" in said
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress], ids=["gzip", "zstd"])
+def test_a_packing_of_several_parts_is_read_to_its_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    head = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd" if pack is zstd.compress else b""  # as pzstd begins
+    (tmp_path / "dump").write_bytes(head + pack(GOOD[:40]) + head + pack(GOOD[40:]))
+    with open_dump(str(tmp_path / "dump")) as source:
+        report = check_dump(source, schema="staging")
+    assert (report.complete, report.safe, report.unpacked_bytes) == (True, True, len(GOOD))
