@@ -1,0 +1,151 @@
+"""Runs drawn at random end as a small model of their own says, whatever their cells print, show or do.
+
+The model knows nothing of kernels and messages: it walks over what each cell is made to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from runbook_lib.records.run import run_notebook
+from runbook_lib.records.store import FILES, Store
+from runbook_lib.records.verify import verify_record
+from tests.records_support import states, write_notebook
+
+SHOW = "display({'application/json': {'runbook_result': %s}, 'text/plain': 'r'}, raw=True)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """What a cell does. `ends` is how the run ends in it: an exit code, or None where it goes on.
+
+    `state` is the cell's, `result` the exit code that a result shown by the last cell stands for.
+    """
+
+    source: str
+    state: str = "completed"
+    ends: int | None = None
+    result: int | None = None
+
+
+QUIET = [
+    Act(source="x = 1"),
+    Act(source="for n in range(2000): print('line', n)"),
+    Act(source="print('p' * 3_000_000)"),
+    Act(source="print('password=' * 3000)"),
+    Act(source="import sys\nsys.stderr.write('trouble\\n' * 500)"),
+    Act(source="from IPython.display import HTML\nfor n in range(700): display(HTML('<b>x</b>'))"),
+    Act(source="from IPython.display import clear_output\nprint('gone')\nclear_output()\nprint('kept')"),
+    Act(source="print('\\ud800')"),
+    Act(source="import threading\nthreading.Thread(target=lambda: 1 / 0).start()"),
+    Act(source="import os\npid = os.fork()\nif not pid:\n    os._exit(3)\nos.waitpid(pid, 0)[1]"),
+    Act(source="try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    print(error)"),
+    Act(source="%%capture\nprint('hidden')"),
+    Act(source="import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    print('inside')\nout"),
+    Act(source="display({'text/plain': 'x', 'application/json': {'a': [1, None]}}, raw=True)"),
+]
+ENDS = [
+    Act(source="1 / 0", state="failed", ends=5),
+    Act(source="print('x' * 2_000_000)\n[][1]", state="failed", ends=5),
+    Act(source="raise ValueError('y' * 200_000)", state="failed", ends=5),
+    Act(source="def broken(:", state="failed", ends=5),
+    Act(source="%%capture\n1 / 0", state="failed", ends=5),
+    Act(source="get_ipython().run_cell('1 / 0')", state="failed", ends=5),
+    Act(source="display({'text/plain': 5}, raw=True)", state="failed", ends=5),
+    Act(source="display({'text/html': None}, raw=True)", state="failed", ends=5),
+    Act(source="raise KeyboardInterrupt", state="failed", ends=7),
+    Act(source="from runbook_lib.errors import CheckFailed\nraise CheckFailed('No.')", state="failed", ends=3),
+    Act(source="from runbook_lib.errors import ApprovalRefused\nraise ApprovalRefused('No.')", state="failed", ends=4),
+    Act(source="from runbook_lib.errors import InputRefused\nraise InputRefused('No.')", state="failed", ends=2),
+    Act(source="import sys\nsys.exit()", ends=0),
+    Act(source="import sys\nsys.exit(0)", ends=0),
+    Act(source="exit()", ends=0),
+    Act(source="quit", ends=0),
+    Act(source="import sys\nsys.exit('')", state="failed", ends=5),
+    Act(source="import sys\nsys.exit('0')", state="failed", ends=5),
+    Act(source="import sys\nsys.exit(3)", state="failed", ends=3),
+    Act(source="import sys\nsys.exit(70)", state="failed", ends=5),
+    Act(source="import os\nos._exit(0)", state="failed", ends=8),
+    Act(source="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", state="failed", ends=8),
+    Act(source="input('Sure? ')", state="failed", ends=5),
+]
+RESULTS = [
+    Act(source=SHOW % "{'outcome': 'succeeded', 'headline': 'h'}", result=0),
+    Act(source=SHOW % "{'outcome': 'planned', 'headline': 'h', 'plan_id': 'p'}", result=0),
+    Act(source=SHOW % "{'outcome': 'check-failed', 'headline': 'h'}", result=3),
+    Act(source="print('z' * 3_000_000)\n" + SHOW % "{'outcome': 'check-failed', 'headline': 'h'}", result=3),
+    Act(source=SHOW % "{'outcome': 'fine', 'headline': 'h'}", result=5),
+    Act(source=SHOW % "{'outcome': 'succeeded', 'changed': 5}", result=5),
+    Act(source=SHOW % "{'outcome': 'succeeded', 'facts': 'abc'}", result=5),
+    Act(source=SHOW % "[1]", result=5),
+]
+
+
+def modelled(acts: list[Act], tags: dict[int, str]) -> tuple[int, list[str]]:
+    """Return the exit code and the cells' states. Knows only what each cell was made to do."""
+    found: list[str] = []
+    code: int | None = None
+    for number, act in enumerate(acts):
+        tag = tags.get(number, "")
+        if code is not None or tag == "skip-execution":
+            found.append("never-ran")
+            continue
+        found.append(act.state)
+        is_allowed = tag == "raises-exception" and act.ends in (2, 3, 4, 5, 7)
+        is_an_error = "exit" not in act.source and "display" not in act.source
+        if act.ends is not None and not (is_allowed and is_an_error):
+            code = act.ends
+    if code is None:
+        last = acts[-1] if tags.get(len(acts) - 1) != "skip-execution" else None
+        code = last.result if last is not None and last.result is not None else 0
+    return code, found
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> tuple[list[Act], dict[int, str]]:
+    acts = draw(st.lists(st.sampled_from(QUIET), min_size=1, max_size=3))
+    acts.append(draw(st.sampled_from([*ENDS, *QUIET])))
+    acts.append(draw(st.sampled_from([*RESULTS, *QUIET, *ENDS])))
+    place = draw(st.integers(0, len(acts) - 1))
+    tag = draw(st.sampled_from(["", "", "raises-exception", "skip-execution"]))
+    return acts, {place: tag} if tag else {}
+
+
+def run(acts: list[Act], tags: dict[int, str], folder: Path) -> None:
+    store = Store(folder / "store")
+    notebook = write_notebook(folder / "n.ipynb", *(act.source for act in acts), tags=tags)
+    record = run_notebook(notebook, parameters={}, store=store)
+    said = (record.exit_code, states(record.folder / "record.ipynb"))
+    assert said == modelled(acts, tags), record.headline
+    assert set(FILES) == {path.name for path in record.folder.iterdir()}
+    assert verify_record(record.folder, store=store) == ()
+    if record.headline == "Every cell completed.":
+        assert set(said[1]) == {"completed"}
+
+
+@pytest.mark.thorough
+def test_runs_drawn_at_random_end_as_the_model_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A dozen at a time, each time others."""
+
+    @settings(
+        max_examples=12,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(drawn())
+    def check(example: tuple[list[Act], dict[int, str]]) -> None:
+        run(*example, tmp_path_factory.mktemp("run"))
+
+    check()
+
+
+@pytest.mark.parametrize("act", [ENDS[1], RESULTS[3]], ids=["an error after a flood", "a failed check after a flood"])
+def test_one_of_them_in_every_run_of_the_tests(act: Act, tmp_path: Path) -> None:
+    run([QUIET[5], act], {}, tmp_path)
