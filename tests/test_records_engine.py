@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
-from runbook_lib.errors import CheckFailed, InputRefused, TimedOut
+from runbook_lib.errors import CheckFailed, InputRefused, StepFailed, TimedOut
 from runbook_lib.records.engine import use_by_default
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.register import entries
@@ -165,6 +166,27 @@ def test_kernel_traffic_is_not_plain_tcp(tmp_path: Path, store: Store) -> None:
     text = (record.folder / "record.ipynb").read_text()
     assert "ipc 700" in text
     assert "eavesdropping" not in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        ("import sys\nsys.exit('')", StepFailed),
+        pytest.param("display({'text/plain': 5}, raw=True)", StepFailed, marks=pytest.mark.thorough),
+        pytest.param("%%capture\n1 / 0", PapermillExecutionError, marks=pytest.mark.thorough),
+        pytest.param("import sys\nsys.exit(None)", None, marks=pytest.mark.thorough),
+        pytest.param("exit()", None, marks=pytest.mark.thorough),
+    ],
+)
+def test_papermill_says_what_the_record_says(
+    tmp_path: Path, store: Store, cell: str, kind: type[Exception] | None
+) -> None:
+    """It judges by error outputs alone, and takes `sys.exit('')` for a good end."""
+    notebook = write_notebook(tmp_path / "drill.ipynb", cell, "2")
+    with pytest.raises(kind) if kind else nullcontext():
+        execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), engine_name="runbook", progress_bar=False)
+    (entry,) = entries(store)
+    assert entry.outcome.value == ("failed" if kind else "succeeded")
 
 
 @pytest.fixture

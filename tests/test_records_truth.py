@@ -16,6 +16,7 @@ from runbook_lib.records.cells import Cells, shortened
 from runbook_lib.records.outputs import HEAD, TAIL, CellOutputs
 from runbook_lib.records.report import prose, shown
 from runbook_lib.records.run import run_notebook
+from runbook_lib.records.signals import Stop
 from runbook_lib.records.store import FILES, Store
 from runbook_lib.records.verify import verify_store
 from runbook_lib.redaction import Scrubber
@@ -191,6 +192,14 @@ def test_the_kernels_own_word_is_read_line_by_line_and_damage_in_it_is_passed_ov
     with path.open("ab") as file:
         file.write(b'nt": 7}\n')
     assert (cells.of("m").ended, cells.of("m").sent) == (True, 7)
+
+
+def test_a_deadline_that_passed_between_cells_blames_the_cell_that_took_the_time() -> None:
+    stop = Stop()
+    stop.ask("the run's deadline of 5 s has passed", timed_out=True)
+    headline = stop.ending(cell=4, before=True, longest={"number": 3, "seconds": 4.8}).headline
+    assert headline.startswith("Stopped before cell 4: the run's deadline of 5 s has passed.")
+    assert "cell 3, which took 4.8 s" in headline
 
 
 def test_a_long_message_keeps_its_ends() -> None:

@@ -105,8 +105,9 @@ class RunbookEngine:
             os.kill(os.getpid(), run.stop.signal)  # whoever sent it meant this process, not only its notebook
         if fails_at_once := _for_airflow(ending.exit_code, ending.headline):
             raise fails_at_once
-        _raise_if_papermill_would_not(ending)
-        return manager.for_papermill()
+        judged = manager.for_papermill()
+        _raise_if_papermill_would_not(ending, judged)
+        return judged
 
     @classmethod
     def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
@@ -172,8 +173,8 @@ def _for_airflow(exit_code: int, message: str) -> Exception | None:
     return error
 
 
-def _raise_if_papermill_would_not(ending: Ending) -> None:
-    """Raise for what leaves no error in any cell, by which alone papermill judges."""
+def _raise_if_papermill_would_not(ending: Ending, notebook: Any) -> None:
+    """Raise for what leaves no error in any cell, by which alone papermill judges (and not by `sys.exit('')`)."""
     kinds: dict[Outcome, type[errors.RunbookError]] = {
         Outcome.TIMED_OUT: errors.TimedOut,
         Outcome.ABORTED: errors.Aborted,
@@ -181,5 +182,9 @@ def _raise_if_papermill_would_not(ending: Ending) -> None:
     }
     if kind := kinds.get(ending.outcome):
         raise kind(ending.headline, hint="Read in the record how far it came.")
-    if ending.exit_code and not ending.error:
-        raise errors.CheckFailed(ending.headline, hint="Read in the record what was found.")
+    shown = [
+        output for cell in notebook.cells for output in cell.get("outputs", ()) if output["output_type"] == "error"
+    ]
+    if ending.exit_code and all(error["ename"] == "SystemExit" and error["evalue"] in ("", "0") for error in shown):
+        failed = errors.CheckFailed if ending.exit_code == errors.CheckFailed.exit_code else errors.StepFailed
+        raise failed(ending.headline, hint="Read in the record what was found.")

@@ -94,10 +94,14 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc] # papermi
             write_ipynb(self.presentable(), self.output_path)
 
     def for_papermill(self) -> NotebookNode:
-        """Return the notebook papermill judges: an error its cell's tag allows is shown, but is no error to it."""
+        """Return the notebook papermill judges: an error its cell's tag allows is shown, but is no error to it.
+
+        Nor is the one by which a cell ended the run as asked (`sys.exit(None)`).
+        """
         notebook = self.presentable()
         for position, cell in enumerate(notebook.cells):
-            if cell.metadata.get("runbook", {}).get("allowed"):
+            said = cell.metadata.get("runbook", {})
+            if said.get("allowed") or (said.get("state") == CellState.COMPLETED.value and cell.get("outputs")):
                 notebook.cells[position] = NotebookNode({**cell, "outputs": [_as_text(each) for each in cell.outputs]})
         return notebook
 
