@@ -52,9 +52,11 @@ def _taken(session: AwsSession, plan: RestorePlan) -> Iterator[tuple[str, Mappin
         asked.append((call.request["DBInstanceIdentifier"], DESCRIBE_INSTANCES, "DBInstance"))
     for name, describe, kind in asked:
         try:
-            yield name, tags_of(describe(session, **{f"{kind}Identifier": name})[f"{kind}s"][0])
+            found = describe(session, **{f"{kind}Identifier": name}).get(f"{kind}s") or ()
         except NotFound:
             continue
+        for entry in found:
+            yield name, tags_of(entry)
 
 
 def judge_names(plan: RestorePlan, taken: Seen[tuple[str, Mapping[str, str]]]) -> Check:
