@@ -32,7 +32,8 @@ ESTATE = (
     "CREATE VIEW letting.high AS SELECT * FROM letting.rents WHERE rent > 100",
     "CREATE FUNCTION letting.twice(n INT) RETURNS INT DETERMINISTIC RETURN n * 2",
     "CREATE PROCEDURE letting.raise_rents() UPDATE `house.hold`.rooms SET rent = letting.twice(rent)",
-    "CREATE EVENT letting.nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM letting.log WHERE n < 0",
+    "CREATE EVENT letting.nightly ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 03:00:00' DO"
+    " DELETE FROM letting.log WHERE n < 0",
     "INSERT INTO `house.hold`.rooms VALUES (1, 'A-1', 90, NULL, '2026-01-01'), (2, 'A-2', 110, 1, '2026-01-01'),"
     " (3, 'A-3', 120, 2, '2026-01-01')",
     "INSERT INTO letting.contracts (id, room_id, tenant) VALUES (1, 1, 'Ａ\\tb\\n\\\\N'), (2, 2, NULL), (3, 3, '')",
