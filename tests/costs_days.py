@@ -62,6 +62,7 @@ class Life:
     says_nothing_outside: bool = False  # whether AWS gives a point of 0 where no snapshot is outside the window
 
     def name(self, day: int) -> str:
+        day = day if self.died is None else min(day, self.died - 1)  # what is gone is not renamed
         return [name for since, name in self.names if since <= day][-1]
 
     def days_kept(self, day: int) -> int:

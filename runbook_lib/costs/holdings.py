@@ -101,15 +101,18 @@ def _size(usage: Usage, row: int, snapshot: ClusterSnapshot, by_arn: Mapping[str
     column = usage.column(snapshot.created.date())
     if not 0 <= column < usage.volume_gib.shape[1]:
         return None
-    # the day's own point, else the day before: a snapshot of a day not settled yet, or of a cluster's last hours
-    for candidate in (column, column - 1):
-        if candidate >= 0 and not np.isnan(usage.volume_gib[row, candidate]):
-            return float(usage.volume_gib[row, candidate])
-    return _between(usage.volume_gib[row], column)
+    between = _between(usage.volume_gib[row], column)
+    if between is not None:
+        return between
+    # a snapshot of a day not settled yet, or of a cluster's last hours, is as large as the volume was the day before
+    before = float(usage.volume_gib[row, column - 1]) if column else np.nan
+    return None if np.isnan(before) else before
 
 
 def _between(volume: Grid, column: int) -> float | None:
-    """Return the size between the nearest points on both sides of a gap: a volume does not jump there and back."""
+    """Return the size of a day, in a gap between the points on both sides: a volume does not jump there and back."""
+    if not np.isnan(volume[column]):
+        return float(volume[column])
     known = np.flatnonzero(~np.isnan(volume))
     if not len(known) or column < known[0] or column > known[-1]:
         return None
