@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -14,7 +15,8 @@ from runbook_lib.aws import connect
 from runbook_lib.clusters import find_cluster
 from runbook_lib.display.read_back import read_back_sheet
 from runbook_lib.display.restore import restore_result
-from runbook_lib.inventory import Inventory
+from runbook_lib.inventory import Inventory, TableName
+from runbook_lib.proof import Pair, TableVerdict
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import make_source
 from runbook_lib.restore import (
@@ -26,6 +28,7 @@ from runbook_lib.restore import (
     plan_restore,
     settings,
 )
+from runbook_lib.restore.compare import Comparison
 from runbook_lib.restore.origins import from_time
 from runbook_lib.restore.read_back import (
     CARRIED,
@@ -36,6 +39,7 @@ from runbook_lib.restore.read_back import (
     compare,
     read_back,
 )
+from runbook_lib.restore.verify import SOURCE_GONE
 from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
 
@@ -278,7 +282,7 @@ def test_a_red_setting_fails_the_notebook_and_says_what_to_set() -> None:
     applied = Applied(plan=plan, approved_id=plan.id, began=NOW)
     empty = Inventory(schemas=(), rows={})
     verified = Verification(
-        cluster=cluster(), server_version="8.0", copy=empty, proof=None, source_trouble="", finished=NOW
+        cluster=cluster(), server_version="8.0", copy=empty, proof=None, source_trouble=SOURCE_GONE, finished=NOW
     )
     copy = {name: value for name, value in as_sent(plan).items() if name != "VpcSecurityGroups"}
     fine, red = (compared(plan, copy=described, writer=instance_as_sent(plan)) for described in (as_sent(plan), copy))
@@ -288,3 +292,29 @@ def test_a_red_setting_fails_the_notebook_and_says_what_to_set() -> None:
     assert "VpcSecurityGroups" in result.next[0]
     assert "✘ DIFFERS" in str(read_back_sheet(red))
     assert "✘ DIFFERS" not in str(read_back_sheet(fine))
+
+
+def test_a_restore_that_is_not_proved_is_no_success_and_a_proved_one_leads_on() -> None:
+    plan = plan_of()
+    applied = Applied(plan=plan, approved_id=plan.id, began=NOW)
+    rooms = TableName(schema="staging", name="rooms")
+    verdict = TableVerdict(pair=Pair(expected=rooms, found=rooms), verdict="same", expected_rows=1, found_rows=1)
+    proved = Comparison(expected="copy", found="prod", tables=(verdict,))
+    of = Verification(
+        cluster=cluster(),
+        server_version="8.0",
+        copy=Inventory(schemas=(), rows={}),
+        proof=proved,
+        source_trouble="",
+        finished=NOW,
+    )
+    result = restore_result(applied, of, asked=None)
+    assert result.outcome == "succeeded"
+    assert result.next[0].startswith(f'Bring the data back: bring_back_data with cluster="{plan.source}" and copy=')
+    lacking = replace(proved, unread=((TableName(schema="staging", name="secrets"), "SELECT command denied"),))
+    partly = restore_result(applied, replace(of, proof=lacking), asked=None)
+    assert (partly.outcome, lacking.verdict) == ("check-failed", "different")
+    assert "1 table is not proved" in partly.headline
+    assert "staging.secrets (SELECT command denied)" in partly.facts["not proved"]
+    silent = restore_result(applied, replace(of, proof=None, source_trouble="no answer"), asked=None)
+    assert silent.outcome == "check-failed"

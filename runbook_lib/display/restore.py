@@ -20,6 +20,7 @@ from runbook_lib.display.table import Table
 from runbook_lib.restore import Applied, RestorePlan, Verification
 from runbook_lib.restore.compare import unread_of
 from runbook_lib.restore.read_back import Compared, ReadBack
+from runbook_lib.restore.verify import SOURCE_GONE
 from runbook_lib.times import duration_text, full_text, iso
 
 _LISTED = 8
@@ -221,7 +222,8 @@ def _proof_text(verified: Verification) -> str:
 def _not_proved(verified: Verification) -> str:
     """Say what was not proved, or nothing."""
     if verified.proof is None:
-        return "the source could not be read, so nothing is proved"
+        gone = verified.source_trouble == SOURCE_GONE  # then there is nothing to prove it against
+        return "" if gone else "the source could not be read, so nothing is proved"
     count = len(unread_of(verified.proof))
     return f"{count} table{' is' if count == 1 else 's are'} not proved" if count else ""
 

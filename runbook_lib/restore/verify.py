@@ -22,6 +22,7 @@ from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
 
+SOURCE_GONE = "the source cluster is gone"
 _FIRST_ANSWER_S = 120  # an endpoint's name can take a minute or two to be known everywhere
 
 
@@ -82,7 +83,7 @@ def _prove(
     session: AwsSession, copy: Side, source: Cluster | None, secret: str, personal: Collection[str], guard: Guard
 ) -> tuple[Proof | None, str]:
     if source is None:
-        return None, "the source cluster is gone"
+        return None, SOURCE_GONE
     try:
         of_source = credentials_for(session, source, secret=secret)
         damaged = Side(name=source.identifier, connect=lambda: open_database(source, of_source))

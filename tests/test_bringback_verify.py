@@ -1,0 +1,78 @@
+"""After a copy back everything that hangs on the tables is looked at; what applications write since is no fault."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.bringback.copy import CopiedBack, CopyChoices, apply_copy_back, propose_copy_back
+from runbook_lib.bringback.sides import Sides
+from runbook_lib.bringback.verify import Verified, _after_copy
+from runbook_lib.proof import prove
+from tests.copying import NOW, ROOMS, Estate
+
+DAMAGE = (
+    "SET foreign_key_checks = 0",
+    "DROP DATABASE letting",
+    f"DELETE FROM {ROOMS}",
+    f"INSERT INTO {ROOMS} (id, number, rent) VALUES (60, 'N-1', 70)",
+)
+BROKEN = {
+    "view letting.high": "DROP VIEW letting.high",
+    "trigger letting.noted": "DROP TRIGGER letting.noted",
+    "foreign key fk_1 of letting.contracts": "ALTER TABLE letting.contracts DROP FOREIGN KEY fk_1",
+    "grant of EXECUTE on FUNCTION `letting`.`twice`": "REVOKE EXECUTE ON FUNCTION letting.twice FROM clerk@'%'",
+    "counter of letting.log": "ALTER TABLE letting.log AUTO_INCREMENT = 1",
+    "function letting.twice": "DROP FUNCTION letting.twice",
+    "letting.contracts": "TRUNCATE TABLE letting.contracts",
+    "table letting.log is not there": "DROP TABLE letting.log",
+}
+
+
+def brought_back(estate: Estate) -> CopiedBack:
+    with estate.copy.connect() as database:
+        database.execute("ALTER TABLE letting.log AUTO_INCREMENT = 40")
+    with estate.source.connect() as database:
+        for statement in DAMAGE:
+            database.execute(statement)
+    proof = prove(estate.copy, estate.source)
+    choices = CopyChoices(rows="keep new")
+    plan = propose_copy_back(estate.copy, estate.source, proof=proof, choices=choices, now=NOW)
+    return apply_copy_back(estate.copy, estate.source, plan, approve=plan.id)
+
+
+def looked_at(estate: Estate, done: CopiedBack) -> Verified:
+    return _after_copy(Sides(copy=estate.copy, source=estate.source), done)
+
+
+def test_all_that_could_not_be_brought_back_is_named_and_what_was_written_since_is_not(estate: Estate) -> None:
+    done = brought_back(estate)
+    assert looked_at(estate, done).wrong == ()
+    with estate.source.connect() as database:
+        database.execute(f"INSERT INTO {ROOMS} (number, rent) VALUES ('N-2', 80)")
+        database.execute("UPDATE letting.contracts SET tenant = 'moved' WHERE id = 2")
+    since = looked_at(estate, done)
+    assert since.wrong == ()
+    assert "letting.contracts" in "".join(since.since)
+    with estate.source.connect() as database:
+        for name, statement in BROKEN.items():
+            if "TRUNCATE" in statement or "DROP TABLE" in statement:
+                continue
+            database.execute(statement)
+            assert any(name in line for line in looked_at(estate, done).wrong), name
+
+
+@pytest.mark.parametrize("name", ["letting.contracts", "table letting.log is not there"])
+def test_a_table_that_is_gone_or_emptied_again_is_never_taken_for_written_to(estate: Estate, name: str) -> None:
+    done = brought_back(estate)
+    with estate.source.connect() as database:
+        database.execute("SET foreign_key_checks = 0")
+        database.execute(BROKEN[name])
+    assert any(name in line for line in looked_at(estate, done).wrong)
+
+
+def test_what_an_apply_could_not_make_is_in_the_outcome(estate: Estate) -> None:
+    from dataclasses import replace
+
+    done = brought_back(estate)
+    found = looked_at(estate, replace(done, problems=("view letting.high: no such table",)))
+    assert found.wrong == ("view letting.high: no such table",)
