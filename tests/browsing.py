@@ -132,6 +132,17 @@ class Reader:
                 return self.idle()
         raise AssertionError(f"there is no cell {cell_id}")
 
+    def goes_on_at(self, cell_id: str) -> None:
+        """Wait until the next Shift+Enter runs that cell."""
+        self.page.wait_for_function(
+            """id => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                return notebook.activeCell.model.id === id && notebook.mode === "command"
+                    && notebook.node.contains(document.activeElement);
+            }""",
+            arg=cell_id,
+        )
+
     def source(self, cell_id: str) -> str:
         """Return what a cell says."""
         found = self.page.evaluate(
