@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from runbook_lib.bringback.copy import CopiedBack, CopyChoices, apply_copy_back, propose_copy_back
+from runbook_lib.bringback.bring_back import Done, Plan, Proposed, Wanted
+from runbook_lib.bringback.copy import (
+    CopiedBack,
+    CopyChoices,
+    apply_copy_back,
+    apply_undo,
+    propose_copy_back,
+    propose_undo,
+)
+from runbook_lib.bringback.cutover import Pairing
 from runbook_lib.bringback.sides import Sides
 from runbook_lib.bringback.verify import Verified, _after_copy
+from runbook_lib.display.bringback_result import bring_back_result
+from runbook_lib.display.result import Result
 from runbook_lib.proof import prove
+from tests import builders
 from tests.copying import NOW, ROOMS, Estate
+from tests.hints import held_to_the_notebooks
 
 DAMAGE = (
     "SET foreign_key_checks = 0",
+    "DROP FUNCTION letting.twice",
     "DROP DATABASE letting",
     f"DELETE FROM {ROOMS}",
     f"INSERT INTO {ROOMS} (id, number, rent) VALUES (60, 'N-1', 70)",
@@ -20,11 +36,11 @@ BROKEN = {
     "view letting.high": "DROP VIEW letting.high",
     "trigger letting.noted": "DROP TRIGGER letting.noted",
     "foreign key fk_1 of letting.contracts": "ALTER TABLE letting.contracts DROP FOREIGN KEY fk_1",
-    "grant of EXECUTE on FUNCTION `letting`.`twice`": "REVOKE EXECUTE ON FUNCTION letting.twice FROM clerk@'%'",
-    "counter of letting.log": "ALTER TABLE letting.log AUTO_INCREMENT = 1",
+    "right GRANT EXECUTE ON FUNCTION `letting`.`twice`": "REVOKE EXECUTE ON FUNCTION letting.twice FROM clerk@'%'",
+    "AUTO_INCREMENT of letting.log": "ALTER TABLE letting.log AUTO_INCREMENT = 1",
     "function letting.twice": "DROP FUNCTION letting.twice",
     "letting.contracts": "TRUNCATE TABLE letting.contracts",
-    "table letting.log is not there": "DROP TABLE letting.log",
+    "letting.log is absent": "DROP TABLE letting.log",
 }
 
 
@@ -61,7 +77,7 @@ def test_all_that_could_not_be_brought_back_is_named_and_what_was_written_since_
             assert any(name in line for line in looked_at(estate, done).wrong), name
 
 
-@pytest.mark.parametrize("name", ["letting.contracts", "table letting.log is not there"])
+@pytest.mark.parametrize("name", ["letting.contracts", "letting.log is absent"])
 def test_a_table_that_is_gone_or_emptied_again_is_never_taken_for_written_to(estate: Estate, name: str) -> None:
     done = brought_back(estate)
     with estate.source.connect() as database:
@@ -70,9 +86,33 @@ def test_a_table_that_is_gone_or_emptied_again_is_never_taken_for_written_to(est
     assert any(name in line for line in looked_at(estate, done).wrong)
 
 
-def test_what_an_apply_could_not_make_is_in_the_outcome(estate: Estate) -> None:
-    from dataclasses import replace
+def test_every_step_of_a_result_can_be_typed_as_it_is_written(estate: Estate) -> None:
+    done = brought_back(estate)
+    instances = (builders.instance(),)
+    source, copy = builders.cluster(), builders.cluster(DBClusterIdentifier="prod-copy")
+    pairing = Pairing(
+        name=source.identifier, source=source, source_instances=instances, copy=copy, copy_instances=instances
+    )
+    damaged = prove(estate.copy, estate.source)
 
+    def result(way: str, plan: Plan | None, done: Done | None, verified: Verified | None) -> Result:
+        proposed = Proposed(wanted=Wanted(way=way), pairing=pairing, proof=damaged, plan=plan)
+        return bring_back_result(proposed, done, verified)
+
+    seen = looked_at(estate, done)
+    copied = held_to_the_notebooks(result("copy", done.plan, done, seen))
+    assert {"cluster": "staging-db", "way": "undo copy"} in copied
+    assert {"only": "prod-copy"} in copied
+    assert {"cluster": "staging-db", "way": "copy"} in held_to_the_notebooks(result("compare", None, None, None))
+    planned = held_to_the_notebooks(result("copy", done.plan, None, None))
+    assert planned == [{"cluster": "staging-db", "way": "copy", "approve": done.plan.id}]
+    undo = propose_undo(estate.source)
+    undone = apply_undo(estate.source, undo, approve=undo.id)
+    again = held_to_the_notebooks(result("undo copy", undo, undone, seen))
+    assert again[0] == {"cluster": "staging-db", "way": "copy"}, "after an undo it is not the undo once more"
+
+
+def test_what_an_apply_could_not_make_is_in_the_outcome(estate: Estate) -> None:
     done = brought_back(estate)
     found = looked_at(estate, replace(done, problems=("view letting.high: no such table",)))
     assert found.wrong == ("view letting.high: no such table",)

@@ -155,7 +155,10 @@ def bring_back_and_undo(reader: Reader, incident: Told, project: Path) -> None:
     """Mark a table, keep new rows, meet the conflict, decide it, approve, verify, undo by the words on the screen."""
     reader.run_to("proof")
     reader.picture("proof")
-    reader.notebook.locator("select[multiple]").select_option("staging.apartments")
+    listed = reader.notebook.locator("select[multiple]")
+    lines = listed.locator("option").all_inner_texts()
+    at = next(number for number, line in enumerate(lines) if line.split()[0] == "staging.apartments")
+    listed.select_option(index=at)
     reader.run_to("ways")
     reader.notebook.get_by_role("radio", name="copy tables back", exact=True).check()
     field = reader.notebook.locator(".runbook-ways input[type=text]")

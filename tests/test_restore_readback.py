@@ -42,6 +42,7 @@ from runbook_lib.restore.read_back import (
 from runbook_lib.restore.verify import SOURCE_GONE
 from runbook_lib.times import utc_now
 from tests.builders import NOW, asked, cluster, described_cluster, instance
+from tests.hints import held_to_the_notebooks
 
 _RDS = botocore.session.get_session().get_service_model("rds")
 CARRIED_MEMBERS = {member for member, _ in (settings.SENT | settings.AFTER).values()}
@@ -310,7 +311,9 @@ def test_a_restore_that_is_not_proved_is_no_success_and_a_proved_one_leads_on() 
     )
     result = restore_result(applied, of, asked=None)
     assert result.outcome == "succeeded"
-    assert result.next[0].startswith(f'Bring the data back: bring_back_data with cluster="{plan.source}" and copy=')
+    steps = held_to_the_notebooks(result)
+    assert steps[0] == {"cluster": plan.source, "copy": plan.target}, "the next notebook comes first"
+    assert {"only": plan.target} in steps
     lacking = replace(proved, unread=((TableName(schema="staging", name="secrets"), "SELECT command denied"),))
     partly = restore_result(applied, replace(of, proof=lacking), asked=None)
     assert (partly.outcome, lacking.verdict) == ("check-failed", "different")
