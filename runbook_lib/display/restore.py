@@ -59,7 +59,7 @@ def plan_sheet(
         headline=f"Plan {plan.id}: {len(plan.calls)} AWS calls, none of them made yet",
         tables=(
             Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
-            _by_hand_table(plan),
+            *_by_hand(plan),
             _calls_table(plan),
             _settings_table(plan),
         ),
@@ -78,10 +78,11 @@ def stops(checks: Sequence[Check]) -> str:
     return f"STOP: {found}. Do what is said beside it, and make the plan again." if found else ""
 
 
-def _by_hand_table(plan: RestorePlan) -> Table:
+def _by_hand(plan: RestorePlan) -> tuple[Table, ...]:
+    """Show what is not carried over; nothing where everything is."""
     rows = tuple((setting.name, setting.value, setting.note) for setting in plan.settings if setting.how == "by hand")
-    title = f"Not carried over, to be done by hand: {len(rows)}" if rows else "Every setting is carried over"
-    return Table(title=title, columns=("setting", "value", "note") if rows else (), rows=rows)
+    title = f"Not carried over, to be done by hand: {len(rows)}"
+    return (Table(title=title, columns=("setting", "value", "note"), rows=rows),) if rows else ()
 
 
 def _purpose(plan: RestorePlan) -> str:

@@ -63,7 +63,8 @@ class Table:
         align = ["right" if self._is_number(index) else "left" for index in range(len(self.columns))]
         parts = [f'<table class="{NO_MATHEMATICS}" style="border-collapse:collapse;font-size:13px;margin:.4em 0">']
         if self.title and not self.folded:
-            style = "caption-side:top;text-align:left;font-weight:600;padding:.3em 0"
+            whole = "" if self.rows else ";white-space:nowrap"  # a caption is as wide as its table
+            style = f"caption-side:top;text-align:left;font-weight:600;padding:.3em 0{whole}"
             parts.append(f'<caption style="{style}">{escape(self.title)}</caption>')
         if any(self.columns):
             heads = "".join(
