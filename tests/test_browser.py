@@ -195,6 +195,7 @@ def bring_back_and_undo(reader: Reader, incident: Told, project: Path) -> None:
     reader.run_to("ways")
     reader.notebook.get_by_role("radio", name="undo the newest copy back").check()
     reader.button("Take this way").click()
+    reader.goes_on_at("plan")
     reader.go_to("parameters")
     reader.run_to("checks")
     reader.notebook.locator(".runbook-approve input[type=text]").last.fill(incident.stand_in.cluster)
