@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
-from runbook_lib.clusters import ENGINE, Cluster, tags_of, utc
+from runbook_lib.clusters import ENGINE, Cluster, utc
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.looking import Seen, look
+from runbook_lib.tags import tags_of
 from runbook_lib.times import TimeWindow
 
 DESCRIBE_SNAPSHOTS = declare("rds", "DescribeDBClusterSnapshots", items="DBClusterSnapshots")

@@ -11,15 +11,13 @@ from typing import Any
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.mysql import Endpoint
+from runbook_lib.tags import TAG_PREFIX, tags_of
 from runbook_lib.times import TimeWindow
 
 DESCRIBE_CLUSTERS = declare("rds", "DescribeDBClusters", items="DBClusters")
 DESCRIBE_INSTANCES = declare("rds", "DescribeDBInstances", items="DBInstances")
 
 ENGINE = "aurora-mysql"
-TAG_PREFIX = "recovery:"
-"""Everything the runbooks make carries tags of this prefix: run, incident, plan, source, expires; and everything that a
-cut-over renames: cutover, was, becomes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +75,6 @@ class Cluster:
 def utc(moment: datetime | None) -> datetime | None:
     """Return an AWS time as aware UTC (boto3 gives its own kind of UTC zone)."""
     return moment.astimezone(UTC) if moment else None
-
-
-def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags in an AWS description as a mapping."""
-    return {tag["Key"]: tag.get("Value", "") for tag in described.get("TagList") or ()}
 
 
 def cluster_from(described: Mapping[str, Any]) -> Cluster:

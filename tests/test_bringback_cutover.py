@@ -22,11 +22,12 @@ from runbook_lib.bringback.cutover import (
     propose_undo_cut_over,
 )
 from runbook_lib.bringback.cutover.names import numbered, set_aside_name
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, describe_cluster, find_cluster, tags_of
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, describe_cluster, find_cluster
 from runbook_lib.errors import AccessDenied, ApprovalRefused, InputRefused, NotFound
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.control.request_log import Request
 from runbook_lib.rehearsal.source import CLUSTER, make_source
+from runbook_lib.tags import tags_of
 from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.control_support import until
 from tests.matrix import thorough

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance
+from runbook_lib.clusters import Cluster, Instance
 from runbook_lib.costs.amounts import carried_forward
 from runbook_lib.costs.estate import Estate, expires
 from runbook_lib.costs.pricelist import PriceNotFound, Product, aurora_instance, aurora_storage
@@ -21,6 +21,7 @@ from runbook_lib.costs.prices import SHIPPED, PriceBook, prices, shipped_prices
 from runbook_lib.costs.units import Month, midnight
 from runbook_lib.costs.usage import DAYS_UNSETTLED, Usage, read_usage
 from runbook_lib.errors import AccessDenied, StepFailed
+from runbook_lib.tags import TAG_PREFIX
 
 log = logging.getLogger(__name__)
 

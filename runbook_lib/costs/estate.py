@@ -20,10 +20,11 @@ from runbook_lib.backups import (
     list_retained_backups,
     snapshot_from,
 )
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Cluster, cluster_from
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, cluster_from
 from runbook_lib.costs.rule import begins_to_cost
 from runbook_lib.errors import InputRefused
 from runbook_lib.looking import Seen, look
+from runbook_lib.tags import TAG_PREFIX
 from runbook_lib.times import parse_timestamp
 
 BY_HAND, AWS_BACKUP, COPIED, AUTOMATED = "by hand", "AWS Backup", "copied", "automated"

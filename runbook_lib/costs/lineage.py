@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runbook_lib.backups import ClusterSnapshot
-from runbook_lib.clusters import TAG_PREFIX, Cluster, utc
+from runbook_lib.clusters import Cluster, utc
 from runbook_lib.costs.estate import Estate
 from runbook_lib.costs.usage import Grid, Usage
+from runbook_lib.tags import TAG_PREFIX
 
 
 @dataclass(frozen=True, kw_only=True)

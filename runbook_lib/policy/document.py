@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runbook_lib.aws import AwsCall
-from runbook_lib.clusters import TAG_PREFIX
 from runbook_lib.errors import InputRefused
 from runbook_lib.policy.needs import BESIDE, MANAGED_PASSWORD, PASSED_TO, SECRET_KEY
+from runbook_lib.tags import TAG_PREFIX
 
 Statement = dict[str, Any]
 

@@ -204,7 +204,7 @@ def measured_recovery(
     """
     if done is None or not done.done or verified is None or proposed.is_undo or done.began is None:
         return None
-    from runbook_lib.clusters import TAG_PREFIX
+    from runbook_lib.tags import TAG_PREFIX
 
     phases: dict[str, float] = {}
     for phase in getattr(done, "phases", ()):

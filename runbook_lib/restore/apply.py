@@ -13,7 +13,7 @@ from typing import Any
 
 from runbook_lib.approval import is_approved
 from runbook_lib.aws import AwsCall, AwsSession, declare
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, tags_of
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.events import announce
 from runbook_lib.given import Given
@@ -21,6 +21,7 @@ from runbook_lib.phases import Phase, Phases
 from runbook_lib.restore.plan import PlannedCall, RestorePlan
 from runbook_lib.restore.settings import as_changed
 from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS, Patience
+from runbook_lib.tags import TAG_PREFIX, tags_of
 from runbook_lib.times import iso, utc_now
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import ENGINE, TAG_PREFIX, Cluster, cluster_from
+from runbook_lib.clusters import ENGINE, Cluster, cluster_from
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.instance_settings import instance_request
 from runbook_lib.restore.origins import Origin, origin_text, read_origin
@@ -23,6 +23,7 @@ from runbook_lib.restore.settings import (
     sent_with_restore,
     settings_table,
 )
+from runbook_lib.tags import TAG_PREFIX
 from runbook_lib.times import AskedTime, iso
 
 Purpose = Literal["copy", "cutover"]

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import Cluster, Instance, describe_cluster, instances_of, tags_of
+from runbook_lib.clusters import Cluster, Instance, describe_cluster, instances_of
 from runbook_lib.errors import NotFound
 from runbook_lib.restore import instance_settings, settings
 from runbook_lib.restore.apply import Applied
 from runbook_lib.restore.plan import RestorePlan
+from runbook_lib.tags import tags_of
 
 Verdict = Literal["same", "as planned", "differs"]
 Reader = Callable[[Mapping[str, Any]], Any]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runbook_lib.clusters import TAG_PREFIX, tags_of
+from runbook_lib.tags import TAG_PREFIX, tags_of
 
 How = Literal["sent", "after", "by hand"]
 Described = Mapping[str, Any]

@@ -18,7 +18,7 @@ from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.bringback.cutover.names import WAS, Rename
 from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, tags_of
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
 from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
 from runbook_lib.given import Given
@@ -27,6 +27,7 @@ from runbook_lib.restore.apply import CREATE_INSTANCE, MODIFY_CLUSTER
 from runbook_lib.restore.copies.apply import ADD_TAGS
 from runbook_lib.restore.plan import PlannedCall
 from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, INSTANCE_DEAD_ENDS, Patience
+from runbook_lib.tags import tags_of
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,14 @@ from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan
 from runbook_lib.bringback.cutover.surroundings import judge_surroundings, look_around
 from runbook_lib.checks import bad, ok, unknown, warn
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Instance, tags_of
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Instance
 from runbook_lib.looking import Seen, look
 from runbook_lib.policy.needs import Need, needs_of_call, place_of
 from runbook_lib.proof import Proof
 from runbook_lib.restore.checks import Check
 from runbook_lib.restore.checks.caller import check_account, check_permissions
 from runbook_lib.restore.copies.leftovers import not_ours
+from runbook_lib.tags import TAG_PREFIX, tags_of
 
 _NO_SETTINGS = ("DBClusterIdentifier", "ApplyImmediately")
 

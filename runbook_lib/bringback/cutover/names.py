@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runbook_lib.clusters import TAG_PREFIX
+from runbook_lib.tags import TAG_PREFIX
 
 LONGEST = 63
 WAS, BECOMES = f"{TAG_PREFIX}was", f"{TAG_PREFIX}becomes"

@@ -14,8 +14,9 @@ from typing import Literal
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.bringback.cutover.names import BECOMES, WAS
-from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, find_cluster, instances_of, list_clusters, tags_of
+from runbook_lib.clusters import Cluster, Instance, find_cluster, instances_of, list_clusters
 from runbook_lib.errors import InputRefused, NotFound, TryLater
+from runbook_lib.tags import TAG_PREFIX, tags_of
 
 CUTOVER, UNDO = f"{TAG_PREFIX}cutover", f"{TAG_PREFIX}cutover-undo"
 _TRIES, _PAUSE_S = 20, 0.5

@@ -18,9 +18,10 @@ from runbook_lib.aws import AwsSession
 from runbook_lib.bringback.cutover.lacking import lacking_settings, missing_instances
 from runbook_lib.bringback.cutover.names import BECOMES, WAS, Rename, numbered, set_aside_name, unused
 from runbook_lib.bringback.cutover.pairing import CUTOVER, Pairing, find_pairing
-from runbook_lib.clusters import TAG_PREFIX, Cluster, Instance, tags_of
+from runbook_lib.clusters import Cluster, Instance
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.plan import PlannedCall
+from runbook_lib.tags import TAG_PREFIX, tags_of
 from runbook_lib.times import parse_timestamp
 
 _OF_THE_RESTORE = tuple(f"{TAG_PREFIX}{name}" for name in ("plan", "source", "target", "moment", "purpose", "run"))

@@ -9,9 +9,10 @@ from runbook_lib.aws import AwsSession
 from runbook_lib.bringback.cutover.names import BECOMES, WAS, Rename
 from runbook_lib.bringback.cutover.pairing import CUTOVER, UNDO, Pairing, find_pairing
 from runbook_lib.bringback.cutover.plan import CutOverPlan
-from runbook_lib.clusters import Cluster, Instance, tags_of
+from runbook_lib.clusters import Cluster, Instance
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.plan import PlannedCall
+from runbook_lib.tags import tags_of
 
 
 def propose_undo_cut_over(session: AwsSession, *, source: str, copy: str = "") -> CutOverPlan:

@@ -9,11 +9,12 @@ from typing import Any
 from runbook_lib.aws import AwsSession, Identity, declare
 from runbook_lib.aws.calls import declared
 from runbook_lib.checks import Check, bad, ok, unknown, warn
-from runbook_lib.clusters import TAG_PREFIX, Cluster
+from runbook_lib.clusters import Cluster
 from runbook_lib.errors import AccessDenied, CredentialsRefused, RunbookError
 from runbook_lib.looking import could_not
 from runbook_lib.policy.needs import Need, needs_of_call, place_of, reading_a_secret, together
 from runbook_lib.restore.plan import RestorePlan
+from runbook_lib.tags import TAG_PREFIX
 
 SIMULATE = declare("iam", "SimulatePrincipalPolicy", items="EvaluationResults")
 GET_ROLE = declare("iam", "GetRole")

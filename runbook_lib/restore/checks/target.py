@@ -8,10 +8,11 @@ from typing import Any
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.checks import Check, bad, ok, unknown, warn
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Cluster, tags_of
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster
 from runbook_lib.errors import NotFound
 from runbook_lib.looking import Seen, look
 from runbook_lib.restore.plan import RestorePlan
+from runbook_lib.tags import TAG_PREFIX, tags_of
 from runbook_lib.times import duration_text, iso
 
 _SOON = timedelta(hours=2)  # a plan is read, discussed and approved; the window moves on meanwhile

@@ -20,10 +20,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, TAG_PREFIX, Cluster, cluster_from, tags_of, utc
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, cluster_from, utc
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.plan import target_name
 from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS
+from runbook_lib.tags import TAG_PREFIX, tags_of
 from runbook_lib.times import iso, parse_timestamp
 
 DESCRIBE_GLOBAL_CLUSTERS = declare("rds", "DescribeGlobalClusters", items="GlobalClusters")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.clusters import TAG_PREFIX, Cluster
+from runbook_lib.clusters import Cluster
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import CredentialsRefused, RunbookError
 from runbook_lib.restore.copies.plan import CleanUpPlan
 from runbook_lib.swap.state import find_states
+from runbook_lib.tags import TAG_PREFIX
 
 _LOST = "when it is gone, bring_back_data cannot undo that any more; the statements that undo it are in its record"
 
