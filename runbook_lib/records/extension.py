@@ -26,7 +26,6 @@ from IPython.core.autocall import IPyAutocall
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.records.cells import CELLS_VARIABLE, COUNTED, shortened
-from runbook_lib.redaction import scrubbed
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -122,13 +121,22 @@ class _Witness:
         if os.getpid() != self._process:
             return  # a fork of the kernel, which runs on in the same cell
         with suppress(Exception):
-            line = json.dumps(scrubbed({"cell": self._cell(), "what": what, **facts}), default=str).encode() + b"\n"
+            line = json.dumps({"cell": self._cell(), "what": what, **_clean(facts)}, default=str).encode() + b"\n"
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 while line:
                     line = line[os.write(descriptor, line) :]
             finally:
                 os.close(descriptor)
+
+
+def _clean(facts: dict[str, Any]) -> dict[str, Any]:
+    if not (facts.get("error") or facts.get("result")):
+        return facts  # nothing in it is text
+    from runbook_lib.redaction import scrubbed  # its patterns take a while, and most cells end well
+
+    cleaned: dict[str, Any] = scrubbed(facts)
+    return cleaned
 
 
 def _of_error(error: BaseException | None) -> dict[str, Any] | None:

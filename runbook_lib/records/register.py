@@ -27,12 +27,12 @@ _KEYS = {"notebook", "incident", "started", "outcome", "cluster", "seconds", "he
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One record as a reader finds it, by what a list needs of it. `problem` says why it is not whole.
+    """One record as a reader finds it, by what a list needs of it: its folder (`place`), and why it is not whole.
 
     `summary` holds `cluster`, `seconds`, `headline`, `publish_to` and `recovery` of a finished run.
     """
 
-    folder: Path
+    place: str
     run_id: str
     notebook: str
     incident: str
@@ -40,6 +40,11 @@ class Entry:
     outcome: Outcome
     summary: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Return the record's folder. Made when it is asked for: a list of thousands needs none."""
+        return Path(self.place)
 
     @property
     def cluster(self) -> str:
@@ -81,7 +86,7 @@ def entries(store: Store) -> Iterator[Entry]:
     What manifests say is remembered outside of the store; a manifest that has changed since is read again.
     """
     with Remembered(store) as remembered:
-        found = [_entry(store, folder, remembered) for folder in store.folders()]
+        found = [_entry(store, name, remembered) for name in store.names()]
     yield from sorted(found, key=lambda entry: entry.started)
 
 
@@ -93,20 +98,22 @@ def check_store(store: Store) -> None:
 
 def read_entry(store: Store, folder: Path) -> Entry:
     """Read one record. A spoilt one is an entry too: it says its problem."""
-    return _entry(store, folder, None)
+    return _entry(store, store.name_of(folder), None)
 
 
-def _entry(store: Store, folder: Path, remembered: Remembered | None) -> Entry:
-    started_text, _, rest = folder.name.partition("-")
-    notebook, _, run_id = rest.rpartition("-")
-    path = f"{folder}/{MANIFEST}"
+def _entry(store: Store, name: str, remembered: Remembered | None) -> Entry:
+    path = f"{store.root}/{name}/{MANIFEST}"
     status = _status(path)
     if status is not None:
-        key = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-        summary = remembered.summary(store.name_of(folder), key) if remembered else None
+        key = [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
+        summary = remembered.summary(name, key) if remembered else None
         if summary is not None:
-            return _of_summary(folder, run_id, summary)
-    named: dict[str, Any] = {"folder": folder, "run_id": run_id, "notebook": notebook, "incident": folder.parent.name}
+            return _of_summary(store, name, summary)
+    incident, _, of_folder = name.partition("/")
+    started_text, _, rest = of_folder.partition("-")
+    notebook, _, run_id = rest.rpartition("-")
+    folder = Path(f"{store.root}/{name}")
+    named: dict[str, Any] = {"place": str(folder), "run_id": run_id, "notebook": notebook, "incident": incident}
     named["started"] = _started(started_text)
     if status is None:
         return _without_manifest(store, folder, named)
@@ -119,8 +126,8 @@ def _entry(store: Store, folder: Path, remembered: Remembered | None) -> Entry:
     except OSError as error:
         return Entry(**named, outcome=Outcome.SPOILT, problem=f"{path} cannot be read: {error.strerror}.")
     if remembered:
-        remembered.note(store.name_of(folder), key, summary)
-    return _of_summary(folder, run_id, summary)
+        remembered.note(name, key, summary)
+    return _of_summary(store, name, summary)
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -130,10 +137,10 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _of_summary(folder: Path, run_id: str, summary: Mapping[str, Any]) -> Entry:
+def _of_summary(store: Store, name: str, summary: Mapping[str, Any]) -> Entry:
     return Entry(
-        folder=folder,
-        run_id=run_id,
+        place=f"{store.root}/{name}",
+        run_id=name.rpartition("-")[2],
         notebook=summary["notebook"],
         incident=summary["incident"],
         started=datetime.fromisoformat(summary["started"]),
@@ -201,20 +208,20 @@ class Remembered:
             content = json.dumps({"version": _VERSION, "records": self._seen}, ensure_ascii=True, default=str)
             write_atomically(self._path, content.encode(), lasting=False)
 
-    def summary(self, name: str, key: tuple[int, ...]) -> dict[str, Any] | None:
+    def summary(self, name: str, key: list[int]) -> dict[str, Any] | None:
         """Return what is known of a manifest, if it is still the file that was read."""
         try:
             known, summary = self._known[name]
-            if known != list(key) or not isinstance(summary, dict) or summary.keys() != _KEYS:
+            if known != key or not isinstance(summary, dict) or summary.keys() != _KEYS:
                 return None
         except (KeyError, ValueError, TypeError):
             return None
         self._seen[name] = self._known[name]
         return summary
 
-    def note(self, name: str, key: tuple[int, ...], summary: Mapping[str, Any]) -> None:
+    def note(self, name: str, key: list[int], summary: Mapping[str, Any]) -> None:
         """Remember what a manifest says."""
-        self._seen[name] = [list(key), dict(summary)]
+        self._seen[name] = [key, dict(summary)]
 
 
 def _started(text: str) -> datetime:

@@ -230,11 +230,15 @@ class Store:
 
     def folders(self) -> Iterator[Path]:
         """Return every record's folder, oldest first."""
+        yield from (Path(f"{self.root}/{name}") for name in self.names())
+
+    def names(self) -> Iterator[str]:
+        """Return every record's folder as it is named in the store, oldest first."""
         found: list[tuple[str, str]] = []
         for incident in _folders_in(self.root):
             found += [(name, incident) for name in _folders_in(self.root / incident) if "Z-" in name]
         for name, incident in sorted(found):
-            yield Path(f"{self.root}/{incident}/{name}")  # thousands of them: one path each
+            yield f"{incident}/{name}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -69,7 +69,8 @@ class _Checked:
     run_id: str
     life: str
     sha256: str = ""
-    manifest: Manifest | None = None
+    notebook: str = ""
+    is_sealed: bool = False
     previous: Link | None = None
 
 
@@ -90,23 +91,24 @@ def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
             manifest = read_manifest(content, name=MANIFEST)
         except CheckFailed as error:
             problems.append((MANIFEST, f"changed: {error.message}"))
-    problems += _of_files(folder, manifest, content or b"") if manifest else []
+    is_sealed = manifest is not None and manifest.seal == _seal_of(content or b"")
+    if manifest is not None and not is_sealed:
+        problems.append((MANIFEST, "changed: its seal does not fit what it says"))
+    problems += _of_files(folder, manifest) if manifest else []
     problems += _of_events(folder, manifest)
     checked = _Checked(
         name=name,
         run_id=checked.run_id,
         life=life,
         sha256=hashlib.sha256(content).hexdigest() if content is not None else "",
-        manifest=manifest,
+        notebook=manifest.notebook if manifest else "",
+        is_sealed=is_sealed,
         previous=manifest.previous if manifest else None,
     )
     return checked, [Finding(file=f"{name}/{file}", problem=problem) for file, problem in problems]
 
 
-def _of_files(folder: Path, manifest: Manifest, content: bytes) -> Iterator[tuple[str, str]]:
-    said = json.loads(content)
-    if said.pop("seal", "") != hash_of_value(said):
-        yield MANIFEST, "changed: its seal does not fit what it says"
+def _of_files(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.run_id != run_id_of(folder):
         yield MANIFEST, f"changed: it is of run {manifest.run_id}, and its folder is not"
     for name, expected in manifest.files.items():
@@ -117,9 +119,15 @@ def _of_files(folder: Path, manifest: Manifest, content: bytes) -> Iterator[tupl
             yield name, f"cut: {len(found)} of {expected.bytes} bytes are left"
         elif hashlib.sha256(found).hexdigest() != expected.sha256:
             yield name, "changed"
-    for file in sorted(folder.iterdir()):
-        if file.name not in manifest.files and file.name != MANIFEST:
-            yield file.name, "not part of the record"
+    for name in sorted(file.name for file in folder.iterdir()):
+        if name not in manifest.files and name != MANIFEST:
+            yield name, "not part of the record"
+
+
+def _seal_of(content: bytes) -> str:
+    said = json.loads(content)
+    said.pop("seal", None)
+    return hash_of_value(said)
 
 
 _NO_FILE = "is a link or a folder, not a file, or cannot be read"
@@ -185,14 +193,13 @@ def _of_link(store: Store, links: tuple[Link, ...], place: int, records: Mapping
     if not checked.sha256:
         yield Finding(file=f"{link.folder}/{MANIFEST}", problem="missing")
     elif checked.sha256 != link.sha256:
-        manifest = checked.manifest
-        if manifest is not None and manifest.seal == manifest.expected_seal():
+        if checked.is_sealed:
             problem = f"line {number} does not fit the manifest of run {link.run_id}: one was replaced"
             yield Finding(file=CHAIN, problem=problem)
         else:
             yield Finding(file=f"{link.folder}/{MANIFEST}", problem="changed: it is not the one that was listed")
     before = links[place - 1] if place else None
-    if checked.manifest is not None and checked.previous != before:
+    if checked.notebook and checked.previous != before:
         yield from _gap(checked.previous, {entry.run_id for entry in links}, number)
 
 
@@ -205,7 +212,7 @@ def _unlisted(checked: _Checked, by_run: Mapping[str, Link]) -> Iterator[Finding
         problem = f"is no record of this store: run {checked.run_id} is listed as {original.folder}"
         yield Finding(file=checked.name, problem=problem)
     else:
-        said = f" ({checked.manifest.notebook})" if checked.manifest else ""
+        said = f" ({checked.notebook})" if checked.notebook else ""
         yield Finding(file=CHAIN, problem=f"the line of run {checked.run_id}{said} is missing")
 
 
