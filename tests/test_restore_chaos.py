@@ -22,7 +22,7 @@ from runbook_lib.errors import ApprovalRefused, InputRefused, StepFailed, TryLat
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.restore import Applied, RestorePlan
-from runbook_lib.restore.wait import Patience
+from runbook_lib.restore.wait import Clock
 from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.applying import plan_of
 from tests.matrix import thorough
@@ -219,9 +219,7 @@ def test_an_expired_sign_in_is_waited_for_and_taken_up(
         pauses.append(seconds)
         sign_in(file, "AKIASECONDSIGNIN0000")
 
-    monkeypatch.setattr(
-        Patience.__init__, "__kwdefaults__", {**Patience.__init__.__kwdefaults__, "sleep": sign_in_again}
-    )
+    monkeypatch.setattr("runbook_lib.restore.wait.Clock", lambda: Clock(sleep=sign_in_again))
     applied = apply(session, plan)
     assert pauses
     assert made(connect()) == sorted(applied.changed)
