@@ -167,13 +167,15 @@ def small_contract(tmp_path: Path) -> str:
     return str(tmp_path / "contract.yml")
 
 
-def readme_grant() -> str:
-    return next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("GRANT SELECT"))
+def documented_grant() -> str:
+    page = (ROOT / "docs" / "real-account.md").read_text()
+    grant = next(line for line in page.splitlines() if line.startswith("GRANT SELECT"))
+    return grant.rstrip(";").replace("'runbook'@'%'", "reader")
 
 
-def test_the_rights_the_readme_names_suffice(reader_plane: DataPlane, small_contract: str) -> None:
+def test_the_rights_the_docs_name_suffice(reader_plane: DataPlane, small_contract: str) -> None:
     with reader_plane.admin("small") as database:
-        database.execute(readme_grant().rstrip(";").replace("'runbook'@'%'", "reader"))
+        database.execute(documented_grant())
         full = audit_schemas(database, contract=small_contract, now=datetime.now(UTC))
     with as_account(reader_plane, "reader") as database:
         audit = audit_schemas(database, contract=small_contract, now=datetime.now(UTC))
@@ -207,6 +209,7 @@ def test_with_fewer_rights_it_says_what_it_could_not_see_and_calls_nothing_empty
 
 def test_a_table_that_cannot_be_read_does_not_hide_the_others(reader_plane: DataPlane, small_contract: str) -> None:
     with reader_plane.admin("small") as database:
+        database.execute(documented_grant())
         database.execute("CREATE DATABASE broken")
         database.execute("CREATE TABLE broken.base (a INT)")
         database.execute("CREATE VIEW broken.stands_on AS SELECT a FROM broken.base")
