@@ -16,18 +16,33 @@ NOTEBOOKS = {path.stem: path for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 def held_to_the_notebooks(result: Result) -> list[dict[str, str]]:
-    """Return what each step of a result sets, once it is sure that its notebook would take it."""
+    """Return what each step of a result sets, once it is sure that its notebook would take it.
+
+    A step that offers a choice (`way="copy", or way="cutover"`) is each of them, with all that stands before.
+    """
     found = []
     for step in result.next:
-        given = dict(re.findall(r'\b(\w+)="([^"]*)"', step))
         assert "undo=" not in step, step
-        if not given:
+        offered = _offered(step)
+        if not offered:
             continue
         named = [name for name in NOTEBOOKS if name in step]
         notebook = named[0] if named else result.notebook
         declared = read_parameters(nbformat.read(NOTEBOOKS[notebook], as_version=4), name=notebook)
-        check_parameters(declared, dict(given), name=notebook)
-        if notebook == "bring_back_data":
-            Wanted(**{name: value for name, value in given.items() if name in Wanted.__dataclass_fields__})
-        found.append(given)
+        for given in offered:
+            check_parameters(declared, dict(given), name=notebook)
+            if notebook == "bring_back_data":
+                Wanted(**{name: value for name, value in given.items() if name in Wanted.__dataclass_fields__})
+            found.append(given)
     return found
+
+
+def _offered(step: str) -> list[dict[str, str]]:
+    """Return the parameters of each choice in a step; nothing else may give a parameter twice."""
+    choices: list[dict[str, str]] = []
+    for part in step.split(", or "):
+        pairs = re.findall(r'\b(\w+)="([^"]*)"', part)
+        assert len(pairs) == len(dict(pairs)), f"one parameter is given twice: {step}"
+        if pairs:
+            choices.append({**(choices[0] if choices else {}), **dict(pairs)})
+    return choices
