@@ -164,9 +164,13 @@ def find_snapshot(session: AwsSession, name: str, *, account: str) -> ClusterSna
     """
     shared = name.startswith("arn:") and name.split(":")[4:5] != [account]
     request: dict[str, Any] = {"DBClusterSnapshotIdentifier": name, **({"IncludeShared": True} if shared else {})}
-    found = DESCRIBE_SNAPSHOTS(session, **request).get("DBClusterSnapshots") or ()
+    missing = NotFound(f'There is no snapshot "{name}".', hint="Take a name from inspect_backups.")
+    try:
+        found = DESCRIBE_SNAPSHOTS(session, **request).get("DBClusterSnapshots") or ()
+    except NotFound as error:
+        raise missing from error
     if not found:
-        raise NotFound(f'There is no snapshot "{name}".', hint="Take a name from inspect_backups.")
+        raise missing
     if found[0].get("Engine") != ENGINE:
         raise InputRefused(f'The snapshot "{name}" is not of Aurora MySQL.', hint="Take a name from inspect_backups.")
     if not found[0].get("SnapshotCreateTime"):

@@ -60,7 +60,7 @@ def translated(service: str, operation: str, *, profile: str = "") -> Iterator[N
     """
     try:
         yield
-    except (ClientError, BotoCoreError, OSError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError, OSError) as error:
         if found := sign_in.failure(error, profile=profile):
             raise found from error
         raise _other(error, service, operation, profile) from error
