@@ -15,7 +15,7 @@ from runbook_lib.bringback.copy.transport.dumper import TRIED, Dumper, find_dump
 from runbook_lib.bringback.copy.transport.ways import choose_way
 from runbook_lib.errors import InputRefused, StepFailed
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import Credentials, Endpoint, write_option_file
+from runbook_lib.mysql import Credentials, Endpoint, authorities, write_option_file
 from runbook_lib.proof import prove
 from tests.copying import NOW, ROOMS, Estate
 from tests.test_bringback_copy_plan import RENT, column, server
@@ -107,7 +107,8 @@ def test_the_password_stands_in_a_file_of_ours_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     said = path.read_text().splitlines()
     assert said.count('password="a\\"b\\\\c#d"') == 2
-    assert 'ssl-enforce="1"' in said, "encrypted as our own connections are"
+    for line in (f'ssl-ca="{authorities().path}"', 'ssl-verify-server-cert="1"'):
+        assert said.count(line) == 2, "encrypted, and the server identified, as our own connections are"
 
 
 def planned(estate: Estate, *tables: str) -> CopyBackPlan:

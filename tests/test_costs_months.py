@@ -250,7 +250,7 @@ def test_denied_snapshot_attributes_cost_the_clean_up_and_not_the_review(made_pl
     assert show.first_screen(review, outlook).headline == show.headline(review)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def made_plain():
     with behind_aws(made_of(*PLAIN, today=TODAY)) as plane, plane.in_environment():
         yield plane

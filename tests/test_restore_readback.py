@@ -296,7 +296,7 @@ def test_a_red_setting_fails_the_notebook_and_says_what_to_set() -> None:
 
 
 def test_a_restore_that_is_not_proved_is_no_success_and_a_proved_one_leads_on() -> None:
-    plan = plan_of()
+    plan = plan_of("copy")  # what is kept for good is not cleaned up
     applied = Applied(plan=plan, approved_id=plan.id, began=NOW)
     rooms = TableName(schema="staging", name="rooms")
     verdict = TableVerdict(pair=Pair(expected=rooms, found=rooms), verdict="same", expected_rows=1, found_rows=1)
