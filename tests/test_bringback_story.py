@@ -5,9 +5,11 @@ It happens to a clone of the told source, so that the other tests' source stays 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +36,7 @@ from runbook_lib.records.verify import verify_store
 from runbook_lib.rehearsal.story import differences, take_proof
 from runbook_lib.rehearsal.story.kept import wrong_after_keeping
 from runbook_lib.times import AskedTime, utc_now
-from tests.conftest import Told
+from tests.conftest import QUICK, Told
 from tests.control_support import settle, settle_instance
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +68,13 @@ class Night:
             return differences(self.told.story.proofs[self.told.story.moments[moment]], take_proof(database))
 
 
+def change(rds: Any, name: str, **wanted: Any) -> None:
+    """Change a cluster and wait for the end of it; "available" is not believed while it may be that of before."""
+    rds.modify_db_cluster(DBClusterIdentifier=name, **wanted)
+    time.sleep(QUICK.doubt.total_seconds())
+    settle(rds, name)
+
+
 @pytest.fixture(scope="module")
 def night(told: Told) -> Iterator[Night]:
     """Clone the damaged source as a cluster of its own, and restore the second before the wipe beside it."""
@@ -79,8 +88,7 @@ def night(told: Told) -> Iterator[Night]:
         UseLatestRestorableTime=True,
     )
     settle(rds, NAME)
-    rds.modify_db_cluster(DBClusterIdentifier=NAME, ManageMasterUserPassword=True, ApplyImmediately=True)
-    settle(rds, NAME)
+    change(rds, NAME, ManageMasterUserPassword=True, ApplyImmediately=True)
     rds.create_db_instance(
         DBInstanceIdentifier=f"{NAME}-1",
         DBClusterIdentifier=NAME,
@@ -95,8 +103,7 @@ def night(told: Told) -> Iterator[Night]:
     rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "recovery:source", "Value": NAME}])
     yield Night(told)
     for name in (NAME, COPY):
-        rds.modify_db_cluster(DBClusterIdentifier=name, DeletionProtection=False)
-        settle(rds, name)
+        change(rds, name, DeletionProtection=False)
         for instance in describe_cluster(session, name).writer_first:
             rds.delete_db_instance(DBInstanceIdentifier=instance, SkipFinalSnapshot=True)
         rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
