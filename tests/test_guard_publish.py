@@ -104,6 +104,7 @@ def test_a_good_load_is_published_and_everything_around_it_is_as_before(server: 
 
 
 @pytest.mark.thorough
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("spoil", "reasons"), BAD.values(), ids=list(BAD))
 def test_a_bad_load_is_held_for_its_reason_and_nothing_is_changed(
     server: Server, spoil: Spoil, reasons: set[str]
@@ -177,6 +178,7 @@ def test_only_the_oldest_generation_beyond_those_kept_goes_and_only_if_it_is_our
 
 
 @pytest.mark.thorough
+@pytest.mark.one_engine
 def test_readers_see_one_generation_at_any_moment(server: Server, two_servers: TwoServers) -> None:
     """Three tables tied by keys are read all the while loads are published: each answer is of one generation."""
     stop, answers, errors = threading.Event(), [], []
@@ -258,6 +260,7 @@ def test_cut_off_after_any_statement_there_is_one_generation_and_a_second_run_en
 
 
 @pytest.mark.thorough
+@pytest.mark.one_engine
 def test_thirty_good_nights_are_all_published(server: Server) -> None:
     """Weekdays with fewer rows at weekends, growth, month-ends with more: none is held."""
     held = []

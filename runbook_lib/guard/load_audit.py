@@ -35,7 +35,7 @@ from runbook_lib.schemas.contract import SchemaContract, read_contract
 from runbook_lib.swap.facts import ServerFacts
 
 GONE_SHARE, SWAPPED_SHARE = 0.5, 0.5  # of a table's rows: more than that is no night's change
-_LINGERING = 4  # looks, half a second apart
+_LINGERING = 16  # looks, half a second apart
 _FEW = 20  # rows; a share of fewer says nothing
 _BROKEN_SHARE = 0.02
 _SHOWN = 5
