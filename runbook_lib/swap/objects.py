@@ -228,6 +228,7 @@ def refused_definers(database: Database, wanted: Sequence[StoredObject], *, tabl
     refused = []
     for definer in definers:
         trigger = f"{table[: table.rindex('.')]}.`trial`"
+        database.execute(f"DROP TRIGGER IF EXISTS {trigger}")  # of a run that was killed in between
         try:
             database.execute(f"CREATE {definer} TRIGGER {trigger} BEFORE INSERT ON {table} FOR EACH ROW SET @trial = 1")
             database.execute(f"DROP TRIGGER {trigger}")
