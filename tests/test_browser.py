@@ -134,7 +134,8 @@ def test_the_whole_way(reader: Reader, index: str, incident: Told, project: Path
     ours = manifest(restored)
     assert (ours["outcome"], ours["mode"], ours["plan_id"]) == ("succeeded", "interactive", plan_id)
     assert {cell["state"] for cell in ours["cells"]} == {"completed"}
-    assert ours["parameters"] == {"timestamp": second, "approve": plan_id}
+    cluster = incident.stand_in.cluster  # taken along from the notebook before
+    assert ours["parameters"] == {"timestamp": second, "cluster": cluster, "approve": plan_id}
     assert verify_store(Store(project / "records")) == ()
     remove_copies(incident, ours)
     headless = run_notebook(
@@ -223,7 +224,7 @@ def test_the_way_with_mistakes(reader: Reader, index: str, incident: Told, proje
     reader.open(index)
     reader.follow("inspect_backups", title="Inspect backups")
     reader.run_to("ways")
-    reader.says("ways", "Then the damage is")  # "latest" lies after it
+    reader.says("ways", "No way is recommended: they lead to damaged data")  # "latest" lies after it
     reader.type_into("lanes", "2199-01-01T00:00:00Z")
     reader.says("lanes", "it lies in the future")
     reader.type_into("lanes", iso(incident.story.wiped_from + timedelta(seconds=30)))

@@ -94,6 +94,9 @@ def anomalies(found: Amounts, month: Month, *, usd_gib_month: float, at_least: T
 def _rises(found: Amounts, part: Part, usd: Grid, at_least: Thresholds) -> Iterator[Anomaly]:
     usage = found.usage
     lived = np.where(usage.expected, usd, np.nan)  # before a cluster was made is no day to compare with
+    # without the snapshots' point the parts are told by the rule; where that lacks its measures too, by nothing
+    unruled = np.isnan(usage.used_gib) | np.isnan(usage.volume_gib)
+    lived = np.where(np.isnan(usage.snapshot_gib) & unruled, np.nan, lived)
     last = found.last_column
     begin = max(_LEAST_KNOWN, last - _HISTORY)
     earlier: dict[int, list[float]] = {}
