@@ -67,7 +67,8 @@ def list_events(
 ) -> tuple[Happening, ...]:
     """Return what RDS tells of a cluster and its instances, the oldest first. It forgets after 14 days.
 
-    One question for each of them, however much else happens in the region; what became of snapshots is with those.
+    One question for each of them, however much else happens in the region. Events about snapshots are not asked
+    for: that one was deleted or failed is not told here.
 
     Raises:
         InputRefused: the whole time is longer ago than that.
