@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.locking import fcntl
-from runbook_lib.redaction import scrubbed
 
 log = logging.getLogger("runbook_lib.events")
 
@@ -77,6 +76,8 @@ def announce(event: str, **facts: Any) -> None:
     A headless run writes it to the record's `events.jsonl` before the step starts. A record
     that cannot be written never stops the step: a restore matters more than its record.
     """
+    from runbook_lib.redaction import scrubbed  # its patterns take a while, and who only reads events needs none
+
     facts = scrubbed(facts)
     log.debug("%s %s", event, " ".join(f"{name}={value}" for name, value in facts.items()))
     if path := os.environ.get(EVENTS_VARIABLE, ""):

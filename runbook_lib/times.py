@@ -273,3 +273,8 @@ def duration_text(duration: timedelta) -> str:
     if len(parts) == 2 and parts[1].endswith(("second", "seconds")) and not parts[0].startswith(("1 ", "2 ", "3 ")):
         parts.pop()  # "17 minutes 3 seconds" is read as 17 minutes
     return " ".join(parts[:2]) or "0 seconds"
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a duration to a tenth of a second while it is short: "0.8 s", "17 minutes"."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration_text(timedelta(seconds=seconds))

@@ -8,8 +8,10 @@ import pytest
 
 from runbook_lib.bringback.copy.checks import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices
+from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.planning import Verdicts, plan_copy_back
 from runbook_lib.bringback.copy.transport.ways import s3_statements
+from runbook_lib.bringback.copy.undo import CopyUndoPlan
 from runbook_lib.errors import InputRefused
 from runbook_lib.inventory import TableName
 from runbook_lib.swap.definition import take_apart
@@ -133,6 +135,21 @@ def test_the_plan_id_is_of_what_would_be_done_and_not_of_the_clock() -> None:
 
     assert plan() == plan(workers=4)
     assert len({plan(), plan(rows="keep new"), plan(conflicts="copy")}) == 3
+
+
+def test_a_plan_and_its_undo_are_of_two_clusters_of_one_account_and_region_alone() -> None:
+    def plan(restored: str, damaged: str) -> CopyBackPlan:
+        right, wrong = (replace(server(name), place=place) for name, place in (("copy", restored), ("live", damaged)))
+        chosen = CopyChoices(tables=("letting",))
+        return plan_copy_back(right, wrong, verdicts=None, choices=chosen, now=NOW)
+
+    arn = "arn:aws:rds:{}:{}:cluster:live cluster-{}"
+    damaged = [arn.format(*place) for place in ("e1A", "e1B", "e2A", "w1A")]
+    plans = [plan("copy", place) for place in damaged] + [plan("other", damaged[0]), plan("", "")]
+    assert len({each.id for each in plans}) == 6
+    assert plan("copy", damaged[0]).id == plans[0].id
+    undos = [CopyUndoPlan(undoes=plans[0], of=plans[0].id, place=place) for place in damaged]  # a copy keeps the state
+    assert len({undo.id for undo in undos}) == 4
 
 
 def test_checks_stop_what_cannot_work_and_name_what_to_mind() -> None:

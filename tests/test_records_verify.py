@@ -10,14 +10,14 @@ import pytest
 
 from runbook_lib.events import append
 from runbook_lib.records import sealing
-from runbook_lib.records.chain import CHAIN, read_chain
+from runbook_lib.records.chain import read_chain
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.orphans import close_all
 from runbook_lib.records.outcomes import Ending, Outcome
 from runbook_lib.records.recording import Recording, Request
 from runbook_lib.records.register import entries
 from runbook_lib.records.sealing import SEALING
-from runbook_lib.records.store import FILES, Store
+from runbook_lib.records.store import CHAIN, FILES, Store
 from runbook_lib.records.verify import verify_record, verify_store
 from tests.records_support import make_record, run_cli
 

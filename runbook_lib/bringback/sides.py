@@ -38,7 +38,9 @@ def sides_of(session: AwsSession, pairing: Pairing, *, secret: str = "") -> Side
 
 
 def _side(cluster: Cluster, account: Credentials) -> Side:
-    return Side(name=cluster.identifier, connect=lambda: open_database(cluster, account))
+    return Side(
+        name=cluster.identifier, connect=lambda: open_database(cluster, account), place=cluster.unlike_any_other
+    )
 
 
 def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "*") -> Comparison:

@@ -105,7 +105,9 @@ class Proposed:
 
 def side_of(cluster: Cluster, account: Credentials) -> Side:
     """Return the server of a cluster, to be opened as often as a proof needs."""
-    return Side(name=cluster.identifier, connect=lambda: open_database(cluster, account))
+    return Side(
+        name=cluster.identifier, connect=lambda: open_database(cluster, account), place=cluster.unlike_any_other
+    )
 
 
 def read_load(side: Side, *, wanted: Wanted, place: str, now: datetime, zone: ZoneInfo) -> Load:

@@ -31,10 +31,14 @@ VERSION = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two servers: its name for people, and how to open one more connection to it. It is only read."""
+    """One of the two servers: its name for people, and how to open one more connection to it. It is only read.
+
+    `place` is what no other cluster has (its ARN and resource id), for the ids of plans; empty where that is not known.
+    """
 
     name: str
     connect: Callable[[], Database] = field(repr=False)
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

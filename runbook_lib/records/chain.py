@@ -12,9 +12,8 @@ import os
 from pathlib import Path
 
 from runbook_lib.records.manifest import Link, Manifest
-from runbook_lib.records.store import MANIFEST, RecordFolder, Store
+from runbook_lib.records.store import CHAIN, MANIFEST, RecordFolder, Store
 
-CHAIN = "chain.jsonl"
 _TAIL = 1 << 16
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 from ipykernel.iostream import OutStream
 from IPython.core.autocall import IPyAutocall
+from IPython.core.displayhook import CapturingDisplayHook
+from IPython.core.displaypub import CapturingDisplayPublisher
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.records.cells import CELLS_VARIABLE, COUNTED, shortened
@@ -57,6 +59,7 @@ class _Witness:
         self._path = path
         self._process = os.getpid()
         self._depth = 0
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
         self._sent: Counter[str] = Counter()
         self._counting = threading.Lock()
 
@@ -68,6 +71,8 @@ class _Witness:
         self._first(shell, "_showtraceback", self._error_is_shown)
         self._first(shell.display_pub, "publish", lambda data=None, *_, **__: self._is_shown(data))
         self._first(shell.displayhook, "write_format_data", lambda data=None, *_, **__: self._is_shown(data))
+        self._first(CapturingDisplayPublisher, "publish", lambda _, data=None, *__, **___: self._is_shown(data))
+        self._first(CapturingDisplayHook, "__call__", lambda _, result=None: self._is_captured(result))
         if (kernel := getattr(shell, "kernel", None)) is not None:
             self._first(kernel.session, "send", self._is_sent)
 
@@ -89,9 +94,11 @@ class _Witness:
         self._depth -= 1
         if self._depth <= 0:
             self._depth = 0
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):
-                    stream.flush()
+            for name, own in self._streams.items():
+                try:
+                    getattr(sys, name).flush()
+                except Exception:  # noqa: BLE001 # None, closed or full: the kernel would never answer again
+                    setattr(sys, name, own)
             error = result.error_before_exec or result.error_in_exec
             with self._counting:
                 sent = self._sent[self._cell()]
@@ -104,6 +111,11 @@ class _Witness:
         found = data.get("application/json") if isinstance(data, Mapping) else None
         if isinstance(found, Mapping) and "runbook_result" in found:
             self._say("result", result=found["runbook_result"])
+
+    def _is_captured(self, value: Any) -> None:
+        """Hear of a result that `%%capture` keeps from the page: the notebook came to it all the same."""
+        if value is not None:
+            self._is_shown(self._shell.display_formatter.format(value)[0])
 
     def _is_sent(self, _stream: Any, message: Any, *rest: Any, parent: Any = None, **__: Any) -> None:
         if isinstance(message, dict):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from runbook_lib import times
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import Entry
-from runbook_lib.records.report import TEMPLATES, seconds_text
+from runbook_lib.records.report import TEMPLATES
 from runbook_lib.records.store import REPORT, Store
 
 _GOOD = (Outcome.SUCCEEDED, Outcome.PLANNED)
@@ -54,7 +54,7 @@ def _row(entry: Entry, beside: Path) -> str:
         escape(entry.incident),
         escape(entry.cluster),
         entry.outcome.value,
-        escape(seconds_text(entry.summary["seconds"])) if entry.is_whole else "",
+        escape(times.seconds_text(entry.summary["seconds"])) if entry.is_whole else "",
         escape(entry.summary["headline"] if entry.is_whole else entry.problem),
     )
     kind = "good" if entry.outcome in _GOOD else "bad"

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import CheckFailed, InputRefused, NotFound, RunbookError
 from runbook_lib.events import read_events
-from runbook_lib.records.chain import CHAIN
-from runbook_lib.records.manifest import Manifest, read_manifest
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.store import EVENTS, MANIFEST, NOTEBOOK, Store, write_atomically
+from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, NOTEBOOK, Store, write_atomically
+
+if TYPE_CHECKING:
+    from runbook_lib.records.manifest import Manifest
 
 _VERSION = 1
 _KEYS = {"notebook", "incident", "started", "outcome", "cluster", "seconds", "headline", "publish_to", "recovery"}
@@ -62,7 +63,7 @@ class Entry:
         if not self.summary:
             return None
         try:
-            return read_manifest((self.folder / MANIFEST).read_bytes(), name=str(self.folder / MANIFEST))
+            return _manifest(str(self.folder / MANIFEST))
         except (RunbookError, OSError):
             return None
 
@@ -120,7 +121,7 @@ def _entry(store: Store, name: str, remembered: Remembered | None) -> Entry:
     try:
         if not stat.S_ISREG(status.st_mode):
             raise CheckFailed(f"{path} is not a file.")
-        summary = _summary(read_manifest(Path(path).read_bytes(), name=path))
+        summary = _summary(_manifest(path))
     except RunbookError as error:
         return Entry(**named, outcome=Outcome.SPOILT, problem=error.message)
     except OSError as error:
@@ -128,6 +129,12 @@ def _entry(store: Store, name: str, remembered: Remembered | None) -> Entry:
     if remembered:
         remembered.note(name, key, summary)
     return _of_summary(store, name, summary)
+
+
+def _manifest(path: str) -> Manifest:
+    from runbook_lib.records.manifest import read_manifest  # its model takes long, and a list needs none
+
+    return read_manifest(Path(path).read_bytes(), name=path)
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -246,15 +253,20 @@ def find(store: Store, name: str) -> Entry:
         return found[-1]
     matching = [entry for entry in found if entry.run_id.startswith(name) or entry.folder.name == name]
     if len(matching) > 1:
-        raise InputRefused(
-            f"{len(matching)} records begin with {name}.", hint=f"Name one: {', '.join(e.run_id for e in matching)}."
-        )
+        named = ", ".join(_told_apart(matching))
+        raise InputRefused(f"{len(matching)} records begin with {name}.", hint=f"Name one: {named}.")
     if not matching:
         raise NotFound(
             f"There is no record {name} in {store.root}.",
             hint="List the records with `runbook records list`, or name another store with --records.",
         )
     return matching[0]
+
+
+def _told_apart(found: list[Entry]) -> list[str]:
+    """Return names by which records can be asked for: run ids, or folders where a run id is there twice (a copy)."""
+    ids = [entry.run_id for entry in found]
+    return ids if len(set(ids)) == len(ids) else [entry.place for entry in found]
 
 
 def notebook_of(entry: Entry) -> dict[str, Any]:

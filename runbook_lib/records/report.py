@@ -10,7 +10,6 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -74,7 +73,7 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
         "facts": [(name, value) for name, value in facts(manifest) if (name, value) not in first_facts(manifest)],
         "lines": folded_lines,
         "phases": [phase for phase in manifest.phases if phase.seconds >= 0.05],
-        "duration": lambda seconds: seconds_text(seconds),
+        "duration": lambda seconds: times.seconds_text(seconds),
         "steps": [event for event in announced if event.get("event") not in _HOUSEKEEPING],
         "cell_state": cell_state,
         "prose": prose,
@@ -174,13 +173,8 @@ def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
     words += f" ({said['note']})" if said.get("note") else ""
     seconds = said.get("seconds")
     if seconds is not None and seconds >= 1:
-        words += f" in {seconds_text(seconds)}"
+        words += f" in {times.seconds_text(seconds)}"
     return {"name": state.value, "words": words}
-
-
-def seconds_text(seconds: float) -> str:
-    """Write a duration: "0.8 s", "17 minutes"."""
-    return f"{seconds:.1f} s" if seconds < 60 else times.duration_text(timedelta(seconds=seconds))
 
 
 def first_facts(manifest: Manifest) -> list[tuple[str, str]]:
@@ -224,7 +218,7 @@ def recovery_facts(manifest: Manifest) -> list[tuple[str, str]]:
     found = []
     for name, value in said.items():
         if name.endswith("_seconds") and isinstance(value, int | float):
-            found.append((f"{name.removesuffix('_seconds').replace('_', ' ')} time", seconds_text(value)))
+            found.append((f"{name.removesuffix('_seconds').replace('_', ' ')} time", times.seconds_text(value)))
         elif not isinstance(value, dict | list):
             found.append((name.replace("_", " "), str(value)))
     return found
@@ -243,7 +237,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("incident", manifest.incident),
         ("cluster", manifest.cluster),
         ("started", times.utc_text(manifest.started)),
-        ("ended", f"{times.utc_text(manifest.ended)}, after {seconds_text(manifest.seconds)}"),
+        ("ended", f"{times.utc_text(manifest.ended)}, after {times.seconds_text(manifest.seconds)}"),
         ("by", f"{who.os_user} on {who.host}"),
         ("started by", who.scheduler),
         ("mode", "" if manifest.mode == HEADLESS else "stepped through in JupyterLab"),

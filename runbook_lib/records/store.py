@@ -30,6 +30,7 @@ DEFAULT_STORE = Path("records")
 UNFILED = "unfiled"
 SCRATCH_PREFIX = "runbook-"  # of a run's private folder among the system's temporary ones
 NOTEBOOK, MANIFEST, EVENTS, REPORT = "record.ipynb", "manifest.json", "events.jsonl", "report.html"
+CHAIN = "chain.jsonl"  # lists every finished record of the store
 PROOF = "proof.json"  # written by the notebook itself, where there was something to prove
 Life = Literal["running", "killed", "ended", "none"]
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)

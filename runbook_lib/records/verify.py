@@ -12,9 +12,9 @@ from pathlib import Path
 
 from runbook_lib.errors import CheckFailed
 from runbook_lib.events import hash_of
-from runbook_lib.records.chain import CHAIN, read_chain
+from runbook_lib.records.chain import read_chain
 from runbook_lib.records.manifest import Link, Manifest, hash_of_value, read_manifest
-from runbook_lib.records.store import EVENTS, MANIFEST, Store, run_id_of
+from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, Store, run_id_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,7 +143,7 @@ class ServerFacts:
     that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
     `everywhere` are rights on everything by account, `restricted` what partial revokes take of them in a schema.
     `clients` counts the other connections by schema, `swaps` the finished swaps that the server knows of.
-    `unknown` names, by schema, what is of a kind that is not read here.
+    `unknown` names, by schema, what is of a kind that is not read here. `place` is what no other cluster has.
     """
 
     name: str
@@ -157,6 +157,7 @@ class ServerFacts:
     settings: Mapping[str, str]
     rights: frozenset[str]
     grants: frozenset[Grant] = frozenset()
+    place: str = ""
     accounts: frozenset[str] | None = None
     everywhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
     restricted: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)

@@ -98,7 +98,8 @@ class CopyBackPlan:
     and `definitions` puts back, `shut` keeps accounts out of the schemas that are made. `triggers_off` and
     `triggers_on` are those of the swapped tables, taken away before the swap and made again after it. `stand_ins` keep
     damaged tables' foreign keys off parents that come back. `resumes` says that a run of this plan has begun and is not
-    finished. `along` says in words what comes with the tables.
+    finished. `along` says in words what comes with the tables. `places` are the ARN and resource id of the restored and
+    of the damaged cluster: two clusters of one name share no plan.
     """
 
     restored: str
@@ -128,6 +129,7 @@ class CopyBackPlan:
     along: str = ""
     notes: tuple[str, ...] = ()
     resumes: bool = False
+    places: tuple[str, str] = ("", "")
     fingerprint: str = field(default="", repr=False)
 
     @property
@@ -138,6 +140,7 @@ class CopyBackPlan:
             "rules": [[str(t.name), t.rule, t.newer_by, t.way, t.rows_from] for t in self.tables],
             "conflicts": self.conflicts,
             "servers": [self.restored_identity, self.damaged_identity, self.fingerprint],
+            **({"places": self.places} if any(self.places) else {}),  # a plan begun before they were kept has none
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -57,7 +57,8 @@ def propose_with_checks(
 ) -> tuple[CopyBackPlan, tuple[Check, ...]]:
     """Make the plan and the checks for it from one reading."""
     with restored.connect() as reading, damaged.connect() as writing:
-        right, wrong = read_server(reading, name=restored.name), read_server(writing, name=damaged.name)
+        right = replace(read_server(reading, name=restored.name), place=restored.place)
+        wrong = replace(read_server(writing, name=damaged.name), place=damaged.place)
         if unfinished := _unfinished(writing):
             return unfinished, copy_checks(unfinished, right, wrong)
         finished = sum(state.get("done") is not None for state in find_states(writing))
@@ -137,6 +138,7 @@ def plan_copy_back(
         damaged=damaged.name,
         restored_identity=restored.identity,
         damaged_identity=damaged.identity,
+        places=(restored.place, damaged.place),
         key=key,
         planned_at=now,
         tables=tables,

@@ -62,15 +62,19 @@ def undo_statements(plan: CopyBackPlan) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyUndoPlan:
-    """The undo of one copy back. `undoes` is the plan it takes back; `of` the id that was approved then."""
+    """The undo of one copy back. `undoes` is the plan it takes back; `of` the id that was approved then.
+
+    `place` is the ARN and resource id of the cluster it is for: what is kept at a server is in every copy of it too.
+    """
 
     undoes: CopyBackPlan
     of: str
+    place: str = ""
 
     @property
     def id(self) -> str:
         """Return the undo's id: a hash of its statements and of what they undo."""
-        content = ["undo", self.of, self.undoes.damaged_identity, *self.statements]
+        content = ["undo", self.of, self.place, self.undoes.damaged_identity, *self.statements]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     @property
@@ -122,7 +126,7 @@ def propose_undo(damaged: Side, *, of: str = "") -> CopyUndoPlan:
             hint="Only one that has swapped its tables and has not been undone yet can be undone.",
         )
     plan = max(found, key=lambda pair: pair[0])[1]
-    return CopyUndoPlan(undoes=replace(plan, resumes=False), of=plan.id)
+    return CopyUndoPlan(undoes=replace(plan, resumes=False), of=plan.id, place=damaged.place)
 
 
 def _swapped(database: Database, state: State) -> CopyBackPlan | None:

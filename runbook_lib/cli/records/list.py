@@ -12,7 +12,6 @@ from runbook_lib import times
 from runbook_lib.cli._options import records_option
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import Entry, check_store, entries
-from runbook_lib.records.report import seconds_text
 from runbook_lib.records.store import Store
 
 _COLOURS = {Outcome.SUCCEEDED: "green", Outcome.PLANNED: "cyan", Outcome.RUNNING: "yellow"}
@@ -55,7 +54,7 @@ def _lines(found: list[Entry], *, now: datetime) -> Iterator[str]:
     """Return a table, one line for each run. What records say is shown as text: nothing in it can act."""
     rows: list[tuple[str, ...]] = [("started (UTC)", "notebook", "incident", "cluster", "outcome", "took", "run")]
     for entry in found:
-        took = seconds_text(entry.summary["seconds"]) if entry.is_whole else ""
+        took = times.seconds_text(entry.summary["seconds"]) if entry.is_whole else ""
         if entry.outcome is Outcome.RUNNING:
             took = f"began {times.ago(entry.started, now=now)}"
         named = (entry.notebook, entry.incident, entry.cluster, entry.outcome.value, took, entry.run_id)

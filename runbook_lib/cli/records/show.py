@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runbook_lib import times
 from runbook_lib.cli._options import records_option
 from runbook_lib.plain import plain
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.publishing import published_to
 from runbook_lib.records.recovery import recovery_lines, recovery_of_incident
 from runbook_lib.records.register import find
-from runbook_lib.records.report import facts, seconds_text
+from runbook_lib.records.report import facts
 from runbook_lib.records.store import Store
 
 
@@ -47,7 +48,7 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
     for name, value in entry.manifest.parameters.items():
         table.add_row(*_as_text(f"-p {name}", json.dumps(value, ensure_ascii=False)))
     for cell in entry.manifest.cells:
-        took = f" in {seconds_text(cell.seconds)}" if cell.seconds is not None else ""
+        took = f" in {times.seconds_text(cell.seconds)}" if cell.seconds is not None else ""
         table.add_row(f"cell {cell.number}", f"{cell.state.value}{took}{', as its tag allows' if cell.allowed else ''}")
     table.add_row(*_as_text("folder", str(entry.folder)))
     table.add_row(*_as_text("published to", published_to(store, entry.folder) or "nowhere"))

@@ -40,6 +40,7 @@ class Candidate:
     costs_from: date
     copies_left: int
     cluster_lives: bool
+    resource_id: str = ""  # its cluster's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class CleanupPlan:
         """Return the plan's id: a hash of what would be deleted, not of the clock, the sizes or the price."""
         content = {
             "region": self.region,
-            "delete": sorted([candidate.arn, candidate.created.isoformat()] for candidate in self.delete),
+            "delete": sorted([each.arn, each.resource_id, each.created.isoformat()] for each in self.delete),
         }
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
@@ -178,6 +179,7 @@ def _candidate(holding: Holding, left: Mapping[str, int]) -> Candidate:
         costs_from=holding.costs_from,
         copies_left=left[_of_cluster(snapshot)],
         cluster_lives=holding.of_living_cluster,
+        resource_id=snapshot.resource_id,
     )
 
 

@@ -23,15 +23,19 @@ from runbook_lib.times import utc_now
 
 @dataclass(frozen=True, kw_only=True)
 class PublishUndoPlan:
-    """The undo of one publish. `changed` are tables with other rows than were published: name, rows then, rows now."""
+    """The undo of one publish. `changed` are tables with other rows than were published: name, rows then, rows now.
+
+    `place` is the ARN and resource id of the cluster it is for: a copy of it holds the same publish.
+    """
 
     undoes: PublishPlan
+    place: str = ""
     changed: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def id(self) -> str:
         """Return the undo's id: a hash of its statements and of what they undo."""
-        content = ["undo", self.undoes.id, self.undoes.place, *self.statements]
+        content = ["undo", self.undoes.id, self.undoes.place, self.place, *self.statements]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     @property
@@ -87,7 +91,7 @@ def propose_undo_publish(side: Side, *, live: str) -> PublishUndoPlan:
                     f"The load of {plan.at:%Y-%m-%d %H:%M} UTC cannot be undone: `{plan.was}` is not kept{since}.",
                     hint="Restore to a second before it, and bring the data back.",
                 )
-            return PublishUndoPlan(undoes=plan, changed=_changed(database, plan))
+            return PublishUndoPlan(undoes=plan, place=side.place, changed=_changed(database, plan))
     raise NotFound(f"No load was published into `{live}` that could be undone.", hint="Check `live`.")
 
 
