@@ -148,9 +148,18 @@ class Lived:
     today: date
     days: int
 
-    @property
+    @cached_property
     def first(self) -> date:
         return self.today - timedelta(days=self.days - 1)
+
+    @cached_property
+    def by_month(self) -> dict[tuple[int, int], list[int]]:
+        """The days of each month, and a while beyond today."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for number in range(self.days + 40):
+            day = self.day(number)
+            found.setdefault((day.year, day.month), []).append(number)
+        return found
 
     @property
     def settled(self) -> int:
@@ -165,9 +174,8 @@ class Lived:
         return self.first + timedelta(days=number)
 
     def month_days(self, year: int, month: int, *, settled: bool = True) -> list[int]:
-        last = self.settled if settled else 10_000
-        return [n for n in range(min(self.days + 40, 10_000)) if n <= last
-                and (self.day(n).year, self.day(n).month) == (year, month)]  # fmt: skip
+        days = self.by_month.get((year, month), [])
+        return [number for number in days if number <= self.settled] if settled else days
 
     def cost(self, story: Story, year: int, month: int, known: Iterable[str] | None = None) -> tuple[float | None, int]:
         """Return what is right to show of a life in a month, and how many days nobody measured.

@@ -18,6 +18,8 @@ from runbook_lib.costs.usage import Grid, Usage
 Marks = NDArray[np.bool_]
 _AT_THE_CAP = 1e-6  # as close as two sums of floats come
 _NOTHING_GIB = 0.01
+_CLOSE = 0.02  # the part by which a billed amount may differ from the rule's and still be the automated backup's
+_FAR_BELOW = 0.9
 _LEAST_RUN = 3  # days that a retention of one day, or of more, must last to be told from a flaw of the metrics
 _MOST_RUNS = 4
 _AROUND = 14  # days without a point of the snapshots that show that there were none
@@ -98,8 +100,8 @@ def amounts(usage: Usage, who: Sequence[Lineage], held: tuple[Holding, ...]) -> 
     usage, who = _apart(usage, who, held)
     listed = listed_gib(held, usage)
     none = _none_outside(usage, listed)
-    one_day, unclear = _one_day(usage, who, none)
     over = usage.used_gib - usage.volume_gib
+    one_day, unclear = _one_day(usage, who, over)
     by_rule = np.where(unclear, np.nan, np.where(one_day, 0.0, np.maximum(over, 0.0)))
     snapshots = _snapshots(usage, by_rule, none)
     automated = np.maximum(usage.billed_gib - snapshots, 0.0)
@@ -152,14 +154,18 @@ def _apart(usage: Usage, who: Sequence[Lineage], held: Sequence[Holding]) -> tup
 def _snapshots(usage: Usage, by_rule: Grid, none: Marks) -> Grid:
     """Return the snapshots' part of what is billed.
 
-    AWS gives no point of SnapshotStorageUsed where nothing is outside the window, and may lose one: without it the part
-    is what the rule leaves of the billed amount, and nothing where today's list and the days around have none.
+    AWS gives no point of SnapshotStorageUsed where nothing is outside the window, and may lose one. Without it the part
+    is what the rule leaves of the billed amount where the rule is known; nothing where the billed amount is nothing, or
+    where the rule lacks its measures and today's list and the days around have none. Else it is not known.
     """
-    left = np.maximum(usage.billed_gib - by_rule, 0.0)
-    left = np.where(left < _NOTHING_GIB, 0.0, left)
-    absent = np.isnan(usage.snapshot_gib)
-    derived = np.where(np.isnan(left) & none, np.where(np.isnan(usage.billed_gib), np.nan, 0.0), left)
-    found: Grid = np.where(absent, derived, np.where(np.isnan(usage.billed_gib), np.nan, usage.snapshot_gib))
+    billed = usage.billed_gib
+    left = np.maximum(billed - by_rule, 0.0)
+    left = np.where((left < _NOTHING_GIB) | (billed < _NOTHING_GIB), 0.0, left)
+    unruled = np.isnan(usage.used_gib) | np.isnan(usage.volume_gib)
+    derived = np.where(np.isnan(left) & unruled & none & ~np.isnan(billed), 0.0, left)
+    found: Grid = np.where(
+        np.isnan(usage.snapshot_gib), derived, np.where(np.isnan(billed), np.nan, usage.snapshot_gib)
+    )
     return found
 
 
@@ -178,34 +184,46 @@ def _count_around(marks: Marks, days: int) -> NDArray[np.int_]:
     return count
 
 
-def _one_day(usage: Usage, who: Sequence[Lineage], none: Marks) -> tuple[Marks, Marks]:
-    """Tell the days on which automated backups were free, as with a retention of one day; and days that contradict.
+def _evidence(usage: Usage, over: Grid) -> tuple[Marks, Marks]:
+    """Mark the days whose metrics show that the automated backup was paid, and those on which it was free.
+
+    With a point of the snapshots the parts are measured. Without it, a billed amount that is just what the rule gives
+    is the automated backup's, and one far below it shows that nothing of it was paid; one above it shows neither.
+    """
+    absent = np.isnan(usage.snapshot_gib)
+    automated = usage.billed_gib - usage.snapshot_gib
+    close = np.abs(usage.billed_gib - over) <= np.maximum(_NOTHING_GIB, _CLOSE * over)
+    used = over > _NOTHING_GIB
+    paid = np.where(absent, used & close, automated > _NOTHING_GIB)
+    free = used & np.where(absent, usage.billed_gib < _FAR_BELOW * over, automated <= _NOTHING_GIB)
+    return paid, free & ~paid
+
+
+def _one_day(usage: Usage, who: Sequence[Lineage], over: Grid) -> tuple[Marks, Marks]:
+    """Tell the days on which automated backups were free, as with a retention of one day; and days that are not clear.
 
     AWS says today's retention only. Where the metrics of a past day show another one, and do so for a while, that day
-    is held to what they show; single days and quick changes cannot be told from a flaw of the metrics.
+    is held to what they show; single days and quick changes cannot be told from a flaw of the metrics. Of a cluster
+    whose retention changed, days that show nothing are what the days on both sides show, or else not clear.
     """
     retention = np.array([lineage.retention_days for lineage in who], dtype=np.int_)[:, None]
     one_day = np.broadcast_to(retention == 1, usage.billed_gib.shape).copy()
     unclear = np.zeros_like(one_day)
-    automated = usage.billed_gib - np.where(none, 0.0, usage.snapshot_gib)
-    over = usage.used_gib - usage.volume_gib
-    paid = automated > _NOTHING_GIB
-    free = (over > _NOTHING_GIB) & (automated <= _NOTHING_GIB)
+    paid, free = _evidence(usage, over)
     against = np.where(retention == 1, paid & (over > _NOTHING_GIB), free)
     for row in np.flatnonzero(against.any(axis=1)):
         evidence = np.where(free[row], 1, np.where(paid[row], -1, 0))
         known = np.flatnonzero(evidence)
         runs = np.split(known, np.flatnonzero(np.diff(evidence[known])) + 1)
         now = bool(retention[row, 0] == 1) if retention[row, 0] else evidence[known[-1]] > 0
-        unclear[row] = True  # but the days of a run that lasts, and those before the first and after the last of them
+        unclear[row] = True
         for index, run in enumerate(runs):
             shows, last = bool(evidence[run[0]] > 0), index == len(runs) - 1
             if len(runs) > _MOST_RUNS or (len(run) < _LEAST_RUN and not (last and shows == now)):
                 continue
-            begin = 0 if index == 0 else run[0]
             end = unclear.shape[1] if last and shows == now else run[-1] + 1
-            one_day[row, begin:end], unclear[row, begin:end] = shows, False
-    return one_day, unclear
+            one_day[row, run[0] : end], unclear[row, run[0] : end] = shows, False
+    return one_day, unclear & ~(over <= 0)  # a use within the free amount costs nothing, whatever the retention
 
 
 def _other_reading(usage: Usage, who: Sequence[Lineage], one_day: Marks, over: Grid) -> Grid:

@@ -122,8 +122,9 @@ def _between(volume: Grid, column: int) -> float | None:
 def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
     """Share what the metric leaves over among the snapshots that nothing measured.
 
-    The metric also has snapshots that were deleted since. Where what it leaves over has moved in the last weeks, some
-    were, and nobody can tell how much is whose: then the size is not known.
+    The metric also has snapshots that were deleted since. Where what it leaves over has moved in the last weeks (the
+    days that are not settled yet are looked at too), or was there before these began to cost, some were, and nobody can
+    tell how much is whose: then the size is not known.
     """
     rows = {name: row for row, name in enumerate(usage.clusters)}
     last = min(usage.column(usage.settled), usage.snapshot_gib.shape[1] - 1)
@@ -135,16 +136,18 @@ def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
         unmeasured = [holding for holding in own if holding.size_gib is None and holding.costs_on(usage.days[last])]
         if len({holding.label for holding in unmeasured}) != 1 or name not in rows:
             continue  # nothing to share, or things that are no kin
-        begin = max(0, last - _LOOKED_BACK + 1, *(usage.column(holding.costs_from) for holding in unmeasured))
-        left = usage.snapshot_gib[rows[name], begin : last + 1].copy()
+        left = usage.snapshot_gib[rows[name]].copy()
         for holding in own:
             if holding.size_gib is not None:
-                left[max(0, usage.column(holding.costs_from) - begin) :] -= holding.size_gib
-        left = left[~np.isnan(left)]
-        if len(left) and left[-1] > 0 and np.ptp(left) <= _STEADY * left[-1]:
-            shares |= {
-                holding.snapshot.arn or holding.name: float(left[-1]) / len(unmeasured) for holding in unmeasured
-            }
+                left[max(0, usage.column(holding.costs_from)) :] -= holding.size_gib
+        begins = [max(0, usage.column(holding.costs_from)) for holding in unmeasured]
+        now = _known(left[max(last - _LOOKED_BACK + 1, *begins) :])
+        before = _known(left[max(0, min(begins) - _LOOKED_BACK) : min(begins)])
+        if not len(now) or now[-1] <= 0 or np.ptp(now) > _STEADY * now[-1]:
+            continue
+        if len(before) and abs(before[-1]) > _STEADY * now[-1]:
+            continue
+        shares |= {holding.snapshot.arn or holding.name: float(now[-1]) / len(unmeasured) for holding in unmeasured}
     shared = "share of what the metric leaves over"
     return tuple(
         replace(holding, size_gib=shares[key], sized_by=shared)
@@ -152,3 +155,7 @@ def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
         else holding
         for holding in found
     )
+
+
+def _known(part: Grid) -> Grid:
+    return part[~np.isnan(part)]

@@ -148,7 +148,7 @@ def attributed(usage: Usage, who: Sequence[Lineage]) -> tuple[Usage, tuple[Linea
     ]  # fmt: skip
     parts += [[(row, slice(0, stop))] for _, row, stop in before]
     everybody = (*who, *earlier)
-    grids = {name: _gathered(getattr(usage, name), parts, last=name == "volume_gib") for name in _GRIDS}
+    grids = _gathered(usage, parts)
     found = Usage(
         clusters=tuple(lineage.label for lineage in everybody),
         first=usage.first,
@@ -199,15 +199,50 @@ def _since(
     return since
 
 
-def _gathered(grid: Grid, parts: Sequence[Sequence[tuple[int, slice]]], *, last: bool) -> Grid:
-    """Put rows together: a size is the latest name's, amounts of several names on one day add up."""
-    found = np.full((len(parts), grid.shape[1]), np.nan)
+def _gathered(usage: Usage, parts: Sequence[Sequence[tuple[int, slice]]]) -> dict[str, Grid]:
+    """Put the rows of each cluster's names together: a size is the latest name's, amounts of several names add up.
+
+    A name that a cluster no longer has may still be billed for snapshots. The sum is not known on a day that lacks the
+    point of the name the cluster had: what is billed under another one is a part of it.
+    """
+    found = {name: np.full((len(parts), usage.billed_gib.shape[1]), np.nan) for name in _GRIDS}
     for index, pieces in enumerate(parts):
-        for row, span in pieces:
-            piece, known = grid[row, span], found[index, span]
-            both = piece if last else known + piece
-            found[index, span] = np.where(np.isnan(piece), known, np.where(np.isnan(known), piece, both))
+        for name in _GRIDS:
+            grid, into = getattr(usage, name), found[name][index]
+            for row, span in pieces:
+                piece, known = grid[row, span], into[span]
+                both = piece if name == "volume_gib" else known + piece
+                into[span] = np.where(np.isnan(piece), known, np.where(np.isnan(known), piece, both))
+        if len(pieces) > 1:
+            lacking = _lacking(usage, pieces)
+            for name in ("billed_gib", "snapshot_gib"):
+                found[name][index, lacking[name]] = np.nan
     return found
+
+
+def _lacking(usage: Usage, pieces: Sequence[tuple[int, slice]]) -> dict[str, NDArray[np.bool_]]:
+    """Mark the days on which what is billed under one name is not all that a cluster of several names was billed.
+
+    The name of a day is the one with a volume; without a point of it, it may be the one before or the one after it, and
+    only a name that is billed on other clusters' or names' days too leaves in doubt whose a point is.
+    """
+    rows, every = [row for row, _ in pieces], np.arange(usage.billed_gib.shape[1])
+    owned = np.zeros((len(pieces), len(every)), dtype=np.bool_)
+    for place, (_, span) in enumerate(pieces):
+        owned[place, span] = True
+    points = {name: owned & ~np.isnan(getattr(usage, name)[rows]) for name in _GRIDS}
+    volumes = points["volume_gib"]
+    days = np.flatnonzero(volumes.any(axis=0))
+    if not len(days):
+        return {name: np.zeros(len(every), dtype=np.bool_) for name in _GRIDS}
+    named, certain = np.argmax(volumes, axis=0), volumes.any(axis=0)
+    at = np.searchsorted(days, every, side="right")
+    before = named[days[np.maximum(at - 1, 0)]]
+    after = np.where(certain, before, named[days[np.minimum(at, len(days) - 1)]])
+    elsewhere = points["billed_gib"] & certain & (np.arange(len(pieces))[:, None] != named)
+    doubtful = {name: (point & elsewhere.any(axis=1)[:, None]).any(axis=0) for name, point in points.items()}
+    return {name: (~point[before, every] | ~point[after, every]) & ((before == after) | doubtful[name])
+            for name, point in points.items()}  # fmt: skip
 
 
 def _expected(lineage: Lineage, usage: Usage, row: int) -> NDArray[np.bool_]:
