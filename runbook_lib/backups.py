@@ -10,7 +10,7 @@ from typing import Any
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.clusters import ENGINE, Cluster, utc
 from runbook_lib.errors import InputRefused, NotFound
-from runbook_lib.looking import Seen, look
+from runbook_lib.looking import Seen, look_at_once
 from runbook_lib.tags import tags_of
 from runbook_lib.times import TimeWindow
 
@@ -85,25 +85,41 @@ def look_at_backups(session: AwsSession, cluster: Cluster) -> Held:
     Raises:
         CredentialsRefused: AWS does not know the caller any more.
     """
-    return Held(
-        snapshots=look(lambda: list_snapshots(session, cluster)),
-        retained=look(lambda: list_retained_backups(session)),
-        recovery_points=look(lambda: list_recovery_points(session, cluster)),
+    for service in ("rds", "backup"):
+        session.client(service)
+    snapshots, retained, points = look_at_once(
+        lambda: list_snapshots(session, cluster),
+        lambda: list_retained_backups(session),
+        lambda: list_recovery_points(session, cluster),
     )
+    return Held(snapshots=snapshots, retained=retained, recovery_points=points)
 
 
-def list_snapshots(session: AwsSession, cluster: Cluster | None = None) -> tuple[ClusterSnapshot, ...]:
-    """Return the Aurora MySQL cluster snapshots of one cluster, or of all, the oldest first.
+def list_snapshots(session: AwsSession, cluster: Cluster) -> tuple[ClusterSnapshot, ...]:
+    """Return the snapshots of an Aurora MySQL cluster, the oldest first.
 
     Snapshots still being made have no creation time yet and are left out.
     """
-    wanted = {"DBClusterIdentifier": cluster.identifier} if cluster else {}
     found = [
         snapshot_from(entry)
-        for entry in DESCRIBE_SNAPSHOTS.pages(session, **wanted)
+        for entry in DESCRIBE_SNAPSHOTS.pages(session, DBClusterIdentifier=cluster.identifier)
         if entry.get("Engine") == ENGINE and entry.get("SnapshotCreateTime")
     ]
     return tuple(sorted(found, key=lambda snapshot: (snapshot.created, snapshot.identifier)))
+
+
+def snapshots_of_type(session: AwsSession, kind: str) -> list[Mapping[str, Any]]:
+    """Return every cluster snapshot of a region of one type (automated, manual, awsbackup), as AWS describes it.
+
+    They are of any engine, with those that are still being made.
+    """
+    try:
+        return list(DESCRIBE_SNAPSHOTS.pages(session, SnapshotType=kind))
+    except InputRefused:
+        if kind != "awsbackup":
+            raise
+        # AWS's reference names no such type; an AWS that refuses it has them in the list of everything
+        return [entry for entry in DESCRIBE_SNAPSHOTS.pages(session) if entry.get("SnapshotType") != "automated"]
 
 
 def snapshot_from(described: Mapping[str, Any]) -> ClusterSnapshot:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from runbook_lib.aws import AwsSession, declare
+from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.mysql import Endpoint
 from runbook_lib.tags import TAG_PREFIX, tags_of
@@ -18,6 +18,8 @@ DESCRIBE_CLUSTERS = declare("rds", "DescribeDBClusters", items="DBClusters")
 DESCRIBE_INSTANCES = declare("rds", "DescribeDBInstances", items="DBInstances")
 
 ENGINE = "aurora-mysql"
+_VALUES_A_FILTER = 100  # what one page of answers holds
+_NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,36 @@ def cluster_from(described: Mapping[str, Any]) -> Cluster:
 
 def list_clusters(session: AwsSession) -> tuple[Cluster, ...]:
     """Return every Aurora MySQL cluster of the account and region, in AWS's order."""
-    return tuple(cluster_from(entry) for entry in DESCRIBE_CLUSTERS.pages(session) if entry.get("Engine") == ENGINE)
+    of_engine = [{"Name": "engine", "Values": [ENGINE]}]
+    found = DESCRIBE_CLUSTERS.pages(session, Filters=of_engine)
+    return tuple(cluster_from(entry) for entry in found if entry.get("Engine") == ENGINE)
+
+
+def described_by_name(session: AwsSession, call: AwsCall, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what AWS says of clusters (DESCRIBE_CLUSTERS) or instances (DESCRIBE_INSTANCES) by their names.
+
+    What is not there is not in it. These names alone are asked for, however many others there are.
+    """
+    kind, member = (
+        ("db-cluster-id", "DBClusterIdentifier")
+        if call is DESCRIBE_CLUSTERS
+        else ("db-instance-id", "DBInstanceIdentifier")
+    )
+    return {entry[member]: entry for entry in _filtered(session, call, kind, member, names)}
+
+
+def _filtered(
+    session: AwsSession, call: AwsCall, kind: str, member: str, values: Collection[str]
+) -> list[dict[str, Any]]:
+    wanted = sorted({value for value in values if value})
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(wanted), _VALUES_A_FILTER):
+        only = wanted[start : start + _VALUES_A_FILTER]
+        try:
+            found += call.pages(session, Filters=[{"Name": kind, "Values": only}])
+        except NotFound:  # AWS may refuse a value that is not there, and then says nothing of the others
+            found += [entry for entry in call.pages(session) if entry.get(member) in only]
+    return found
 
 
 def describe_cluster(session: AwsSession, identifier: str) -> Cluster:
@@ -141,35 +172,47 @@ def find_cluster(session: AwsSession, identifier: str = "") -> Cluster:
             found = describe_cluster(session, identifier.lower())
             if found.engine == ENGINE:
                 return found
-    clusters = list_clusters(session)
+    return choose_cluster(list_clusters(session), identifier, region=session.region)
+
+
+def choose_cluster(clusters: Sequence[Cluster], identifier: str = "", *, region: str) -> Cluster:
+    """Return the one of a region's clusters that is meant, as `find_cluster` does and with its refusals. Pure."""
     if identifier:
-        raise NotFound(f'There is no Aurora MySQL cluster "{identifier}" in {session.region}.', hint=_choices(clusters))
+        if found := next((cluster for cluster in clusters if cluster.identifier == identifier.lower()), None):
+            return found
+        raise NotFound(f'There is no Aurora MySQL cluster "{identifier}" in {region}.', hint=_choices(clusters))
     candidates = [cluster for cluster in clusters if cluster.stands_for_itself]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
         raise InputRefused(
-            f"There are {len(candidates)} Aurora MySQL clusters in {session.region}, and none was named.",
+            f"There are {len(candidates)} Aurora MySQL clusters in {region}, and none was named.",
             hint=_choices(clusters),
         )
-    raise NotFound(f"There is no Aurora MySQL cluster in {session.region}.", hint=_choices(clusters))
+    raise NotFound(f"There is no Aurora MySQL cluster in {region}.", hint=_choices(clusters))
 
 
-def _choices(clusters: tuple[Cluster, ...]) -> str:
+def _choices(clusters: Sequence[Cluster]) -> str:
     if not clusters:
         return "Check the region and the account (AWS_PROFILE)."
-    names = ", ".join(f'"{cluster.identifier}"' for cluster in clusters)
-    return f"Set `cluster` to one of: {names}."
+    names = ", ".join(f'"{cluster.identifier}"' for cluster in clusters[:_NAMES_SHOWN])
+    more = f", and {len(clusters) - _NAMES_SHOWN} more" if len(clusters) > _NAMES_SHOWN else ""
+    return f"Set `cluster` to one of: {names}{more}."
 
 
 def instances_of(session: AwsSession, cluster: Cluster) -> tuple[Instance, ...]:
     """Return the instances of a cluster, the writer first, then by promotion tier."""
-    found = {
-        entry["DBInstanceIdentifier"]: entry
-        for entry in DESCRIBE_INSTANCES.pages(
-            session, Filters=[{"Name": "db-cluster-id", "Values": [cluster.identifier]}]
-        )
-    }
+    return instances_from(cluster, described_instances(session, [cluster.identifier]))
+
+
+def described_instances(session: AwsSession, clusters: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what AWS says of the instances of several clusters, by the instances' names."""
+    found = _filtered(session, DESCRIBE_INSTANCES, "db-cluster-id", "DBClusterIdentifier", clusters)
+    return {entry["DBInstanceIdentifier"]: entry for entry in found}
+
+
+def instances_from(cluster: Cluster, found: Mapping[str, Mapping[str, Any]]) -> tuple[Instance, ...]:
+    """Read a cluster's instances out of what AWS says of them, the writer first, then by promotion tier."""
     return tuple(
         Instance(
             identifier=name,

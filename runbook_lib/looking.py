@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar, overload
 
 from runbook_lib.errors import AccessDenied, CredentialsRefused, RunbookError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_AT_ONCE = 6  # far below what AWS throttles; adaptive retries slow all of them down together
 
 
 class Seen(Sequence[T], Generic[T]):
@@ -49,6 +51,18 @@ def look(read: Callable[[], Iterable[T]]) -> Seen[T]:
     except RunbookError as error:
         log.warning("%s", error.message)
         return Seen(why_not=could_not(error))
+
+
+def look_at_once(*reads: Callable[[], Iterable[Any]]) -> tuple[Seen[Any], ...]:
+    """Look at several things beside each other, and return what was seen in the order of the questions.
+
+    The clients that they use must have been made before: making one is not safe among threads, using it is.
+
+    Raises:
+        CredentialsRefused: nothing can be read any more by this caller.
+    """
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return tuple(pool.map(look, reads))
 
 
 def could_not(error: RunbookError) -> str:

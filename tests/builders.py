@@ -120,7 +120,15 @@ def dropped(
 def timeline(*, unread: Mapping[str, str] | None = None, log: bool = True, **facts: Any) -> Timeline:
     """Return a timeline of the day before NOW in which every source was read but the `unread` ones."""
     since = NOW - timedelta(days=1)
-    names = ("Glue runs", "cluster events", "snapshots", "CloudWatch", "table creation times", "binary log")
+    names = (
+        "Glue runs",
+        "cluster events",
+        "snapshots",
+        "deleted snapshots",
+        "CloudWatch",
+        "table creation times",
+        "binary log",
+    )
     missing = dict(unread or {}) | ({} if log else {"binary log": "the server writes no binary log"})
     sources = tuple(SourceRead(name=name, why_not=missing.get(name, "")) for name in names)
     return Timeline(since=since, until=NOW, sources=sources, log_since=since if log else None, **facts)

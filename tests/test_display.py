@@ -84,7 +84,7 @@ def test_a_timeline_is_shown_with_its_proposal_and_with_what_was_not_read() -> N
     zone, proposal = zone_named("Asia/Tokyo"), propose_second(facts)
     text = str(happened_sheet(facts, zone=zone))
     assert "1 × DROP TABLE; 1 not made again" in text
-    assert "1 of 6 sources could not be read" in text
+    assert "1 of 7 sources could not be read" in text
     assert "permission cloudwatch:GetMetricData" in text
     shown = str(proposal_sheet(proposal, window=cluster().window, asked=None, zone=zone, now=NOW))
     assert 'timestamp="2026-11-22T09:59:59Z"' in shown

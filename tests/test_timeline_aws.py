@@ -13,6 +13,7 @@ from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.errors import CredentialsRefused
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.timeline import Asked, Timeline, read_timeline
+from runbook_lib.timeline.aws_facts import list_runs
 from runbook_lib.times import utc_now
 
 NOW = utc_now()
@@ -84,6 +85,43 @@ def test_a_time_longer_ago_than_events_are_kept_is_said(session: AwsSession, clu
     assert "more than 14 days ago" in source.why_not
 
 
+def test_a_snapshot_that_was_deleted_is_told_and_of_which_cluster_where_its_name_says_it(
+    control: ControlPlane, session: AwsSession, cluster: Cluster
+) -> None:
+    """It should be one question for the region's deletions, and show another cluster's daily snapshots to nobody."""
+    history, log = control.history, control.rds.event_log
+    daily = history.automated_snapshot("staging-db", at=NOW - 90 * HOUR)
+    by_hand = history.manual_snapshot("staging-db", "before-the-move", at=NOW - 90 * HOUR)
+    before, mark = len(log), len(control.requests)
+    for name, message in ((daily, "Deleted automated snapshot"), (by_hand, "Deleted manual snapshot")):
+        history.event(name, message, at=NOW - HOUR, kind="db-cluster-snapshot", categories=("deletion",))
+    log.append({**log[-2], "SourceIdentifier": f"rds:another-staging-db-{NOW:%Y-%m-%d-%H-%M}"})
+    told = read(session, cluster)
+    deleted = {event.source: event.message for event in told.happenings if event.source_type == "db-cluster-snapshot"}
+    assert deleted == {
+        daily: "Deleted automated snapshot",
+        by_hand: "Deleted manual snapshot (AWS does not tell of which cluster it was)",
+    }
+    assert told.source("deleted snapshots").found == "2"
+    asked = [request for request in list(control.requests)[mark:] if request.operation == "DescribeEvents"]
+    assert len(asked) == 2  # the cluster's and the deletions; it has no instance
+    log += [{**log[-2], "SourceIdentifier": f"old-{number}", "Date": NOW} for number in range(200)]
+    partly = read(session, cluster).source("deleted snapshots")
+    assert partly.was_read
+    assert "were not read" in partly.left_out
+    del log[before:]
+
+
+def test_runs_are_read_as_far_back_as_one_may_still_be_under_way(control: ControlPlane, session: AwsSession) -> None:
+    """Glue lists the newest first and ends every run after seven days at the latest."""
+    for days in range(10, 500):
+        control.history.glue_run("yearly", started=NOW - timedelta(days=days), completed=NOW - timedelta(days=days - 2))
+    mark = len(control.requests)
+    found = list_runs(session, ["yearly"], since=NOW - timedelta(days=14), until=NOW - timedelta(days=12))
+    assert [(NOW - run.started).days for run in found] == [16, 15, 14, 13, 12]
+    assert len(list(control.requests)[mark:]) == 1
+
+
 def test_figures_and_snapshots_are_told_with_the_volume_in_gib(session: AwsSession, cluster: Cluster) -> None:
     told = read(session, cluster)
     assert [(one.metric, {value for _, value in one.points}) for one in told.series] == [("VolumeBytesUsed", {600.0})]
@@ -114,7 +152,8 @@ def test_a_denied_source_names_its_permission_and_the_others_are_read(
     control.faults.deny(action)
     told = read(session, cluster, jobs="daily_etl")
     assert told.source(source).why_not == f"could not be looked at: permission {action}"
-    assert [one.name for one in told.sources if not one.was_read and "database" not in one.why_not] == [source]
+    unread = [one.name for one in told.sources if not one.was_read and "database" not in one.why_not]
+    assert unread == [source, *(["deleted snapshots"] if source == "cluster events" else [])]
 
 
 def test_what_aws_backup_keeps_is_listed_or_its_permission_named(

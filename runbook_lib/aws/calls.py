@@ -6,6 +6,8 @@ from the code.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +16,10 @@ from botocore import xform_name
 
 from runbook_lib.aws.session import REGIONS, AwsSession
 from runbook_lib.aws.translate import translated
+
+log = logging.getLogger(__name__)
+
+_SAY_EVERY_S = 5.0  # a long list shows how far it has been read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +46,21 @@ class AwsCall:
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
     def pages(self, session: AwsSession, **request: Any) -> Iterator[dict[str, Any]]:
-        """Walk every page and return the entries of `items`, each as it comes."""
+        """Walk every page and return the entries of `items`, each as it comes.
+
+        AWS gives the pages of one list one after another only; several lists can be read beside each other.
+        """
         paginator = session.client(self.service, region=self.region).get_paginator(xform_name(self.operation))
         session.refuse_silent(self.service, self.operation, region=self.region)
         with translated(self.service, self.operation, profile=session.profile):
+            said, count = time.monotonic(), 0
             for page in paginator.paginate(**request):
-                yield from page.get(self.items, ())
+                entries = page.get(self.items, ())
+                count += len(entries)
+                if time.monotonic() - said > _SAY_EVERY_S:
+                    said = time.monotonic()
+                    log.info("%s: %d read so far", self.operation, count)
+                yield from entries
 
 
 _declared: list[AwsCall] = []

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.backups import (
-    DESCRIBE_SNAPSHOTS,
     ClusterSnapshot,
     RetainedBackup,
     list_retained_backups,
     snapshot_from,
+    snapshots_of_type,
 )
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, cluster_from
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, Cluster, cluster_from, described_instances
 from runbook_lib.costs.rule import begins_to_cost
 from runbook_lib.errors import InputRefused
-from runbook_lib.looking import Seen, look
+from runbook_lib.looking import Seen, look_at_once
 from runbook_lib.tags import TAG_PREFIX
 from runbook_lib.times import parse_timestamp
 
@@ -61,9 +61,11 @@ class Estate:
 
 
 def read_estate(session: AwsSession) -> Estate:
-    """Read everything that can cost, in a handful of paged calls.
+    """Read everything that can cost, in a handful of paged calls, several beside each other.
 
-    What may not be read beside the clusters is said in `unseen`, never taken for nothing.
+    AWS's own daily snapshots cost nothing and are read too: they tell the former names of a cluster that was renamed,
+    which its metrics have, and how large the copies made of them are. What may not be read beside the clusters is said
+    in `unseen`, never taken for nothing.
 
     Raises:
         AccessDenied: the clusters may not be described.
@@ -73,36 +75,26 @@ def read_estate(session: AwsSession) -> Estate:
         for entry in DESCRIBE_CLUSTERS.pages(session)
         if str(entry.get("Engine", "")).startswith("aurora")
     )
-    copied = any(cluster.is_ours for cluster in clusters)
-    listed = look(lambda: DESCRIBE_SNAPSHOTS.pages(session))
-    of_backup = _read_awsbackup(session)
-    retained = look(lambda: list_retained_backups(session))
-    instances = look(lambda: DESCRIBE_INSTANCES.pages(session) if copied else ())
+    copied = [cluster.identifier for cluster in clusters if cluster.is_ours]
+    daily, by_hand, of_backup, retained, instances = look_at_once(
+        *(partial(snapshots_of_type, session, kind) for kind in ("automated", "manual", "awsbackup")),
+        lambda: list_retained_backups(session),
+        lambda: described_instances(session, copied).values(),
+    )
     kinds: dict[str, Seen[Any]] = {
-        "snapshots": listed,
+        "AWS's own daily snapshots": daily,
+        "snapshots": by_hand,
         "AWS Backup's snapshots": of_backup,
         "retained automated backups": retained,
         "instances of restored copies": instances,
     }
     return Estate(
         clusters=clusters,
-        snapshots=_snapshots([*listed, *of_backup]),
+        snapshots=_snapshots([*daily, *by_hand, *of_backup]),
         retained=tuple(retained),
         instance_classes=_classes(instances),
         unseen=tuple(f"{kind} {seen.why_not}" for kind, seen in kinds.items() if seen.why_not),
     )
-
-
-def _read_awsbackup(session: AwsSession) -> Seen[Mapping[str, Any]]:
-    # AWS's reference names only automated and manual as listed by default, so what AWS Backup made is asked for apart;
-    # an AWS that refuses to know that type has listed everything already.
-    def read() -> list[Mapping[str, Any]]:
-        try:
-            return list(DESCRIBE_SNAPSHOTS.pages(session, SnapshotType="awsbackup"))
-        except InputRefused:
-            return []
-
-    return look(read)
 
 
 def _snapshots(entries: Iterable[Mapping[str, Any]]) -> tuple[ClusterSnapshot, ...]:

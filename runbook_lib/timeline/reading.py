@@ -13,23 +13,24 @@ from runbook_lib.backups import ClusterSnapshot
 from runbook_lib.clusters import Cluster
 from runbook_lib.databases import credentials_for
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
-from runbook_lib.looking import Seen, look
+from runbook_lib.looking import Seen, look, look_at_once
 from runbook_lib.mysql import Credentials, connect
-from runbook_lib.timeline.aws_facts import job_names, list_events, list_runs, read_series
+from runbook_lib.timeline.aws_facts import job_names, list_deleted_snapshots, list_events, list_runs, read_series
 from runbook_lib.timeline.destructions import LogReading, read_destructions
-from runbook_lib.timeline.values import Birth, SourceRead, Timeline
+from runbook_lib.timeline.values import Birth, Deletions, SourceRead, Timeline
 from runbook_lib.times import utc_text
 
 log = logging.getLogger(__name__)
 
-GLUE, EVENTS, SNAPSHOTS, FIGURES, TABLES, LOG = (
-    "Glue runs", "cluster events", "snapshots", "CloudWatch", "table creation times", "binary log",
+GLUE, EVENTS, SNAPSHOTS, DELETED, FIGURES, TABLES, LOG = (
+    "Glue runs", "cluster events", "snapshots", "deleted snapshots", "CloudWatch", "table creation times", "binary log",
 )  # fmt: skip
 
 _NEEDS = {
     GLUE: "glue:GetJobRuns (and glue:ListJobs for all jobs)",
     EVENTS: "rds:DescribeEvents",
     SNAPSHOTS: "rds:DescribeDBClusterSnapshots",
+    DELETED: "rds:DescribeEvents",
     FIGURES: "cloudwatch:GetMetricData",
     TABLES: "a database account; it sees the tables it has any right on",
     LOG: "a database account with REPLICATION CLIENT (MariaDB: BINLOG MONITOR) and REPLICATION SLAVE",
@@ -71,9 +72,14 @@ def read_timeline(
     """
     since, until = asked.since, asked.until
     log.info("reading what happened from %s to %s", utc_text(since), utc_text(until))
-    runs = look(lambda: list_runs(session, job_names(session, asked.jobs), since=since, until=until))
-    happenings = look(lambda: list_events(session, cluster, since=since, until=until, now=asked.now))
-    series = look(lambda: read_series(session, cluster, since=since, until=until))
+    for service in ("glue", "rds", "cloudwatch"):
+        session.client(service)
+    runs, happenings, deleted, series = look_at_once(
+        lambda: list_runs(session, job_names(session, asked.jobs), since=since, until=until),
+        lambda: list_events(session, cluster, since=since, until=until, now=asked.now),
+        lambda: [list_deleted_snapshots(session, cluster, since=since, until=until, now=asked.now)],
+        lambda: read_series(session, cluster, since=since, until=until),
+    )
     births, reading = _from_database(session, cluster, asked)
     taken = Seen(
         (
@@ -84,13 +90,14 @@ def read_timeline(
         why_not=getattr(snapshots, "why_not", ""),
     )
     read: tuple[tuple[str, Seen[Any]], ...] = (
-        (GLUE, runs), (EVENTS, happenings), (SNAPSHOTS, taken), (FIGURES, series), (TABLES, births), (LOG, reading),
+        (GLUE, runs), (EVENTS, happenings), (SNAPSHOTS, taken), (DELETED, deleted), (FIGURES, series),
+        (TABLES, births), (LOG, reading),
     )  # fmt: skip
     return Timeline(
         since=since,
         until=until,
         runs=tuple(runs),
-        happenings=tuple(happenings),
+        happenings=(*happenings, *(deleted[0].events if deleted else ())),
         snapshots=tuple(taken),
         births=tuple(births),
         destructions=reading[0].destructions if reading else (),
@@ -105,12 +112,16 @@ def read_timeline(
 
 def _source(name: str, seen: Seen[Any]) -> SourceRead:
     left_out = seen[0].left_out if seen and isinstance(seen[0], LogReading) else ""
+    if seen and isinstance(seen[0], Deletions) and not seen[0].are_all:
+        left_out = "more snapshots of this region were deleted later in this time: they were not read"
     return SourceRead(name=name, found=_found(seen), why_not=seen.why_not, needs=_NEEDS[name], left_out=left_out)
 
 
 def _found(seen: Seen[Any]) -> str:
     if seen and isinstance(seen[0], LogReading):
         return seen[0].text
+    if seen and isinstance(seen[0], Deletions):
+        return str(len(seen[0].events))
     return str(len(seen))
 
 

@@ -42,6 +42,14 @@ class Happening:
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deletions:
+    """Which snapshots were deleted, the oldest first; more than these were where they are not all."""
+
+    events: tuple[Happening, ...]
+    are_all: bool
+
+
 CHANGED = frozenset({"UPDATE", "DROP COLUMN", "DROP SYSTEM VERSIONING", "DISCARD TABLESPACE"})
 """Kinds of damage that no later row undoes: what was there before is not in the log's later part."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from runbook_lib.approval import is_approved
@@ -18,7 +19,7 @@ from runbook_lib.aws import AwsCall, AwsSession, declare
 from runbook_lib.bringback.cutover.names import WAS, Rename
 from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan, rename_call
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, described_by_name
 from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
 from runbook_lib.events import announce
 from runbook_lib.given import Given
@@ -173,18 +174,18 @@ class _Exchange:
         return _status_of(rename, found) if _name(rename, found) == rename.becomes else "renaming"
 
     def _found(self, rename: Rename) -> Mapping[str, Any] | None:
-        """Read what was called `origin` before the cut-over, by its mark."""
+        """Read what was called `origin` before the cut-over, by its mark: under its names, else under any name."""
         describe = DESCRIBE_CLUSTERS if rename.kind == "cluster" else DESCRIBE_INSTANCES
-        for entry in describe.pages(self._session):
+        named = described_by_name(self._session, describe, {rename.origin, rename.was, rename.becomes}).values()
+        for entry in chain(named, describe.pages(self._session)):
             tags = tags_of(entry)
             if tags.get(CUTOVER) == self._mark and tags.get(WAS) == rename.origin:
                 return entry
         return None
 
     def _is_ours(self, kind: str, name: str) -> bool:
-        member = "DBClusterIdentifier" if kind == "cluster" else "DBInstanceIdentifier"
         describe = DESCRIBE_CLUSTERS if kind == "cluster" else DESCRIBE_INSTANCES
-        holders = [entry for entry in describe.pages(self._session) if entry[member] == name]
+        holders = described_by_name(self._session, describe, [name]).values()
         return all(tags_of(entry).get(CUTOVER) == self._mark for entry in holders)
 
     def _each(self, calls: tuple[PlannedCall, ...]) -> None:

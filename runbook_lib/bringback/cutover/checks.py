@@ -11,7 +11,7 @@ from runbook_lib.bringback.cutover.pairing import CUTOVER
 from runbook_lib.bringback.cutover.plan import CutOverPlan
 from runbook_lib.bringback.cutover.surroundings import judge_surroundings, look_around
 from runbook_lib.checks import bad, ok, unknown, warn
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Instance
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Instance, described_by_name
 from runbook_lib.looking import Seen, look
 from runbook_lib.policy.needs import Need, needs_of_call, place_of
 from runbook_lib.proof import Proof
@@ -52,7 +52,7 @@ def check_cut_over(
     return (
         *always,
         check_lineage(plan),
-        judge_names(plan, look(lambda: _names_in_use(session))),
+        judge_names(plan, look(lambda: _names_in_use(session, plan))),
         *check_settings(plan),
         check_secret(plan),
         check_proof(proof),
@@ -136,9 +136,10 @@ def check_lineage(plan: CutOverPlan) -> Check:
     return ok(subject, f"{copy.identifier} holds {source.identifier} of {copy.tags[f'{TAG_PREFIX}moment']}.")
 
 
-def _names_in_use(session: AwsSession) -> Iterator[tuple[str, str]]:
-    yield from (("cluster", str(described["DBClusterIdentifier"])) for described in DESCRIBE_CLUSTERS.pages(session))
-    yield from (("instance", str(described["DBInstanceIdentifier"])) for described in DESCRIBE_INSTANCES.pages(session))
+def _names_in_use(session: AwsSession, plan: CutOverPlan) -> Iterator[tuple[str, str]]:
+    for kind, call in (("cluster", DESCRIBE_CLUSTERS), ("instance", DESCRIBE_INSTANCES)):
+        wanted = [rename.becomes for rename in plan.renames if rename.kind == kind]
+        yield from ((kind, name) for name in described_by_name(session, call, wanted))
 
 
 def judge_names(plan: CutOverPlan, taken: Seen[tuple[str, str]]) -> Check:

@@ -14,7 +14,18 @@ from typing import Literal
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.bringback.cutover.names import BECOMES, WAS
-from runbook_lib.clusters import Cluster, Instance, find_cluster, instances_of, list_clusters
+from runbook_lib.clusters import (
+    DESCRIBE_CLUSTERS,
+    ENGINE,
+    Cluster,
+    Instance,
+    choose_cluster,
+    cluster_from,
+    described_by_name,
+    described_instances,
+    instances_from,
+    list_clusters,
+)
 from runbook_lib.errors import InputRefused, NotFound, TryLater
 from runbook_lib.tags import TAG_PREFIX, tags_of
 
@@ -90,34 +101,43 @@ def find_pairing(session: AwsSession, *, cluster: str = "", copy: str = "") -> P
         NotFound: there is no such cluster or no copy of it.
         InputRefused: several clusters and no name; the copy is of another cluster; another copy is taking over.
     """
-    clusters, instances = _read_steadily(session)
-    found = _begun(clusters, cluster.lower(), copy.lower())
-    if found is None:
-        named = find_cluster(session, cluster)
-        source = next((found for found in clusters if found.resource_id == named.resource_id), named)
-        found = source, _copy_of(source, clusters, copy.lower(), session.region)
-    source, restored = found
-    pairing = Pairing(
-        name=source.identifier,
-        source=source,
-        source_instances=instances[source.identifier],
-        copy=restored,
-        copy_instances=instances[restored.identifier],
-    )
-    return replace(pairing, name=pairing.origin(source.identifier, source.tags))
-
-
-def _read_steadily(session: AwsSession) -> tuple[tuple[Cluster, ...], Mapping[str, tuple[Instance, ...]]]:
-    """Read clusters and their instances as of one moment: a name may change between two questions."""
+    name, of = cluster.lower(), copy.lower()
     for _ in range(_TRIES):
-        clusters = list_clusters(session)
-        members = {cluster.identifier: instances_of(session, cluster) for cluster in clusters}
-        if all(
-            [*cluster.writer_first] == [part.identifier for part in members[cluster.identifier]] for cluster in clusters
-        ):
-            return clusters, members
+        clusters = _pair_named(session, name, of) or list_clusters(session)
+        source, restored = _begun(clusters, name, of) or _apart(clusters, name, of, session.region)
+        # their instances as of the same moment: a name may change between two questions
+        described = described_instances(session, [source.identifier, restored.identifier])
+        members = [instances_from(found, described) for found in (source, restored)]
+        seen = [[part.identifier for part in parts] for parts in members]
+        if seen == [[*found.writer_first] for found in (source, restored)]:
+            pairing = Pairing(
+                name=source.identifier,
+                source=source,
+                source_instances=members[0],
+                copy=restored,
+                copy_instances=members[1],
+            )
+            return replace(pairing, name=pairing.origin(source.identifier, source.tags))
         time.sleep(_PAUSE_S)
     raise TryLater("Names are being changed at this moment.", hint="Run again with the same parameters.")
+
+
+def _pair_named(session: AwsSession, name: str, copy: str) -> tuple[Cluster, ...]:
+    """Read the two that are named, and nothing else, where no cut-over has ever marked either of them.
+
+    Without both names, or with marks, all clusters have to be looked at: only their tags tell what belongs together,
+    and AWS does not look for tags.
+    """
+    if not name or not copy:
+        return ()
+    found = [cluster_from(entry) for entry in described_by_name(session, DESCRIBE_CLUSTERS, {name, copy}).values()]
+    is_plain = all(cluster.engine == ENGINE and not {CUTOVER, UNDO, WAS} & {*cluster.tags} for cluster in found)
+    return tuple(found) if len(found) == len({name, copy}) and is_plain else ()
+
+
+def _apart(clusters: Sequence[Cluster], name: str, copy: str, region: str) -> tuple[Cluster, Cluster]:
+    source = choose_cluster(clusters, name, region=region)
+    return source, _copy_of(source, clusters, copy, region)
 
 
 def _begun(clusters: Sequence[Cluster], name: str, copy: str) -> tuple[Cluster, Cluster] | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from runbook_lib.aws import AwsSession
 from runbook_lib.bringback.cutover.apply import CutOver
 from runbook_lib.bringback.cutover.names import Rename
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, describe_cluster
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, describe_cluster, described_by_name
 from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.inventory import Inventory, take_inventory
 from runbook_lib.restore.verify import first_answer
@@ -75,8 +75,10 @@ def verify_cut_over(session: AwsSession, done: CutOver, *, secret: str = "") -> 
 
 
 def _names(session: AwsSession, renames: tuple[Rename, ...]) -> tuple[Named, ...]:
-    clusters = {described["DBClusterIdentifier"]: described for described in DESCRIBE_CLUSTERS.pages(session)}
-    instances = {described["DBInstanceIdentifier"]: described for described in DESCRIBE_INSTANCES.pages(session)}
+    clusters, instances = (
+        described_by_name(session, call, [rename.becomes for rename in renames if rename.kind == kind])
+        for kind, call in (("cluster", DESCRIBE_CLUSTERS), ("instance", DESCRIBE_INSTANCES))
+    )
     found = []
     for rename in reversed(renames):
         entry = (clusters if rename.kind == "cluster" else instances).get(rename.becomes, {})

@@ -192,15 +192,16 @@ def verify_clean_up(session: AwsSession, cleaned: CleanedUp) -> CleanUpCheck | N
     world, backups, before = read_region(session), read_backups(session), cleaned.plan
     gone = {leftover.cluster.resource_id for leftover in cleaned.deleted}
     present = {cluster.resource_id for cluster in world.clusters}
-    names = {member.identifier for members in world.members.values() for member in members}
+    names = {name for cluster in world.clusters for name in cluster.writer_first}
     kept = [
         cluster for cluster in before.world.clusters if cluster.resource_id not in gone and cluster.status != "deleting"
     ]
     missing = [f"cluster {cluster.identifier}" for cluster in kept if cluster.resource_id not in present]
     for cluster in kept:
-        members = before.world.members.get(cluster.identifier, ())
-        lost = [part for part in members if part.identifier not in names and part.status != "deleting"]
-        missing += [f"instance {part.identifier}" for part in lost]
+        going = {
+            part.identifier for part in before.world.members.get(cluster.identifier, ()) if part.status == "deleting"
+        }
+        missing += [f"instance {name}" for name in cluster.writer_first if name not in {*names, *going}]
     missing += [f"snapshot {arn}" for arn in sorted(before.backups.snapshots - backups.snapshots)]
     missing += [f"retained backup {resource}" for resource in sorted(before.backups.retained - backups.retained)]
     return CleanUpCheck(

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbook_lib.aws import AwsSession, declare
-from runbook_lib.clusters import DESCRIBE_CLUSTERS, DESCRIBE_INSTANCES, Cluster, cluster_from, utc
+from runbook_lib.clusters import DESCRIBE_CLUSTERS, Cluster, cluster_from, described_instances, utc
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.plan import target_name
 from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS
@@ -51,7 +51,10 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """Every cluster of a region, of any engine, with its instances and its part in global databases."""
+    """Every cluster of a region, of any engine, with its part in global databases.
+
+    `members` are the instances of the clusters that carry our tags; of all others the names are in `writer_first`.
+    """
 
     clusters: tuple[Cluster, ...]
     members: Mapping[str, tuple[Member, ...]] = field(repr=False)
@@ -87,14 +90,15 @@ class Leftover:
 
 
 def read_region(session: AwsSession) -> Region:
-    """Read every cluster, instance and global database of the region, in paged calls.
+    """Read every cluster and global database of the region, and the instances of those with our tags.
 
     Raises:
         AccessDenied: one of the Describe calls is not allowed: nothing is then taken for unused.
     """
     clusters = tuple(cluster_from(entry) for entry in DESCRIBE_CLUSTERS.pages(session))
     members: dict[str, tuple[Member, ...]] = {}
-    for entry in DESCRIBE_INSTANCES.pages(session):
+    tagged = [cluster.identifier for cluster in clusters if cluster.is_ours]
+    for entry in described_instances(session, tagged).values():
         if name := entry.get("DBClusterIdentifier"):
             members[name] = (*members.get(name, ()), _member(entry))
     global_arns = {

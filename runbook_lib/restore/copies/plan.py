@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from runbook_lib.aws import AwsSession
-from runbook_lib.backups import list_retained_backups, list_snapshots
+from runbook_lib.backups import list_retained_backups, snapshots_of_type
+from runbook_lib.clusters import ENGINE
 from runbook_lib.errors import NotFound
 from runbook_lib.restore.copies.leftovers import MARK, Leftover, Region, leftovers, read_region
 from runbook_lib.restore.plan import PlannedCall
@@ -23,8 +26,8 @@ from runbook_lib.restore.plan import PlannedCall
 class Backups:
     """What must outlive a clean-up: manual snapshots and retained backups, by ARN or resource id."""
 
-    snapshots: frozenset[str]
-    retained: frozenset[str]
+    snapshots: frozenset[str] = frozenset()
+    retained: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,23 +82,27 @@ def propose_clean_up(
             f"No cluster with the runbooks' tags is called {', '.join(unknown)}.",
             hint=f"Set `only` to some of: {', '.join(known)}." if known else "There is none: leave `only` empty.",
         )
+    found = leftovers(world, now=now, source=source, also_unexpired=also_unexpired, only=names)
+    goes = any(not leftover.stays for leftover in found)
     return CleanUpPlan(
         region=session.region,
-        found=leftovers(world, now=now, source=source, also_unexpired=also_unexpired, only=names),
+        found=found,
         only=names,
         also_unexpired=also_unexpired,
         source=source,
         world=world,
-        backups=read_backups(session),
+        backups=read_backups(session) if goes else Backups(),
         now=now,
     )
 
 
 def read_backups(session: AwsSession) -> Backups:
     """Read what must outlive a clean-up. AWS's own daily snapshots come and go, so they are not counted."""
-    by_hand = [snapshot.arn for snapshot in list_snapshots(session) if snapshot.kind != "automated"]
+    with ThreadPoolExecutor() as pool:
+        kinds = pool.map(partial(snapshots_of_type, session), ("manual", "awsbackup"))
+        kept = [str(found.get("DBClusterSnapshotArn")) for of in kinds for found in of if found.get("Engine") == ENGINE]
     retained = [backup.resource_id for backup in list_retained_backups(session)]
-    return Backups(snapshots=frozenset(by_hand), retained=frozenset(retained))
+    return Backups(snapshots=frozenset(kept), retained=frozenset(retained))
 
 
 def marking(leftover: Leftover, plan_id: str) -> tuple[PlannedCall, ...]:

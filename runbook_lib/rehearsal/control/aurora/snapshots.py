@@ -88,7 +88,7 @@ def delete_snapshot(backend: AuroraBackend, name: str) -> Snapshot:
             done=lambda: None,
         )
     snapshot.status = "deleted"
-    backend.record(snapshot, "Deleted cluster snapshot.", "deletion")
+    backend.record(snapshot, "Deleted manual snapshot", "deletion")
     return snapshot
 
 
