@@ -67,7 +67,7 @@ def measure(made: World, clusters: int, *, notebook: bool) -> None:
     """Read, work out and, if asked, run the notebook; print the figures."""
     session = connect(region="ap-northeast-1")
     began = time.perf_counter()
-    facts = costs.read(session, moment=None, now=made.now, cost_explorer=True)
+    facts = costs.read(session, moment=None, now=made.now, ask="prices, bill")
     print(f"read everything from the stand-in      {time.perf_counter() - began:8.2f} s")
     calls = [request for request in made.metering.requests if request["operation"] == "GetMetricData"]
     days = facts.usage.volume_gib.shape[1]
@@ -104,7 +104,7 @@ def measure(made: World, clusters: int, *, notebook: bool) -> None:
             papermill.execute_notebook(
                 Path(__file__).parents[1] / "notebooks" / "cost_analysis.ipynb",
                 Path(folder) / "record.ipynb",
-                parameters={"cost_explorer": True},
+                parameters={"ask": "prices, bill"},
                 progress_bar=False,
                 kernel_name="python3",
             )

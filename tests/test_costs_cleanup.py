@@ -159,7 +159,7 @@ def made():
 
 def look(made):
     session = connect(region="ap-northeast-1")
-    facts = costs.read(session, moment=None, now=made.now, price_source="shipped")
+    facts = costs.read(session, moment=None, now=made.now, ask="")
     return session, costs.look_ahead(session, costs.review(facts), keep_days=35)
 
 
@@ -257,7 +257,7 @@ def test_snapshots_that_aws_backup_holds_too_are_advised_against(made):
     made.plane.history.manual_snapshot("backed", "by-hand", at=at)
     made.plane.history.manual_snapshot("backed", "awsbackup:job-same-day", at=at + timedelta(hours=3))
     made.plane.rds.cluster_snapshots["by-hand"].status = "available"
-    facts = costs.read(session, moment=None, now=made.now, price_source="shipped")
+    facts = costs.read(session, moment=None, now=made.now, ask="")
     outlook = costs.look_ahead(session, costs.review(facts), keep_days=35)
     twice = [entry for entry in outlook.advice if entry.kind == "twice"]
     assert [entry.what for entry in twice] == ["delete by-hand"]

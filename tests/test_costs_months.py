@@ -76,7 +76,7 @@ WORLDS = {
 def through_the_notebook(made, tmp_path, **parameters):
     with behind_aws(made) as plane, plane.in_environment():
         folder = tmp_path / "tables"
-        asked = {"prices": "shipped", "output": str(folder), "cost_explorer": True, **parameters}
+        asked = {"ask": "bill", "output": str(folder), **parameters}
         notebook = papermill.execute_notebook(
             NOTEBOOK, tmp_path / "record.ipynb", parameters=asked, progress_bar=False, kernel_name="python3"
         )
@@ -208,7 +208,7 @@ def test_what_may_not_be_read_is_said_and_every_sum_says_at_least(made_plain):
     now = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
 
     def read():
-        return costs.read(session, moment=None, now=now, cost_explorer=True, price_source="shipped")
+        return costs.read(session, moment=None, now=now, ask="bill")
 
     whole, _ = sums(read())
     denied = {
@@ -238,7 +238,7 @@ def test_what_may_not_be_read_is_said_and_every_sum_says_at_least(made_plain):
 def test_denied_snapshot_attributes_cost_the_clean_up_and_not_the_review(made_plain):
     session = connect(region="ap-northeast-1")
     now = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
-    review = costs.review(costs.read(session, moment=None, now=now, price_source="shipped"))
+    review = costs.review(costs.read(session, moment=None, now=now, ask=""))
     free = costs.look_ahead(session, review, keep_days=10)
     assert free.plan.delete
     made_plain.faults.deny("rds:DescribeDBClusterSnapshotAttributes")
@@ -340,6 +340,6 @@ def test_the_bill_is_asked_for_the_fourteen_months_that_cost_explorer_has(tmp_pa
     with behind_aws(made) as plane, plane.in_environment():
         session = connect(region="ap-northeast-1")
         moment = now - timedelta(days=360)  # its thirteen months begin two years ago
-        facts = costs.read(session, moment=moment, now=now, cost_explorer=True, price_source="shipped")
+        facts = costs.read(session, moment=moment, now=now, ask="bill")
     assert facts.bill.note == ""
     assert facts.bill.months[0].first == Month.holding(now).plus(-13).first

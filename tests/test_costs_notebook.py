@@ -45,7 +45,7 @@ def run(tmp_path, **parameters):
 
 def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_nothing(made, tmp_path):
     before = set(made.plane.rds.cluster_snapshots)
-    shown, result = run(tmp_path, cost_explorer=True, output=str(tmp_path / "tables"), timezone="Asia/Tokyo")
+    shown, result = run(tmp_path, ask="prices, bill", output=str(tmp_path / "tables"), timezone="Asia/Tokyo")
     assert result["outcome"] == "planned"
     assert result["changed"] == []
     assert len(result["plan_id"]) == 12
@@ -60,10 +60,10 @@ def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_no
 @pytest.mark.thorough
 def test_with_the_plans_id_it_deletes_that_and_says_so(made, tmp_path):
     session = connect(region="ap-northeast-1")
-    review = costs.review(costs.read(session, moment=None, now=made.now, price_source="shipped"))
+    review = costs.review(costs.read(session, moment=None, now=made.now, ask=""))
     plan = costs.look_ahead(session, review, keep_days=35).plan
     before = set(made.plane.rds.cluster_snapshots)
-    _, result = run(tmp_path, approve=plan.id, prices="shipped")
+    _, result = run(tmp_path, approve=plan.id, ask="")
     assert result["outcome"] == "succeeded"
     assert {text.split()[1] for text in result["changed"]} == {candidate.name for candidate in plan.delete}
     assert set(made.plane.rds.cluster_snapshots) == before - {candidate.name for candidate in plan.delete}
@@ -74,7 +74,7 @@ def test_a_snapshots_bytes_left_out_of_the_bill_turn_the_month_red_and_name_the_
     made.write_bill(without=oldest)
     session = connect(region="ap-northeast-1")
     now = datetime.now(UTC)
-    review = costs.review(costs.read(session, moment=None, now=now, cost_explorer=True, price_source="shipped"))
+    review = costs.review(costs.read(session, moment=None, now=now, ask="bill"))
     last_year, *_, before, _running = show.bill.comparisons(review)
     assert before.bill_is_off
     assert "the bill has 600.0 GB-months less than the metrics, $13.80 less" in before.verdict

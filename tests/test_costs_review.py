@@ -71,7 +71,7 @@ def outlook(session, review):
 
 
 def read(session, made, **asked):
-    return costs.read(session, **{"moment": None, "now": made.now, "cost_explorer": True, **asked})
+    return costs.read(session, **{"moment": None, "now": made.now, "ask": "prices, bill", **asked})
 
 
 def compared(review):
@@ -169,7 +169,7 @@ def test_metrics_that_are_forbidden_one_by_one_are_an_error_too(fresh, session):
 
 
 def test_without_asking_for_it_cost_explorer_is_not_called_and_prices_are_live(fresh, session):
-    facts = read(session, fresh, cost_explorer=False)
+    facts = read(session, fresh, ask="prices")
     assert facts.bill.months == ()
     assert facts.prices.prices[0].source == LIVE
     assert not [request for request in fresh.metering.requests if request["operation"] == "GetCostAndUsage"]
@@ -216,10 +216,10 @@ def test_metrics_are_asked_in_requests_of_500_and_pages_of_100_800_points(fresh,
 
 
 def test_points_that_come_on_several_pages_are_put_together(fresh, session, monkeypatch):
-    whole = read(session, fresh, cost_explorer=False).usage
+    whole = read(session, fresh, ask="prices").usage
     monkeypatch.setattr("runbook_lib.rehearsal.metering._POINTS", 1000)
     fresh.metering.requests.clear()
-    paged = read(session, fresh, cost_explorer=False).usage
+    paged = read(session, fresh, ask="prices").usage
     assert len(fresh.metering.requests) > 5
     for grid in ("volume_gib", "used_gib", "snapshot_gib", "billed_gib"):
         np.testing.assert_array_equal(getattr(paged, grid), getattr(whole, grid))

@@ -121,7 +121,7 @@ def _line(period: dict[str, Any]) -> BillLine:
             if metrics["UnblendedCost"]["Unit"] != "USD":
                 raise StepFailed(
                     f"Cost Explorer answers in {metrics['UnblendedCost']['Unit']}, not in USD.",
-                    hint="Set `cost_explorer = False`: the metrics and prices of this review are in USD.",
+                    hint='Leave "bill" out of `ask`: the metrics and prices of this review are in USD.',
                 )
             sums[usage][0] += float(metrics["UnblendedCost"]["Amount"])
             sums[usage][1] += float(metrics["UsageQuantity"]["Amount"])

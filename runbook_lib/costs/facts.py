@@ -19,7 +19,7 @@ from runbook_lib.costs.usage import Usage, read_usage
 from runbook_lib.errors import InputRefused, NotFound
 
 MONTHS = 13  # a year back and the same month again; CloudWatch keeps days for 455
-PRICE_SOURCES = ("live", "shipped")
+PRICES, BILL = "prices", "bill"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +42,25 @@ def read(
     moment: datetime | None,
     now: datetime,
     cluster: str = "",
-    cost_explorer: bool = False,
-    price_source: str = "live",
+    ask: str = PRICES,
 ) -> Facts:
     """Read everything a review needs for the month that holds `moment`, None for the one that runs. Changes nothing.
 
-    `cluster` is one name, several separated by commas, or empty for every Aurora MySQL cluster of the region.
+    `cluster` is one name, several separated by commas, or empty for every Aurora MySQL cluster of the region. `ask`
+    says what AWS is asked beside what it measured: "prices", "bill" or both, separated by a comma. Prices that it is
+    not asked for are those of the dated list.
 
     Raises:
-        InputRefused: a month CloudWatch no longer has, or an unknown `price_source`.
+        InputRefused: a month CloudWatch no longer has, or something in `ask` that cannot be asked.
         NotFound: a cluster that neither exists nor left a snapshot.
         PriceNotFound: AWS has not exactly one price of Aurora's backup storage here.
     """
     month = Month.holding(moment or now)
-    if price_source not in PRICE_SOURCES:
-        raise InputRefused(f'There is no source of prices "{price_source}".', hint=f"Choose one of {PRICE_SOURCES}.")
+    asks = {part.strip().lower() for part in ask.split(",")} - {""}
+    if unknown := sorted(asks - {PRICES, BILL}):
+        raise InputRefused(
+            f'AWS cannot be asked for "{unknown[0]}".', hint='Set `ask` to "prices", "prices, bill", "bill" or nothing.'
+        )
     if month.back_to(2)[0].first < now.date() - timedelta(days=455):
         raise InputRefused(
             f"CloudWatch keeps daily metrics for 455 days, and {month} with the month before it is older.",
@@ -78,10 +82,10 @@ def read(
         estate=estate,
         usage=usage,
         prices=prices(session, products, optional=more)
-        if price_source == "live"
+        if PRICES in asks
         else shipped_prices(session.region, products, optional=more, note="asked for by the parameters"),
         bill=read_bill(session, months, month=month, now=now)
-        if cost_explorer
+        if BILL in asks
         else Bill(note="No bill: Cost Explorer was not asked."),
     )
 

@@ -64,9 +64,9 @@ def lineages(estate: Estate) -> tuple[Lineage, ...]:
         names = dict.fromkeys([*(snapshot.cluster for snapshot in snapshots), *([backup.cluster] if backup else ())])
         origins = {copied_from(snapshot) for snapshot in snapshots}
         origin = min(origins) if origins and all(origins) and not backup else ""
-        name = list(names)[-1]
-        label = name if name not in taken else f"{name} ({f'copied from {origin}' if origin else 'gone'})"
-        label = label if label not in taken else f"{name} ({key[-6:]}, {origin or 'gone'})"
+        name, what = list(names)[-1], f"copied from {origin}" if origin else "gone"
+        label = f"{name} ({what})" if origin or name in taken else name  # what is of elsewhere always says so
+        label = label if label not in taken else f"{name} ({key[-6:]}, {what})"
         taken.add(label)
         days = [snapshot.created.date() for snapshot in snapshots]
         days += [backup.window.earliest.date()] if backup and backup.window else []

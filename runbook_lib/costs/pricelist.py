@@ -147,7 +147,7 @@ def _not_found(session: AwsSession, product: Product, answer: str) -> PriceNotFo
     return PriceNotFound(
         f"AWS's price list was asked for {product.name} in {session.region} "
         f"(usage type {product.usage}; {asked}) and has {answer}.",
-        hint='Set `prices = "shipped"` to use the dated list, and look the product up in AWS\'s price list.',
+        hint='Leave "prices" out of `ask` to use the dated list, and look the product up in AWS\'s price list.',
         region=session.region,
         product=product.name,
     )

@@ -43,7 +43,7 @@ def _delete(plan: CleanupPlan) -> Table:
     rows = tuple(
         (
             candidate.name,
-            candidate.cluster if candidate.cluster_lives else f"{candidate.cluster} (gone)",
+            candidate.cluster if candidate.cluster_lives or "(" in candidate.cluster else f"{candidate.cluster} (gone)",
             candidate.origin,
             f"{candidate.created:%Y-%m-%d}",
             None if candidate.size_gib is None else round(candidate.size_gib, 1),

@@ -20,7 +20,7 @@ def bill_sheet(review: Review, outlook: Outlook) -> Stack:
     compared = comparisons(review)
     outliers = [hit for hit in outlook.anomalies if not hit.routine]
     routine = [hit for hit in outlook.anomalies if hit.routine]
-    offer = f"With cost_explorer=True it is read in {VIEWS} requests at ${USD_A_REQUEST} each."
+    offer = f'With ask="prices, bill" it is read in {VIEWS} requests at ${USD_A_REQUEST} each.'
     return Stack(
         headline=verdict(review, compared),
         tables=(_table(compared), _listed(review), _outliers(outliers, outlook), _routine(routine)),

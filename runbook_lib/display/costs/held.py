@@ -112,7 +112,7 @@ def _orphans(review: Review) -> Table:
         if not holding.of_living_cluster:
             gone.setdefault(holding.label, []).append(holding)
     for name, own in gone.items():
-        what = "snapshots copied here" if "(copied from" in name else "snapshots of a cluster that is gone"
+        what = "snapshots copied here" if "copied from " in name else "snapshots of a cluster that is gone"
         rows.append((name, what, f"{len(own)}, the newest of {_newest(own)}", shown(_sum(own, price))))
     kept = {lineage.resource_id for lineage in review.amounts.who}
     for backup in review.facts.estate.retained:
