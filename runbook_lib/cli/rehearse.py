@@ -24,6 +24,7 @@ from runbook_lib.records.store import Store, default_store
 from runbook_lib.times import duration_text, utc_text
 
 if TYPE_CHECKING:
+    from runbook_lib.rehearsal.guarded import Guarded
     from runbook_lib.rehearsal.rehearse import Rehearsal
     from runbook_lib.rehearsal.stand_in import StandIn
 
@@ -44,19 +45,25 @@ _INCIDENT = "rehearsal"
     help="Go on after the restore: copy the data back into the damaged cluster, and prove that too.",
 )
 @click.option(
+    "--guarded", is_flag=True, help="The same bad load under an account that cannot wipe: tried, refused, held."
+)
+@click.option(
     "--notebooks",
     default="notebooks",
     show_default=True,
     type=click.Path(path_type=Path),
     help="The folder of the notebooks.",
 )
-def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, notebooks: Path) -> int:
+def command(  # noqa: PLR0913 # click hands over each option as a parameter
+    engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, guarded: bool, notebooks: Path
+) -> int:
     """Wipe a real database by a failing load, restore it to the second before, and prove the data is right.
 
     Everything happens on this machine: a local stand-in of AWS, and MySQL-compatible servers in a temporary folder.
     """
     require_stand_in()
     from runbook_lib.rehearsal.engines import choose_engine
+    from runbook_lib.rehearsal.guarded import rehearse_guarded
     from runbook_lib.rehearsal.rehearse import rehearse
     from runbook_lib.rehearsal.stand_in import StandIn
 
@@ -74,6 +81,10 @@ def command(engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, n
     store = Store(Path(folder)) if folder else default_store()
     say(f"a stand-in of AWS with {chosen.family} {chosen.version} …")
     with StandIn(chosen) as stand_in, stand_in.control.in_environment():
+        if guarded:
+            night = rehearse_guarded(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say)
+            _show_guarded(console, night, took=time.monotonic() - began)
+            return 0 if night.proved else _CHECK_FAILED
         done = rehearse(stand_in, notebooks=notebooks.resolve(), store=store, seed=seed, say=say, to_the_end=to_the_end)
         _show(console, done, took=time.monotonic() - began, page=_page(store))
         if keep:
@@ -123,6 +134,23 @@ def _show(console: Console, done: Rehearsal, *, took: float, page: Path) -> None
     console.print(f"\nThe incident in one page:\n  {escape(str(page))}", soft_wrap=True)
     console.print("\nRecords, each with its executed notebook:")
     for record in done.records:
+        console.print(f"  {escape(str(record.folder))}", soft_wrap=True)
+
+
+def _show_guarded(console: Console, night: Guarded, *, took: float) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("the evening before", escape(night.tried))
+    table.add_row("the night, in live data", f"refused: {escape(night.refused)}")
+    table.add_row("the night, beside it", "held by:\n" + escape("\n".join(night.held)))
+    lines = escape("\n".join(night.left[:20]))
+    table.add_row("live data", f"[bold]NOT[/bold] what it was:\n{lines}" if night.left else "not one row is different")
+    for phase, seconds in night.seconds.items():
+        table.add_row(phase, f"{seconds:.1f} s")
+    table.add_row("in all", duration_text(timedelta(seconds=took)))
+    console.print()
+    console.print(table)
+    console.print("\nRecords, each with its executed notebook:")
+    for record in night.records:
         console.print(f"  {escape(str(record.folder))}", soft_wrap=True)
 
 

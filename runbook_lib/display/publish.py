@@ -131,7 +131,7 @@ def _publish_facts(proposed: Proposed, plan: PublishPlan) -> tuple[tuple[str, st
         ("where", plan.place),
         ("plan id", plan.id),
     ]
-    if signed:
+    if proposed.load.stands:
         rows.insert(-2, ("outside its bounds", "; ".join(proposed.outside) or "nothing"))
     return tuple(rows)
 
@@ -158,7 +158,7 @@ def _closing(proposed: Proposed, approve: str) -> str:
     if proposed.audit and proposed.audit.holding:
         names = ", ".join(dict.fromkeys(check.subject for check in proposed.audit.holding))
         return f"The load is held by: {names}. An approval changes nothing. What is meant is accepted by name (accept)."
-    if proposed.load.signed and not approve.strip():
+    if proposed.load.stands and not approve.strip():
         said = "; ".join(proposed.outside)
         return (
             f"Outside the standing approval: {said}."

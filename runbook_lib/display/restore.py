@@ -60,7 +60,7 @@ def plan_sheet(
         tables=(
             Table(title="What the plan is", columns=("", ""), rows=tuple(facts)),
             *_by_hand(plan),
-            _calls_table(plan),
+            calls_table(plan),
             _settings_table(plan),
         ),
     )
@@ -117,7 +117,8 @@ def cost_text(plan: RestorePlan, region: str) -> str:
     )
 
 
-def _calls_table(plan: RestorePlan) -> Table:
+def calls_table(plan: RestorePlan) -> Table:
+    """Show the AWS calls of a plan, folded."""
     rows = tuple(
         (number, call.operation, call.why, request_text(call.request)) for number, call in enumerate(plan.calls, 1)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ from runbook_lib.schemas.dump.source import DumpSource, open_dump
 
 PYTHON, NOTEBOOK = (".py", ".pyw"), (".ipynb",)
 SQL = (".sql", ".dump", ".ddl", ".dml", ".hql", ".gz", ".zst")
+_TIMING = ("time", "timeit", "prun")
+_MAGIC = (
+    "matplotlib", "autoreload", "load_ext", "config", "pip", "conda", "pylab", "precision", "who", "whos", "pwd", "ls",
+    "capture", "idle_timeout", "glue_version", "worker_type", "number_of_workers", "additional_python_modules",
+    "connections", "configure", "session_id_prefix", "region", "profile", "iam_role", "tags", "security_config",
+)  # fmt: skip
+"""Magic lines of notebooks, and of Glue's and Spark's, that run no statement and no other program."""
 _SANDBOX = (b"/*!999999\\-", b"/*M!999999\\-")
 
 
@@ -96,13 +104,30 @@ def _cells(file: str, source: str) -> Iterator[tuple[int, str]]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputRefused(f"{file} is not a notebook that can be read.", hint="Open and save it once.") from error
     lines = [line for cell in code for line in cell.splitlines()]
-    magic = [line for line in lines if line.lstrip().startswith(("%%sql", "%sql", "!"))]
+    magic = [line for line in lines if _is_command(line)]
     if magic:
         raise InputRefused(
             f"{file} holds commands of the notebook itself ({magic[0].strip()[:40]}), which are not read here.",
             hint="Write them as Python or SQL files, and check those.",
         )
-    yield 0, "\n".join("" if line.lstrip().startswith("%") else line for line in lines)
+    yield 0, "\n".join(_without_magic(line) for line in lines)
+
+
+def _is_command(line: str) -> bool:
+    """Tell whether a line is one of the notebook's own commands, but for those that are known to run nothing else."""
+    said = line.strip()
+    if said.startswith("!") or re.match(r"[\w.\[\]'\", ]+=\s*[!%]", said):
+        return True
+    return said.startswith("%") and said.lstrip("%").split(" ")[0] not in (*_MAGIC, *_TIMING)
+
+
+def _without_magic(line: str) -> str:
+    """Return a line as Python: what is timed is run, any other magic line stays blank."""
+    said = line.strip()
+    if not said.startswith("%"):
+        return line
+    name, _, rest = said.lstrip("%").partition(" ")
+    return rest.strip() if name in _TIMING and not said.startswith("%%") else ""
 
 
 class _Lines:

@@ -15,7 +15,7 @@ from runbook_lib.errors import InputRefused
 from runbook_lib.guard.program import JobFinding, Program
 from runbook_lib.guard.values import chain, name_of
 from runbook_lib.guard.words import HOLE
-from runbook_lib.guard.writes import writes_of
+from runbook_lib.guard.writes import is_unheld, writes_of
 
 _RUNNING = frozenset({
     "execute", "executemany", "executescript", "exec_driver_sql", "execute_sql", "execute_statement", "executeQuery",
@@ -38,6 +38,11 @@ _DESTROYING = re.compile(
     r"(?<![\w$.])(?:drop|truncate|delete|update|alter|rename|replace|insert\s+overwrite|create\s+or\s+replace|merge|call|"
     r"prepare|load\s+data|with|execute\s+immediate|set\s+statement|begin|/\*)", re.IGNORECASE,
 )  # fmt: skip
+_STATEMENT = re.compile(
+    r"(?:drop\s+(?:table|view|database|schema)\s+(?:if\s+exists\s+)?[\w.`$]+|truncate\s+(?:table\s+)?[\w.`$]+"
+    r"|delete\s+from\s+[\w.`$]+)\s*;?", re.IGNORECASE,
+)  # fmt: skip
+_ADMIN = re.compile(r"\bmysqladmin\b.*?\bdrop\s+[\"'`]?([\w$]+)", re.IGNORECASE | re.DOTALL)
 _BEFORE = re.compile(r"\A(?:\s|--[^\n]*\n|#[^\n]*\n|/\*(?!!|M!).*?\*/|\()*", re.DOTALL)
 _DATABASE_PROGRAMS = re.compile(
     r"\b(?:mysql|mariadb|mysqlsh|mysqladmin|myloader|mydumper|dbt|sqoop|pt-[a-z-]+|flyway|liquibase|alembic|gh-ost"
@@ -67,6 +72,10 @@ def _findings(program: Program) -> Iterator[JobFinding]:
             yield from _call(program, node, running=_RUNNING | aliases)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _loose(program, node)
+        elif isinstance(node, ast.JoinedStr | ast.BinOp):
+            yield from _built(program, node)
+        if isinstance(node, ast.Call):
+            yield from _operator(program, node)
 
 
 def _call(program: Program, node: ast.Call, *, running: frozenset[str]) -> Iterator[JobFinding]:
@@ -75,6 +84,7 @@ def _call(program: Program, node: ast.Call, *, running: frozenset[str]) -> Itera
         name = program.names.text(node.func.args[1]) or HOLE
     if name in running or name == HOLE:
         yield from _run(program, node)
+        yield from writes_of(program, node, name)
     elif name in ("exec", "eval", "compile"):
         yield from _program_text(program, node)
     elif name in _SHELLS and _is_shell(node):
@@ -88,6 +98,9 @@ def _call(program: Program, node: ast.Call, *, running: frozenset[str]) -> Itera
 def _run(program: Program, node: ast.Call) -> Iterator[JobFinding]:
     """Judge what a call is known to run."""
     for part in [*node.args[:1], *(word.value for word in node.keywords if word.arg in _STATEMENT_WORDS)]:
+        if is_unheld(program, part):
+            yield program.at(node, "destroys", "deletes or changes every row of a table: no where() holds it")
+            continue
         for text in program.names.texts(part):
             if HOLE in text and not text.replace(HOLE, "").strip(" ;"):
                 yield program.at(node, "unknown", "runs a statement that is not known here")
@@ -110,9 +123,44 @@ def _loose(program: Program, node: ast.Constant) -> Iterator[JobFinding]:
     parent = program.parents.get(node)
     if isinstance(parent, ast.Expr | ast.JoinedStr | ast.BinOp | ast.Compare) or _is_said(program, node):
         return
+    yield from _meant(program, node, text)
+
+
+def _meant(program: Program, node: ast.AST, text: str) -> Iterator[JobFinding]:
+    """Judge a text by itself: as a statement, or as a command line with one in it."""
     folded = text.casefold()
-    if _starts_destroying(text) and (_is_shouted(text) or any(schema in folded for schema in program.live)):
+    named = any(schema in folded for schema in program.live)
+    if _starts_destroying(text) and (_is_shouted(text) or named or _STATEMENT.fullmatch(text.strip())):
         yield from program.statements(node, text, listed=False)
+    elif _DATABASE_PROGRAMS.search(text):
+        yield from _in_command(program, node, text)
+
+
+def _built(program: Program, node: ast.JoinedStr | ast.BinOp) -> Iterator[JobFinding]:
+    """Judge a text that is put together and that nobody is seen to run: in a generator, a lambda, a mapping."""
+    parent = program.parents.get(node)
+    if isinstance(parent, ast.Expr | ast.JoinedStr | ast.BinOp | ast.Compare | ast.FormattedValue):
+        return
+    if not _is_said(program, node):
+        for text in program.names.texts(node):
+            if _starts_destroying(text) and any(schema in text.casefold() for schema in program.live):
+                yield from program.statements(node, text, listed=False)
+
+
+def _operator(program: Program, node: ast.Call) -> Iterator[JobFinding]:
+    """A task that is given a file of SQL runs it; the file is to be checked by itself."""
+    if name_of(node.func).endswith("Operator"):
+        for word in node.keywords:
+            if word.arg == "sql" and any(text.casefold().endswith(".sql") for text in program.names.texts(word.value)):
+                yield program.at(node, "unknown", "runs a file of SQL: check that file too")
+
+
+def _in_command(program: Program, node: ast.AST, text: str) -> Iterator[JobFinding]:
+    """Judge what a command line hands to a database program."""
+    if (found := _ADMIN.search(text)) and found[1].casefold() in program.live:
+        yield program.at(node, "destroys", f"drops the schema {found[1]} with everything in it")
+    for match in _DESTROYING.finditer(text):
+        yield from program.statements(node, text[match.start() :].rstrip("'\"`; "), listed=False)
 
 
 def _is_said(program: Program, node: ast.AST) -> bool:
@@ -145,13 +193,9 @@ def _shell(program: Program, node: ast.Call) -> Iterator[JobFinding]:
     first = node.args[0] if node.args else program.argument(node, "args")
     parts = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
     texts = [text for part in parts for text in program.names.texts(part)]
-    found = False
-    for text in texts:
-        for match in _DESTROYING.finditer(text):
-            for finding in program.statements(node, text[match.start() :].rstrip("'\"`; "), listed=False):
-                found = True
-                yield finding
     said = " ".join(texts)
+    found = list(dict.fromkeys(finding for text in (*texts, said) for finding in _in_command(program, node, text)))
+    yield from found
     if not found and (HOLE in said or _DATABASE_PROGRAMS.search(said)):
         yield program.at(node, "unknown", "runs another program: what that does to the database is not known here")
 

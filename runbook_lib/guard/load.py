@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -33,28 +34,49 @@ from runbook_lib.proof import Side
 from runbook_lib.swap.reading import read_server
 
 WAYS = ("publish", "undo")
+_CONTRACT, _RESULTS = (".yml", ".yaml"), (".json",)
+_KEEP = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What the person or the schedule chose, as the notebook's parameters say it.
 
-    `into` empty means `<live>__next`. `accept` are subjects of checks, `standing` the path of a standing approval,
-    `keep` how many generations before the live one are kept.
+    `against` are paths, with commas between them: a schema contract (.yml) and dbt's run_results.json. `accept` are
+    subjects of checks, `standing` the path of a standing approval.
     """
 
     live: str
-    into: str = ""
     way: str = "publish"
-    contract: str = ""
-    run_results: str = ""
-    keep: int = 3
+    against: str = ""
     accept: str = ""
     standing: str = ""
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
             raise InputRefused(f'There is no way "{self.way}".', hint=f"Set `way` to one of: {', '.join(WAYS)}.")
+        strange = [path for path in self._paths if not path.endswith((*_CONTRACT, *_RESULTS))]
+        for kind in (_CONTRACT, _RESULTS):
+            strange += [path for path in self._paths if path.endswith(kind)][1:]
+        if strange:
+            raise InputRefused(
+                f'`against` names "{strange[0]}", which is no file a load is held against, or a second of its kind.',
+                hint="Name a schema contract (.yml), dbt's run_results.json, or both with a comma between them.",
+            )
+
+    @property
+    def _paths(self) -> list[str]:
+        return [path for part in self.against.split(",") if (path := part.strip())]
+
+    @property
+    def contract(self) -> str:
+        """Return the path of the contract, empty without one."""
+        return next((path for path in self._paths if path.endswith(_CONTRACT)), "")
+
+    @property
+    def run_results(self) -> str:
+        """Return the path of what dbt says of its run, empty without one."""
+        return next((path for path in self._paths if path.endswith(_RESULTS)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +95,11 @@ class Load:
     generation: Generation | None = field(default=None, repr=False)
     past: tuple[PastLoad, ...] = ()
     absent: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether a standing approval covers the publishing of this load, within its bounds."""
+        return self.signed is not None and not self.signed.covers_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +137,12 @@ def side_of(cluster: Cluster, account: Credentials) -> Side:
     )
 
 
-def read_load(side: Side, *, wanted: Wanted, place: str, now: datetime, zone: ZoneInfo) -> Load:
+def read_load(
+    side: Side, *, wanted: Wanted, place: str, now: datetime, zone: ZoneInfo, recorded: Sequence[PastLoad] = ()
+) -> Load:
     """Look at both generations, and at the loads that were published before. Changes nothing.
+
+    `recorded` are the loads that records tell of; what the server keeps of a load counts before them.
 
     Raises:
         InputRefused: a schema is not there, holds no table or has too long a name, or the standing approval cannot be
@@ -121,7 +152,7 @@ def read_load(side: Side, *, wanted: Wanted, place: str, now: datetime, zone: Zo
     if signed and (why := signed.refuses(live=wanted.live, now=now)):
         raise InputRefused(f'The standing approval "{signed.path}" does not count: {why}.', hint="Have it signed anew.")
     load = Load(side=side, wanted=wanted, place=place, now=now, zone=zone, signed=signed)
-    name = next_of(wanted.live, wanted.into)
+    name = next_of(wanted.live, signed.approval.into if signed else "")
     if wanted.way == "undo":
         return load
     with side.connect() as database:
@@ -130,8 +161,11 @@ def read_load(side: Side, *, wanted: Wanted, place: str, now: datetime, zone: Zo
             generation = look(database, facts, live=wanted.live, next_schema=name)
         except NotFound as error:
             return replace(load, absent=error.message)
-        done = [load for load in published(database, wanted.live) if not load.undone]
-        past = tuple(PastLoad(at=earlier.at.astimezone(zone), rows=earlier.rows) for earlier in done)
+        kept = published(database, wanted.live)
+    known = {earlier.at for earlier in kept}
+    done = [PastLoad(at=earlier.at, rows=earlier.rows) for earlier in kept if not earlier.undone]
+    done += [earlier for earlier in recorded if earlier.at not in known]
+    past = tuple(replace(each, at=each.at.astimezone(zone)) for each in sorted(done, key=lambda each: each.at))
     return replace(load, generation=generation, past=past)
 
 
@@ -157,8 +191,10 @@ def propose_load(load: Load, audit: LoadAudit | None) -> Proposed:
         return Proposed(load=load, plan=propose_undo_publish(load.side, live=load.wanted.live))
     with load.side.connect() as database:
         earlier = published(database, load.wanted.live)
-        plan = propose_publish(audit, place=load.place, at=load.now, keep=load.wanted.keep, earlier=earlier)
-    outside = outside_bounds(load.signed.approval.bounds, plan, audit) if load.signed else ()
+        standing = load.signed.approval if load.signed else None
+        keep = standing.keep if standing else _KEEP
+        plan = propose_publish(audit, place=load.place, at=load.now, keep=keep, earlier=earlier)
+    outside = outside_bounds(standing.bounds, plan, audit) if standing and load.stands else ()
     return Proposed(load=load, plan=plan, audit=audit, outside=outside)
 
 
@@ -179,7 +215,7 @@ def apply_load(proposed: Proposed, *, approve: str | Given, person: str) -> Publ
         return apply_undo_publish(load.side, plan, approve=given)
     assert proposed.audit is not None
     by = person
-    if load.signed and not given:
+    if load.signed and load.stands and not given:
         if proposed.outside:
             raise CheckFailed(
                 f"The load leaves the bounds of the standing approval: {'; '.join(proposed.outside)}. "

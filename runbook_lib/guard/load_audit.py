@@ -14,12 +14,12 @@ from pathlib import Path
 
 from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.errors import InputRefused, NotFound, RunbookError
+from runbook_lib.guard.dbt_results import dbt_checks
 from runbook_lib.guard.history import PastLoad, too_few
 from runbook_lib.guard.load_checks import (
     ASK_LOAD,
     Generation,
     contract_checks,
-    dbt_checks,
     definition_checks,
     judged,
     key_checks,

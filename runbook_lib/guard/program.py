@@ -70,7 +70,18 @@ class Program:
         for word in node.keywords:
             if word.arg == name:
                 return word.value
+            if word.arg is None and (found := self._of_mapping(word.value, name)) is not None:
+                return found
         return node.args[place] if place < len(node.args) else None
+
+    def _of_mapping(self, node: ast.expr, name: str) -> ast.expr | None:
+        """Return what a mapping that is handed over as `**options` holds under a name, as far as it is written here."""
+        for value in self.names.values(node.id) if isinstance(node, ast.Name) else [node]:
+            if isinstance(value, ast.Dict):
+                for key, found in zip(value.keys, value.values, strict=True):
+                    if key is not None and self.names.text(key) == name:
+                        return found
+        return None
 
     def parts(self, node: ast.expr) -> list[ast.expr]:
         """Return a chain of calls and attributes, through the names that hold its beginning."""

@@ -7,6 +7,7 @@ USE or the caller named; where nobody named one it may mean the live one, and co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -211,6 +212,9 @@ class Reader:
         elif kind == "TABLE":
             place = skip(words, place + 1, "IF", "EXISTS")
             parts, behind = dotted(words, place)
+            doubled = any(word(words, p) in ("UNIQUE", "PRIMARY") for p in range(behind, len(words)))
+            if any(word(words, p) == "IGNORE" for p in range(1, place)) and doubled:
+                yield from self.of_name(parts, what="deletes rows of {name} whose new key comes twice (ALTER IGNORE)")
             for level, what in _alterations(words, behind):
                 for of_name, said in self.of_name(parts, what=what):
                     yield ("unknown" if "unknown" in (level, of_name) else "destroys"), said
@@ -275,9 +279,26 @@ class Reader:
         for place, token in enumerate(words):
             if token.kind == "variable" and not token.value.startswith("@@"):
                 behind = past(words, place + 1, {":", "="})
-                self.variables.pop(token.value.upper(), None)
-                if behind > place + 1 and (text := self._text(words, behind)) is not None:
-                    self.variables[token.value.upper()] = text
+                if behind > place + 1:
+                    self._assign(token.value, self._text(self._up_to_comma(words, behind), behind))
+
+    def _assign(self, name: str, text: str | None) -> None:
+        self.variables.pop(name.upper(), None)
+        if text is not None:
+            self.variables[name.upper()] = text
+
+    def _up_to_comma(self, words: list[Token], place: int) -> list[Token]:
+        """Return the words up to the comma that ends the expression at a place."""
+        begun = depth(words, place)
+        ends = [p for p in range(place, len(words)) if words[p].value == "," and depth(words, p) == begun]
+        return words[: ends[0]] if ends else words
+
+    def _select(self, words: list[Token]) -> Iterator[tuple[Level, str]]:
+        """Take note of what SELECT puts into a variable; it changes nothing."""
+        places = [p for p in range(1, len(words) - 1) if word(words, p) == "INTO" and words[p + 1].kind == "variable"]
+        for place in places:
+            self._assign(words[place + 1].value, self._text(words[:place], 1))
+        yield from ()
 
     def _prepare(self, words: list[Token]) -> Iterator[tuple[Level, str]]:
         behind = 2 if word(words, 1) == "IMMEDIATE" else 3
@@ -321,6 +342,17 @@ class Reader:
         if word(words, place) in ("DELETE", "UPDATE", "INSERT", "REPLACE", "WITH"):
             yield from self._judge(words[place:])
 
+    def _grant(self, words: list[Token]) -> Iterator[tuple[Level, str]]:
+        ons = [p for p in range(len(words)) if word(words, p) == "ON" and depth(words, p) == 0]
+        given = [upper(token) for token in words[1 : ons[0]]] if ons else []
+        if not ons or not set(given) - _READING:
+            return
+        parts, _ = dotted(words, past(words, ons[0] + 1, {"TABLE"}))
+        where = re.escape(parts[0].casefold()) if parts else ".*"
+        pattern = where.replace("_", ".").replace("%", ".*").replace("\\\\.", "_")  # as GRANT reads a schema's name
+        if any(re.fullmatch(pattern, schema) for schema in self.live):
+            yield "unknown", "gives rights by which live data can be destroyed"
+
     def _client(self, _: list[Token]) -> Iterator[tuple[Level, str]]:
         yield "unknown", "a command of the client: what it runs is not known here"
 
@@ -329,7 +361,8 @@ _JUDGES: dict[str, Callable[[Reader, list[Token]], Iterator[tuple[Level, str]]]]
     "DROP": Reader._drop, "TRUNCATE": Reader._truncate, "DELETE": Reader._delete, "UPDATE": Reader._update,
     "INSERT": Reader._insert, "REPLACE": Reader._replace, "ALTER": Reader._alter, "RENAME": Reader._rename,
     "CREATE": Reader._create, "LOAD": Reader._load, "MERGE": Reader._merge, "SET": Reader._set,
-    "PREPARE": Reader._prepare, "EXECUTE": Reader._execute, "CALL": Reader._call, "WITH": Reader._with,
+    "SELECT": Reader._select, "GRANT": Reader._grant, "PREPARE": Reader._prepare, "EXECUTE": Reader._execute,
+    "CALL": Reader._call, "WITH": Reader._with,
     "ANALYZE": Reader._analyze, "EXPLAIN": Reader._analyze, "SOURCE": Reader._client, "SYSTEM": Reader._client,
     "\\": Reader._client,
 }  # fmt: skip
@@ -355,14 +388,21 @@ def _alterations(words: list[Token], place: int) -> Iterator[tuple[Level, str]]:
                 "destroys",
                 "takes rows of a partition of {name} away" if this != "DISCARD" else "discards {name}'s rows",
             )
-        elif this == "ENGINE" and "BLACKHOLE" in (behind, word(words, p + 2)):
-            yield "destroys", "gives {name} an engine that keeps no rows"
+        elif this == "ENGINE" and _LOSING & {behind, word(words, p + 2)}:
+            yield "destroys", "gives {name} an engine that keeps no rows, or none after a restart"
+        elif this == "IMPORT":
+            yield "destroys", "puts another file in the place of {name}'s rows"
         elif this in ("MODIFY", "CHANGE", "REORGANIZE") or (this == "CONVERT" and behind == "TO"):
             yield "unknown", "alters {name}: whether values are cut or lost is not known here"
         elif HOLE in this:
             yield "unknown", "alters {name} in a way that is not known here"
 
 
+_LOSING = frozenset(["BLACKHOLE", "MEMORY", "HEAP", "EXAMPLE"])
+_READING = frozenset([
+    "SELECT", "USAGE", "SHOW", "VIEW", "PROCESS", "REPLICATION", "CLIENT", "SLAVE", "MONITOR", "BINLOG", ",", "EXECUTE",
+    "(", ")", "DATABASES", "LOCK", "TABLES",
+])  # fmt: skip
 _PARTS = frozenset(["PARTITION", "INDEX", "KEY", "CONSTRAINT", "FOREIGN", "PRIMARY", "CHECK"])
 
 

@@ -1,7 +1,8 @@
 """A standing approval: within which bounds a load may be published by itself, who signed for it, until when.
 
 It is a file that people review. It can approve the publishing of a load into the schema it names, and nothing else: a
-restore, a drop of anything but an old generation, and a cut-over are never covered.
+restore, a drop of anything but an old generation, and a cut-over are never covered. The same file says which schema the
+load fills and how many generations are kept; one that covers nothing says only that.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runbook_lib.errors import InputRefused
 from runbook_lib.guard.load_audit import LoadAudit
@@ -36,14 +37,26 @@ class Bounds(_Strict):
 
 
 class StandingApproval(_Strict):
-    """The file. `signed_by` is a person; `until` is the last day (UTC) on which it counts."""
+    """The file. `signed_by` is a person; `until` is the last day (UTC) on which it counts.
+
+    `into` is the schema that the load fills, empty for `<live>__next`; `keep` how many generations before the live one
+    are kept. A file that covers nothing needs neither a person nor a day.
+    """
 
     version: Literal[1]
-    covers: Literal["publish"]
+    covers: Literal["publish", "nothing"]
     live: str = Field(min_length=1)
-    signed_by: str = Field(min_length=1)
-    until: date
+    into: str = ""
+    keep: int = Field(default=3, ge=1)
+    signed_by: str = ""
+    until: date = date.min
     bounds: Bounds = Bounds()
+
+    @model_validator(mode="after")
+    def _is_signed(self) -> StandingApproval:
+        if self.covers == "publish" and not (self.signed_by.strip() and self.until > date.min):
+            raise ValueError("what covers publishing needs signed_by, a person, and until, a day")
+        return self
 
 
 class Signed(BaseModel):
@@ -56,14 +69,23 @@ class Signed(BaseModel):
     path: str
 
     @property
+    def covers_nothing(self) -> bool:
+        """Tell whether it only says how generations are named and kept."""
+        return self.approval.covers == "nothing"
+
+    @property
     def words(self) -> str:
         """Say who approved, as a record keeps it."""
+        if self.covers_nothing:
+            return f"none: {self.path} covers nothing"
         return f"standing approval of {self.approval.signed_by}, until {self.approval.until}, sha256 {self.sha256}"
 
     def refuses(self, *, live: str, now: datetime) -> str:
         """Say why it does not count here and today; empty if it does."""
         if self.approval.live != live:
             return f"it is for `{self.approval.live}`, not for `{live}`"
+        if self.covers_nothing:
+            return ""
         if now.date() > self.approval.until:
             return f"it has ended on {self.approval.until}"
         return ""

@@ -7,6 +7,7 @@ what is known around them still counts. Names are followed where every assignmen
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ _CASES = {
     "swapcase": str.swapcase,
 }
 _WRAPPERS = frozenset(
-    ["text", "str", "SQL", "dedent", "literal_column", "cleandoc", "Composed", "bytes", "sqlalchemy_text"]
+    ["Template", "text", "str", "SQL", "dedent", "literal_column", "cleandoc", "Composed", "bytes", "sqlalchemy_text"]
 )
 _DEEPEST = 24
 
@@ -96,7 +97,11 @@ class Names:
             return (_of_constant(node.value),)
         if isinstance(node, ast.Name | ast.Attribute):
             name = node.id if isinstance(node, ast.Name) else f".{node.attr}"
+            if isinstance(node, ast.Attribute) and name not in self.bound:
+                name = node.attr  # of a class or a module: its names are not told apart
             return self._any(self.values(name), depth)
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+            return self.texts(node.elt, depth + 1)
         if isinstance(node, ast.JoinedStr):
             return self._product([*node.values], depth)
         if isinstance(node, ast.FormattedValue):
@@ -172,6 +177,8 @@ class Names:
         if isinstance(node.func, ast.Attribute):
             if name == "format":
                 return tuple(self._formatted(text, node, depth) for text in self.texts(node.func.value, depth + 1))
+            if name in ("substitute", "safe_substitute"):
+                return self._substituted(node, depth)
             if name in _SAME_TEXT:
                 return self.texts(node.func.value, depth + 1)
             if name in _CASES:
@@ -199,9 +206,23 @@ class Names:
                     for part in parts.elts:
                         nodes += [ast.Constant(between), part] if nodes else [part]
                     found += self._product(nodes, depth)
+                elif isinstance(parts, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+                    found += self.texts(parts.elt, depth + 1)
                 else:
                     found.append(HOLE)
         return tuple(found)[:64] or (HOLE,)
+
+    def _substituted(self, node: ast.Call, depth: int) -> tuple[str, ...]:
+        """Fill a string.Template; what it is not given here stays a hole."""
+        assert isinstance(node.func, ast.Attribute)
+        given = {word.arg: self._single(word.value, depth) for word in node.keywords if word.arg}
+
+        def value(found: re.Match[str]) -> str:
+            return given.get(found[1] or found[2], HOLE)
+
+        holder = node.func.value
+        inner = holder.args[0] if isinstance(holder, ast.Call) and holder.args else holder
+        return tuple(re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, text) for text in self.texts(inner, depth + 1))
 
     def _formatted(self, text: str, node: ast.Call, depth: int) -> str:
         positional = [self._single(part, depth) for part in node.args]
@@ -254,6 +275,8 @@ def chain(node: ast.expr) -> Iterator[ast.expr]:
 def _elements(node: ast.expr) -> list[ast.expr | None]:
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         return [*node.elts]
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+        return [node.elt]
     if isinstance(node, ast.Call) and name_of(node.func) in ("split", "splitlines"):
         return [node]
     return [node] if isinstance(node, ast.Name) else [None]

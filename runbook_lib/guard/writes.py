@@ -20,12 +20,23 @@ _TO_FILES = ("parquet", "csv", "json", "orc", "text")
 _FILES = frozenset({*_TO_FILES, "avro", "delta", "iceberg", "hudi", "xml", "memory", "console", "noop", "kafka"})
 _SPARK = frozenset({"save", "saveAsTable", "insertInto", "jdbc", *_TO_FILES})
 _SPARK_TABLES = ("createOrReplace", "overwrite", "overwritePartitions", "replace")
-_GLUE = ("from_options", "from_jdbc_conf", "write_from_options", "from_catalog")
+_GLUE = (
+    "from_options", "from_jdbc_conf", "write_from_options", "from_catalog", "write_dynamic_frame_from_options",
+    "write_dynamic_frame_from_jdbc_conf", "write_dynamic_frame_from_catalog",
+)  # fmt: skip
 _WRANGLER = ("mysql", "postgresql", "sqlserver", "oracle", "redshift")
+_AWS = {
+    "delete_db_cluster": "deletes a database cluster", "delete_db_instance": "deletes a database instance",
+    "backtrack_db_cluster": "takes a whole cluster back in time",
+    "delete_db_cluster_snapshot": "deletes a backup", "delete_db_snapshot": "deletes a backup",
+    "delete_db_cluster_automated_backup": "deletes a backup",
+}  # fmt: skip
+_DJANGO = frozenset({"flush", "reset_db", "reset_schema", "sqlflush", "drop_tables", "zap"})
 _WHOLE = {
     "drop_all": "drops every table of its models", "drop_tables": "drops tables", "drop_table": "drops {name}",
     "truncate_table": "empties a table", "drop_column": "drops a column of {name}", "rename_table": "renames {name}",
     "truncate_tables": "empties tables", "drop_database": "drops a schema", "drop_schema": "drops a schema",
+    "delete_model": "drops the table of a model", "remove_field": "drops a column of a model",
     "drop_constraint": "drops a constraint", "drop_index": "drops an index", "purge_table": "purges a table",
 }  # fmt: skip
 
@@ -46,6 +57,16 @@ def writes_of(program: Program, node: ast.Call, name: str) -> Iterator[JobFindin
         yield from _glue(program, node)
     elif name in _WHOLE:
         yield from _whole(program, node, name)
+    elif name in _AWS:
+        yield program.at(node, "destroys", _AWS[name])
+    elif name == "call_command":
+        words = {text for part in node.args[:1] for text in program.names.texts(part)}
+        if words & _DJANGO:
+            yield program.at(node, "destroys", "empties or drops every table of the project")
+        elif HOLE in words or "migrate" in words:
+            yield program.at(node, "unknown", "runs a command of the project: what it does is not known here")
+    elif name == "insert_rows" and program.is_true(program.argument(node, "replace")):
+        yield from program.table(node, program.argument(node, "table", 0), what="replaces rows of {name}")
     elif name == "todb":
         table, schema = program.argument(node, "tablename", 2), program.argument(node, "schema")
         yield from program.table(node, table, schema, what="empties {name} before it fills it")
@@ -84,7 +105,9 @@ def _by_mode(
 
 def _whole(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]:
     what = _WHOLE[name]
-    if "{name}" in what:
+    if "{name}" in what and not node.args and not node.keywords:
+        yield program.at(node, "destroys", what.format(name="the table of its model"))
+    elif "{name}" in what:
         table, schema = program.argument(node, "table_name", 0), program.argument(node, "schema")
         yield from program.table(node, table, schema, what=what)
     elif not program.schema or program.schema.casefold() in program.live:
@@ -103,6 +126,8 @@ def _spark(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]:
         return
     options = _options(program, calls)
     formats = [call.args[0] for call in calls if name_of(call.func) == "format" and call.args]
+    formats += [word.value for word in node.keywords if name == "save" and word.arg == "format"]
+    options |= {word.arg.casefold(): word.value for word in node.keywords if name == "save" and word.arg}
     kinds = {text.casefold() for kind in formats for text in program.names.texts(kind)}
     if name == "save" and kinds and kinds <= _FILES:
         return
@@ -154,7 +179,11 @@ def _glue(program: Program, node: ast.Call) -> Iterator[JobFinding]:
 
 
 def _mapped(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]:
-    if name not in ("delete", "update", "drop"):
+    if name not in ("delete", "update", "drop", "_raw_delete", "execute"):
+        return
+    if name == "execute":  # peewee ends its statements so
+        if not node.args and called_of(program, node) & {"delete", "update"} and not _holding(program, node):
+            yield program.at(node, "destroys", "deletes or changes every row of a table: no where() holds it")
         return
     called = {name_of(call.func) for call in program.calls(node)}
     if name == "drop":
@@ -162,11 +191,46 @@ def _mapped(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]
         if any(re.search(r"engine|conn|bind|session", name_of(part), re.IGNORECASE) for part in given):
             yield program.at(node, "destroys", "drops a table of its models")
     elif isinstance(node.func, ast.Attribute):
-        queried = "query" in called or ("all" in called and program.passes(node, "objects"))
-        if queried and not called & {"filter", "filter_by", "where", "exclude", "get"}:
+        queried = "query" in called or program.passes(node, "objects")
+        if queried and not _holding(program, node):
+            yield program.at(node, "destroys", f"{name.strip('_')}s every row of a table: no filter holds it")
+        elif (
+            isinstance(node.func.value, ast.Subscript)
+            and not node.args
+            and not node.keywords
+            and _uses(program, "dataset")
+        ):
             yield program.at(node, "destroys", f"{name}s every row of a table: no filter holds it")
     elif name in _imported(program) and not _is_filtered(program, node):
         yield program.at(node, "destroys", f"{name}s every row of a table: no where() holds it")
+
+
+def called_of(program: Program, node: ast.expr) -> set[str]:
+    """Return the names that are called in a chain."""
+    return {name_of(call.func) for call in program.calls(node)}
+
+
+def _holding(program: Program, node: ast.expr) -> bool:
+    """Tell whether a filter with a condition stands in a chain."""
+    filters = ("filter", "filter_by", "where", "exclude", "get")
+    return any((call.args or call.keywords) and name_of(call.func) in filters for call in program.calls(node))
+
+
+def is_unheld(program: Program, node: ast.expr) -> bool:
+    """Tell whether an expression is a DELETE or UPDATE made of calls that no where() holds."""
+    if not isinstance(node, ast.Call):
+        return False
+    made = [call for call in program.calls(node) if name_of(call.func) in ("delete", "update")]
+    return bool(made) and not _holding(program, node)
+
+
+def _uses(program: Program, module: str) -> bool:
+    return any(
+        alias.name.split(".")[0] == module
+        for node in ast.walk(program.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    )
 
 
 def _imported(program: Program) -> set[str]:

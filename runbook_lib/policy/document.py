@@ -40,6 +40,7 @@ _OURS = (
 _TAG = ("rds:AddTagsToResource",)
 _RENAME = ("rds:ModifyDBCluster", "rds:ModifyDBInstance", "rds:RemoveTagsFromResource")
 _SNAPSHOT = ("rds:DeleteDBClusterSnapshot",)
+_JOB = ("glue:StartJobRun",)
 _BACKUP = ("rds:DeleteDBClusterAutomatedBackup",)
 _SECRET, _DECRYPT, _GRANT, _PASS = "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:CreateGrant", "iam:PassRole"
 _MAKE_SECRET = MANAGED_PASSWORD[:2]
@@ -51,6 +52,7 @@ SORTED = {
     *_TAG,
     *_SNAPSHOT,
     *_BACKUP,
+    *_JOB,
     *_MAKE_SECRET,
     *SECRET_KEY,
     _SECRET,
@@ -160,6 +162,7 @@ def _statements(actions: set[str], scope: Scope) -> Iterable[Statement]:
         allow("RenameWhatIsMarked", _RENAME, [*scope.renamed(), *scope.made("cluster")], _MARKED)
     allow("DeleteBackupsOfDeletedCopies", _BACKUP, backups)
     allow("DeleteSnapshotsOfAnApprovedPlan", _SNAPSHOT, snapshots)
+    allow("TryJobsOnClones", _JOB, scope.arns("glue", "job/*"))
     allow("ReadDatabaseAccounts", [_SECRET], secrets)
     allow("DecryptDatabaseAccounts", [_DECRYPT], keys, {"StringLike": {"kms:ViaService": "secretsmanager.*"}})
     allow("GiveCopiesTheirOwnPassword", _MAKE_SECRET, scope.arns("secretsmanager", "secret:rds!cluster-*"))

@@ -73,6 +73,21 @@ NOTEBOOKS = {
     ),
     "audit_schemas": Uses(always=(*_FIND, *_SECRET)),
     "publish_load": Uses(always=(*_FIND, *_SECRET)),
+    "try_load": Uses(
+        always=_FIND,
+        sometimes=(
+            "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", *_SECRET, "glue:GetJob", "s3:GetObject",
+            # the checks of the clone
+            "iam:SimulatePrincipalPolicy", "rds:DescribeAccountAttributes", "rds:DescribeDBClusterParameterGroups",
+            "rds:DescribeDBParameterGroups", "rds:DescribeDBSubnetGroups", "rds:DescribeDBClusterParameters",
+            "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions", "ec2:DescribeSecurityGroups",
+            "kms:DescribeKey", "glue:GetTriggers", "glue:ListJobs", "iam:GetRole",
+            # the clone, the job, and the end of the clone
+            "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance", "glue:StartJobRun",
+            "glue:GetJobRun", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusterAutomatedBackups",
+            "rds:AddTagsToResource", "rds:DeleteDBInstance", "rds:DeleteDBCluster",
+        ),
+    ),
     "cost_analysis": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 from runbook_lib.errors import NotFound
+from runbook_lib.guard.history import PastLoad
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.register import entries, notebook_of
-from runbook_lib.records.store import Store, default_store
+from runbook_lib.records.register import Entry, entries, notebook_of
+from runbook_lib.records.store import EVENTS, Store, default_store
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,41 @@ def past_recoveries(cluster: str, *, store: Store | None = None) -> tuple[timede
         if entry.notebook == "restore_to_timestamp" and entry.cluster == cluster and _is_number(took):
             found.append(timedelta(seconds=float(took)))
     return tuple(sorted(found))
+
+
+def past_loads(live: str, *, cluster: str, store: Store | None = None) -> tuple[PastLoad, ...]:
+    """Return the loads that were published into a schema of a cluster by this store's records, the oldest first.
+
+    One that was taken back is none. Moments are aware UTC. A record that cannot be read is left out.
+    """
+    found: dict[str, PastLoad] = {}
+    for entry in entries(store or default_store()):
+        if entry.notebook != "publish_load" or entry.cluster != cluster:
+            continue
+        for event, facts in _events(entry):
+            at = str(facts.get("at", ""))
+            if event == "published" and facts.get("live") == live and isinstance(facts.get("rows"), dict):
+                rows = {str(name): count for name, count in facts["rows"].items() if isinstance(count, int)}
+                found[at] = PastLoad(at=datetime.fromisoformat(at), rows=rows)
+            elif event == "publish-undone" and facts.get("live") == live:
+                found.pop(at, None)
+    return tuple(found[at] for at in sorted(found))
+
+
+def _events(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        lines = (entry.folder / EVENTS).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        log.info("the record %s is left out: %s", entry.run_id, type(error).__name__)
+        return
+    for line in lines:
+        if '"publish' not in line:
+            continue
+        try:
+            event = json.loads(line)
+            yield str(event["event"]), dict(event.get("facts") or {})
+        except (ValueError, KeyError, TypeError):
+            continue  # a torn line
 
 
 def past_phases(notebook: str, *, store: Store | None = None) -> dict[str, float]:

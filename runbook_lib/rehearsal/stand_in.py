@@ -11,10 +11,12 @@ from pathlib import Path
 from runbook_lib.aws import AwsSession, connect
 from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.control import ControlPlane, Pace
+from runbook_lib.rehearsal.control.history import SCRIPT_PLACE
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.source import CLUSTER, make_source
-from runbook_lib.rehearsal.story import ClusterEvent, GlueRun, Listeners, Story, tell
+from runbook_lib.rehearsal.story import ClusterEvent, GlueRun, Listeners, Story, job, tell
+from runbook_lib.rehearsal.story.nights import JOB
 from runbook_lib.times import utc_now
 
 log = logging.getLogger(__name__)
@@ -80,8 +82,13 @@ class StandIn:
         """Connect to the source's server as its superuser."""
         return self.data.admin(self.source_id)
 
-    def tell_story(self, *, seed: int = 7, now: datetime | None = None, progress: Progress = _silent) -> Story:
-        """Let the week and the incident happen to the source, dated up to `now` (the present unless given)."""
+    def tell_story(
+        self, *, seed: int = 7, now: datetime | None = None, progress: Progress = _silent, wipe: bool = True
+    ) -> Story:
+        """Let the week and the incident happen to the source, dated up to `now` (the present unless given).
+
+        Without `wipe` it ends on the evening before, with the job's changed logic ready to be started.
+        """
         history, source = self.control.history, self.source_id
 
         def on_base(moment: datetime) -> None:
@@ -109,13 +116,22 @@ class StandIn:
             progress=progress,
         )
         with self.admin() as database:
-            story = tell(database, now=until, seed=seed, listeners=listeners)
+            story = tell(database, now=until, seed=seed, listeners=listeners, wipe=wipe)
+        self._ready_job(story)
         history.datapoints("VolumeBytesUsed", cluster=self.cluster, points=_volume(story, until=until))
         used = _backup_storage(story, until=until)
         billed = [(moment, size - _VOLUME) for moment, size in used]
         history.datapoints("BackupRetentionPeriodStorageUsed", cluster=self.cluster, points=used)
         history.datapoints("TotalBackupStorageBilled", cluster=self.cluster, points=billed)
         return story
+
+    def _ready_job(self, story: Story) -> None:
+        """Let Glue run the story's job when it is asked to: its script lies in S3, its logic is run for real."""
+        s3 = self.session().client("s3")
+        bucket, _, key = SCRIPT_PLACE.removeprefix("s3://").partition("/")
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.control.region})
+        s3.put_object(Bucket=bucket, Key=key, Body=job.SCRIPT.encode())
+        self.control.jobs.put(JOB, job.program(self.session, story.sheets))
 
 
 def _volume(story: Story, *, until: datetime) -> list[tuple[datetime, float]]:

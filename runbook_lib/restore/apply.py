@@ -26,6 +26,7 @@ from runbook_lib.times import iso, utc_now
 
 log = logging.getLogger(__name__)
 
+_CLOCKS_APART = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=6)  # AWS's guide: a restore of a large or busy cluster can take hours
 
 
@@ -121,6 +122,8 @@ def _own_tags(plan: RestorePlan, *, run_id: str, incident: str, began: datetime)
     own = {"plan": plan.id, "run": run_id or "by-hand", "incident": incident}
     if plan.expires_after:
         own["expires"] = iso(began + plan.expires_after)
+    if plan.is_clone:  # its data is of the call, which the plan cannot know; AWS's clock may be behind ours
+        own["moment"] = iso(began - _CLOCKS_APART)
     return [{"Key": f"{TAG_PREFIX}{name}", "Value": value} for name, value in own.items() if value]
 
 

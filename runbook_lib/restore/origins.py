@@ -18,6 +18,7 @@ from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.times import AskedTime, utc_text
 
 RESTORE_TO_TIME, RESTORE_FROM_SNAPSHOT = "RestoreDBClusterToPointInTime", "RestoreDBClusterFromSnapshot"
+COPY_ON_WRITE = "copy-on-write"
 _RESOURCE_ID = re.compile(r"cluster-[A-Z0-9]+")
 
 
@@ -62,6 +63,27 @@ def from_time(cluster: Cluster, *, instances: Sequence[Instance], asked: AskedTi
         source_arn=cluster.arn,
         resource_id=cluster.resource_id,
         moment=moment,
+        described=cluster.raw,
+        instances=tuple(instance.raw for instance in instances),
+    )
+
+
+def from_clone(cluster: Cluster, *, instances: Sequence[Instance], now: datetime) -> Origin:
+    """Start from a living cluster as it is: a copy-on-write clone, which shares its pages and takes no time.
+
+    Source: Aurora User Guide, "Cloning a volume for an Amazon Aurora DB cluster".
+    """
+    return Origin(
+        operation=RESTORE_TO_TIME,
+        request={
+            "SourceDBClusterIdentifier": cluster.identifier,
+            "RestoreType": COPY_ON_WRITE,
+            "UseLatestRestorableTime": True,
+        },
+        source=cluster.identifier,
+        source_arn=cluster.arn,
+        resource_id=cluster.resource_id,
+        moment=now,
         described=cluster.raw,
         instances=tuple(instance.raw for instance in instances),
     )
@@ -197,4 +219,6 @@ def origin_text(origin: Origin) -> str:
         return f"the snapshot {origin.request['SnapshotIdentifier']} of {utc_text(origin.moment)}"
     if "SourceDbClusterResourceId" in origin.request:
         return f"the retained backup of the deleted cluster {origin.source}"
+    if origin.request.get("RestoreType") == COPY_ON_WRITE:
+        return f"{origin.source} as it is when the clone is made"
     return f"the automated backups of {origin.source}"

@@ -14,7 +14,7 @@ from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import ENGINE, Cluster, cluster_from
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore.instance_settings import instance_request
-from runbook_lib.restore.origins import Origin, origin_text, read_origin
+from runbook_lib.restore.origins import COPY_ON_WRITE, Origin, origin_text, read_origin
 from runbook_lib.restore.settings import (
     Setting,
     applied_after,
@@ -83,9 +83,14 @@ class RestorePlan:
         return _hash(content)[:12]
 
     @property
+    def is_clone(self) -> bool:
+        """Tell whether it clones a cluster as it is: then `moment` is when the plan was made, and no part of the id."""
+        return self.calls[0].request.get("RestoreType") == COPY_ON_WRITE
+
+    @property
     def is_of_a_living_cluster(self) -> bool:
-        """Tell whether it restores a second of a cluster that is there, not a snapshot or a deleted cluster."""
-        return "SourceDBClusterIdentifier" in self.calls[0].request
+        """Tell whether it restores a second of a cluster that is there, not a snapshot, a deleted one or a clone."""
+        return "SourceDBClusterIdentifier" in self.calls[0].request and not self.is_clone
 
     def described_source(self) -> Cluster:
         """Return the source as far as it is known, for a plan whose source is gone."""
@@ -140,18 +145,21 @@ def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePl
     described = origin.described
     name = target_name(origin.source, origin.moment, wanted=chosen.target)
     sent = sent_with_restore(described, throw_away=throw_away)
+    clone = origin.request.get("RestoreType") == COPY_ON_WRITE
     after, password = applied_after(described), managed_password(described)
+    if clone:  # production's password must not open it, whoever keeps that
+        password = password or {"ManageMasterUserPassword": True}
     tags = [
         *carried_tags(described),
         {"Key": f"{TAG_PREFIX}source", "Value": origin.source},
         {"Key": f"{TAG_PREFIX}target", "Value": name},
-        {"Key": f"{TAG_PREFIX}moment", "Value": iso(origin.moment)},
+        *([] if clone else [{"Key": f"{TAG_PREFIX}moment", "Value": iso(origin.moment)}]),
         {"Key": f"{TAG_PREFIX}purpose", "Value": chosen.purpose},
     ]
     restore = PlannedCall(
         operation=origin.operation,
         request={"DBClusterIdentifier": name, **origin.request, "Tags": tags, **sent},
-        why=f"make the new cluster with the data of {iso(origin.moment)}",
+        why="clone the cluster as it is" if clone else f"make the new cluster with the data of {iso(origin.moment)}",
     )
     instances = _instances(origin, chosen)
     made = [
@@ -174,7 +182,7 @@ def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePl
             *_modify_call(name, password, "give it a managed master password of its own: who knows that second's?"),
         ),
         settings=settings_table(described, sent=sent, after=after | password, throw_away=throw_away),
-        expires_after=timedelta(days=7) if throw_away else None,
+        expires_after=timedelta(days=1 if clone else 7) if throw_away else None,
         fingerprint=fingerprint(described),
         described=described,
     )

@@ -13,7 +13,7 @@ they are kept in the state before they are taken away, and every run and every u
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.errors import RunbookError, StepFailed, TryLater
@@ -75,7 +75,8 @@ def is_done(database: Database, swap: Swap) -> bool:
     """
     targets = {new for _, new in swap.renames}
     origins = [old for old, _ in swap.renames if old not in targets]
-    unmoved = [name for name in origins if exists(database, name)]
+    found = present(database, origins)
+    unmoved = [name for name in origins if name in found]
     if not unmoved:
         return True
     if len(unmoved) == len(origins):
@@ -95,6 +96,29 @@ def exists(database: Database, table: TableName) -> bool:
             (table.schema, table.name),
         )
     )
+
+
+def present(database: Database, tables: Iterable[TableName]) -> set[TableName]:
+    """Return those of some tables that the server has as base tables, in one question whatever their number."""
+    wanted = set(tables)
+    if not wanted:
+        return set()
+    schemas = sorted({table.schema for table in wanted})
+    rows = database.rows(
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        f" AND table_schema IN ({', '.join(['%s'] * len(schemas))})",
+        schemas,
+    )
+    folded = {(str(schema).casefold(), str(name).casefold()) for schema, name in rows}
+    exact = {(str(schema), str(name)) for schema, name in rows}
+    any_case = bool(database.value("SELECT @@lower_case_table_names"))
+    return {
+        table
+        for table in wanted
+        if (table.schema, table.name) in exact
+        or (any_case and (table.schema.casefold(), table.name.casefold()) in folded)
+    }
 
 
 def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...]:
@@ -161,7 +185,8 @@ def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Step
 
 
 def _lock_statement(database: Database, swap: Swap, state: State) -> str:
-    locks = [f"{old.sql} WRITE" for old, _ in swap.renames if old not in swap.free and exists(database, old)]
+    found = present(database, (old for old, _ in swap.renames))
+    locks = [f"{old.sql} WRITE" for old, _ in swap.renames if old not in swap.free and old in found]
     for name, alias in swap.aliases:
         if name not in swap.free:
             locks.append(f"{name.sql} AS {alias} WRITE" if alias else f"{name.sql} WRITE")

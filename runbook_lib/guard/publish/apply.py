@@ -127,6 +127,7 @@ def _run(database: Database, plan: PublishPlan, state: State, *, phases: Phases,
             mend(database, plan.swap.on)
             make_ties(database, plan.ties)
         state.put("done", {"rows": dict(plan.rows), "digests": dict(plan.digests), "by": by})
+        announce("published", plan=plan.id, live=plan.live, at=plan.at.isoformat(), rows=dict(plan.rows))
     dropped, problems = [], []
     for old in plan.drops:
         with phases.step(f"drop {old.schema}"):

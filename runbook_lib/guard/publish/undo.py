@@ -16,7 +16,7 @@ from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Side
 from runbook_lib.swap.foreign_keys import make_ties
-from runbook_lib.swap.rename import Swap, create_schema, do_swap, exists, is_done, mend
+from runbook_lib.swap.rename import Swap, create_schema, do_swap, is_done, mend, present
 from runbook_lib.swap.state import State
 from runbook_lib.times import utc_now
 
@@ -84,8 +84,8 @@ def propose_undo_publish(side: Side, *, live: str) -> PublishUndoPlan:
             plan = state.get_as(PublishPlan, "plan")
             if plan is None or state.get("undone") is not None:
                 continue
-            gone = [t for t in plan.replaced if not exists(database, TableName(schema=plan.was, name=t))]
-            if gone and state.get("undo begun") is None:
+            kept = {TableName(schema=plan.was, name=name) for name in plan.replaced}
+            if kept - present(database, kept) and state.get("undo begun") is None:
                 since = f" since {state.get('dropped')}" if state.get("dropped") else ""
                 raise NotFound(
                     f"The load of {plan.at:%Y-%m-%d %H:%M} UTC cannot be undone: `{plan.was}` is not kept{since}.",
@@ -96,9 +96,10 @@ def propose_undo_publish(side: Side, *, live: str) -> PublishUndoPlan:
 
 
 def _changed(database: Database, plan: PublishPlan) -> tuple[tuple[str, int, int], ...]:
+    held = present(database, (TableName(schema=plan.live, name=table) for table in plan.rows))
     found = []
     for table, then in sorted(plan.rows.items()):
-        if exists(database, TableName(schema=plan.live, name=table)):
+        if TableName(schema=plan.live, name=table) in held:
             now = int(database.value(f"SELECT COUNT(*) FROM {quoted(plan.live, table)}"))  # noqa: S608 - quoted
             if now != then:
                 found.append((table, then, now))
@@ -130,4 +131,5 @@ def apply_undo_publish(side: Side, plan: PublishUndoPlan, *, approve: str) -> Pu
         if not left:
             database.execute(f"DROP DATABASE IF EXISTS {quoted(undoes.was)}")
         state.put("undone", utc_now().isoformat())
+        announce("publish-undone", plan=plan.id, live=undoes.live, at=undoes.at.isoformat())
     return PublishUndone(plan=plan, approved_id=plan.id, kept_in=undoes.undone, began=began)

@@ -1,8 +1,8 @@
-"""A Glue run with dates of the past; moto's begin now and succeed by being looked at."""
+"""Glue runs with dates of the past, and such as end when told to; moto's begin now and end by being looked at."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.glue.models import FakeJobRun
@@ -17,6 +17,15 @@ class DatedRun(FakeJobRun):
         self._completed = completed
         self._state = state
         self._error = error
+
+    @property
+    def error(self) -> str:
+        """Return the error it ended with, empty for none."""
+        return self._error
+
+    def end(self, state: str, *, error: str = "") -> None:
+        """Let it end now."""
+        self._completed, self._state, self._error = datetime.now(UTC), state, error
 
     def advance(self) -> None:
         """Stay as it is."""

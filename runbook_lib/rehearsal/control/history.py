@@ -10,6 +10,8 @@ from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend, Retained
 from runbook_lib.rehearsal.control.aurora.clusters import register
 from runbook_lib.rehearsal.control.aurora.models import Snapshot, whole_milliseconds
 
+SCRIPT_PLACE = "s3://example-etl/daily_etl.py"
+
 
 class History:
     """Enters the past into the stand-in. Every moment is aware UTC; clusters are named by their identifiers."""
@@ -103,7 +105,7 @@ class History:
             self._rds.retained_backups[past.db_cluster_resource_id] = backup
             return past.db_cluster_resource_id
 
-    def glue_job(self, name: str, *, at: datetime, script: str = "s3://example-etl/daily_etl.py") -> None:
+    def glue_job(self, name: str, *, at: datetime, script: str = SCRIPT_PLACE) -> None:
         """Enter a Glue job, unless it is there."""
         from moto.glue.models import glue_backends  # moto reads a service's whole model when it is imported
 

@@ -24,6 +24,7 @@ from runbook_lib.rehearsal.control.data import Data
 from runbook_lib.rehearsal.control.faults import Faults
 from runbook_lib.rehearsal.control.front import Front
 from runbook_lib.rehearsal.control.history import History
+from runbook_lib.rehearsal.control.jobs import Jobs
 from runbook_lib.rehearsal.control.pace import Pace
 from runbook_lib.rehearsal.control.permissions import Permissions
 from runbook_lib.rehearsal.control.request_log import RequestLog
@@ -62,6 +63,7 @@ class ControlPlane:
         self.permissions = Permissions(lambda: self.rds)
         self.prices = Products(products_of(region))
         self.vault = Vault()
+        self.jobs = Jobs(self.account, region)
         self._world = World(data=data, pace=pace, faults=self.faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
@@ -89,6 +91,7 @@ class ControlPlane:
             answers={
                 "pricing:GetProducts": self.prices.answer,
                 "backup:ListRecoveryPointsByResource": self.vault.answer,
+                "glue:StartJobRun": self.jobs.answer,
             },
         )
         self._server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_Handler)
@@ -104,6 +107,7 @@ class ControlPlane:
         if self._server is None:
             return
         self._server.shutdown()
+        self.jobs.close()
         if self._thread:
             self._thread.join()
         self._server.server_close()

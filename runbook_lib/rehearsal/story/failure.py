@@ -7,30 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from runbook_lib.mysql import quoted
 from runbook_lib.rehearsal.story import staging
 from runbook_lib.rehearsal.story.days import new_row
+from runbook_lib.rehearsal.story.job import ERROR, changed_logic
 from runbook_lib.rehearsal.story.kinds import moment_literal, text
 from runbook_lib.rehearsal.story.nights import JOB, GlueRun, run_id
 from runbook_lib.rehearsal.story.pen import Pen
 from runbook_lib.rehearsal.story.sheets import Sheets
-
-# The load goes by name and breaks at this table, so about half of the tables come back, not all of them whole.
-BREAKS_AT = "inspections"
-EMPTIED = ("bicycle_parkings", "contract_options", "contracts", "coupons", "deposits", "garbage_rules", "guarantors")
-PARTLY = (
-    "apartment_photos",
-    "audit_logs",
-    "electricity_readings",
-    "email_deliveries",
-    "inquiries",
-    "inquiry_histories",
-)
-
-_ERROR = (
-    "AnalysisException: Column 'inspector_code' does not exist. Did you mean one of the following? "
-    "[inspector, id, passed, report, apartment_id]; at daily_etl.py line 412, in load_table('inspections')"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,29 +34,17 @@ class WrittenRow:
 
 def failing_night(pen: Pen, sheets: Sheets, rng: Random, *, started_on: datetime) -> GlueRun:
     """Tell the failing run from its first DROP, in the pen's second, to the statement it breaks at."""
-    for number, table in enumerate(staging.TABLES):
-        if number and number % 4 == 0:
-            pen.after(1)
-        pen.write(f"DROP TABLE IF EXISTS {quoted(staging.SCHEMA, table.name)}")
-    for table in staging.TABLES:
-        if table.name == BREAKS_AT:
-            break
-        pen.after(1)
-        pen.write(table.create(staging.SCHEMA))
-        sheet = sheets[table.name]
-        for batch in [] if table.name in EMPTIED else sheet.batches():
-            pen.after(1)
-            if table.name in PARTLY:
-                pen.write(table.insert(staging.SCHEMA, batch[: len(batch) // 2]))
-                break
-            pen.write(table.insert(staging.SCHEMA, batch))
+    for seconds, statement in changed_logic(sheets):
+        if seconds:
+            pen.after(seconds)
+        pen.write(statement)
     return GlueRun(
         job=JOB,
         run_id=run_id(rng),
         started_on=started_on,
         completed_on=pen.moment + timedelta(seconds=7),
         state="FAILED",
-        error=_ERROR,
+        error=ERROR,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
@@ -15,7 +15,7 @@ from runbook_lib.rehearsal.story.failure import WrittenRow, failing_night, write
 from runbook_lib.rehearsal.story.nights import JOB, GlueRun, Night, good_night
 from runbook_lib.rehearsal.story.pen import Pen
 from runbook_lib.rehearsal.story.proof import EstateProof, take_proof
-from runbook_lib.rehearsal.story.sheets import invent
+from runbook_lib.rehearsal.story.sheets import Sheets, invent
 
 NIGHTS = 7
 LOAD_HOUR_UTC = 17  # 02:00 in Asia/Tokyo
@@ -55,7 +55,8 @@ class Story:
     No event of the binary log is dated in a second of `moments` or in the one after it, so it does not matter whether a
     restore to that second takes the second itself in. `restore_point` is one second before the failing run's first
     statement, `wiped_from` that statement, `wiped_until` its last one. `proofs` are by moment: those of `moments`, and
-    the last good snapshot's.
+    the last good snapshot's. `sheets` are what the vendor has at the end. In a story without its wipe, `wiped_from`
+    and `wiped_until` are the restore point, and nothing was written after it.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class Story:
     written_after: tuple[WrittenRow, ...]
     moments: Mapping[str, datetime]
     proofs: Mapping[datetime, EstateProof]
+    sheets: Sheets = field(repr=False)
 
 
 def failing_start(now: datetime) -> datetime:
@@ -95,11 +97,14 @@ class Listeners:
     progress: Callable[[str, int, int], None] = _nothing
 
 
-def tell(database: Database, *, now: datetime, seed: int = 7, listeners: Listeners | None = None) -> Story:
+def tell(
+    database: Database, *, now: datetime, seed: int = 7, listeners: Listeners | None = None, wipe: bool = True
+) -> Story:
     """Write the story through one administrator's connection, and return what was written and proved.
 
     The same seed and `now` give the same proofs on the same engine. Another `now` moves the dates: those of the nights,
-    and every value drawn relative to them; names, numbers, texts and row counts stay.
+    and every value drawn relative to them; names, numbers, texts and row counts stay. Without `wipe` it ends on the
+    evening before the failing run.
 
     Raises:
         InputRefused: the server already has a schema of the estate.
@@ -111,7 +116,7 @@ def tell(database: Database, *, now: datetime, seed: int = 7, listeners: Listene
             f"The server at {database.endpoint} already has {', '.join(sorted(found))}.",
             hint="Tell the story to a fresh server: it starts with the making of these schemas.",
         )
-    return _Telling(database, now=now, seed=seed, listeners=listeners or Listeners()).whole()
+    return _Telling(database, now=now, seed=seed, listeners=listeners or Listeners()).whole(wipe=wipe)
 
 
 class _Telling:
@@ -129,7 +134,7 @@ class _Telling:
         self._proofs: dict[datetime, EstateProof] = {}
         self._steps = 0
 
-    def whole(self) -> Story:
+    def whole(self, *, wipe: bool) -> Story:
         """Tell it from beginning to end."""
         with self._pen.ready():
             load_estate(self._pen, self._sheets, seed=self._seed, said=self._say)
@@ -138,7 +143,7 @@ class _Telling:
             since = self._began + timedelta(minutes=10)
             for night in range(1, NIGHTS + 1):
                 since = self._day_and_night(night, since=since)
-            return self._end(since=since)
+            return self._end(since=since, wipe=wipe)
 
     def _day_and_night(self, night: int, *, since: datetime) -> datetime:
         load = self._failing - timedelta(days=NIGHTS + 1 - night)
@@ -156,18 +161,21 @@ class _Telling:
         self._say(f"night {night}: {JOB} succeeded")
         return load + timedelta(hours=7)  # 09:00 in Tokyo: people come to work
 
-    def _end(self, *, since: datetime) -> Story:
+    def _end(self, *, since: datetime, wipe: bool) -> Story:
         self._day("the last day", since=since, load=self._failing)
         rng = self._dice("the failing night")
         started_on = self._failing + timedelta(seconds=rng.randint(1, 9))
         wiped_from = started_on + timedelta(seconds=rng.randint(61, 95))
         self._prove(BEFORE, wiped_from - timedelta(seconds=1))
-        self._pen.at(wiped_from)
-        self._ran(failing_night(self._pen, self._sheets, rng, started_on=started_on))
-        wiped_until = self._pen.moment
-        self._prove(AFTER, wiped_until + timedelta(seconds=30))
-        written = write_after(self._pen, self._sheets, rng)
-        self._prove(NOW, self._now)
+        written: tuple[WrittenRow, ...] = ()
+        wiped_until = wiped_from = wiped_from if wipe else self._moments[BEFORE]
+        if wipe:
+            self._pen.at(wiped_from)
+            self._ran(failing_night(self._pen, self._sheets, rng, started_on=started_on))
+            wiped_until = self._pen.moment
+            self._prove(AFTER, wiped_until + timedelta(seconds=30))
+            written = write_after(self._pen, self._sheets, rng)
+            self._prove(NOW, self._now)
         return Story(
             seed=self._seed,
             began=self._began,
@@ -179,6 +187,7 @@ class _Telling:
             written_after=written,
             moments=dict(sorted(self._moments.items(), key=lambda named: named[1])),
             proofs=dict(sorted(self._proofs.items())),
+            sheets=self._sheets,
         )
 
     def _day(self, name: str, *, since: datetime, load: datetime) -> None:
