@@ -33,21 +33,18 @@ def made_of(*lives, today=None):
     return lived(lives, today=today or datetime.now(UTC).date(), days=DAYS)
 
 
-def young(**members):
-    """Return a cluster of eight days, of 560 GiB, 28 GiB more of change records a day."""
-    return Life(key="cluster-young", names=[(-999, "young")], volume=560, changes=28, born=NOW - 8, **members)
-
-
-GAPS = {("billed", NOW - day) for day in (3, 5, 8)} | {(metric, NOW - day) for metric in METRICS for day in (10, 11)}
+GAPS = {("billed", NOW - day) for day in (3, 5, 8, 9)} | {(metric, NOW - day) for metric in METRICS for day in (10, 11)}
 WORLDS = {
-    "young": [young(retention=[(-999, 14)])],
+    "young": [Life(key="cluster-young", names=[(-999, "young")], volume=560, changes=28, born=NOW - 8)],
     "gaps-and-a-rename": [
         Life(key="cluster-gaps", names=[(-999, "gaps")], every=1, keep=20, lost=GAPS, tags={"team": "data"}),
-        Life(key="cluster-named", names=[(-999, "orders"), (NOW - 20, "orders-v2")], every=10, keep=None, volume=300,
-             lost={("billed", NOW - 4), ("volume", NOW - 4)}),
+        Life(key="cluster-named", names=[(-999, "orders"), (NOW - 20, "orders-v2")], volume=300, retention=[(-999, 35)],
+             every=100, keep=60, first_taken=(NOW - 25) % 100,
+             lost={(metric, NOW - day) for metric in ("billed", "volume") for day in (4, 6, 20)}),
     ],
     "one-snapshot-point": [
-        Life(key="cluster-point", names=[(-999, "point")], every=1, keep=40, lost={("snapshot", NOW - 4)})
+        Life(key="cluster-point", names=[(-999, "point")], volume=600, changes=30, every=1, keep=17,
+             lost={("snapshot", NOW - 4)})
     ],
     "a-copy-and-a-namesake": [
         Life(key="cluster-copy", names=[(-999, "reports")], volume=250, copies=[(NOW - 60, 90.0)],
@@ -55,7 +52,7 @@ WORLDS = {
     ],
     "longer-and-a-load": [
         Life(key="cluster-longer", names=[(-999, "longer")], retention=[(-999, 7), (NOW - 10, 14)]),
-        Life(key="cluster-load", names=[(-999, "load")], loads={NOW - 9: 900.0}),
+        Life(key="cluster-load", names=[(-999, "load")], loads={NOW - 9: 1500.0}),
     ],
     "shorter": [Life(key="cluster-short", names=[(-999, "shorter")], retention=[(-999, 7), (NOW - 60, 1)], every=7,
                      keep=60)],
@@ -70,6 +67,14 @@ WORLDS = {
              tags={"recovery:was": "app-copy", "recovery:source": "app"}),
     ],
 }  # fmt: skip
+# 24 clusters with a snapshot every ten days, six of them older than 35 days, and 16 without
+FORTY = [
+    Life(key=f"cluster-{number:02d}", names=[(-999, f"c{number:02d}")], volume=444.75, changes=12, every=10, keep=100,
+         first_taken=(NOW - 4) % 10)
+    if number < 24
+    else Life(key=f"cluster-{number:02d}", names=[(-999, f"c{number:02d}")], volume=297, changes=7.075)
+    for number in range(40)
+]  # fmt: skip
 
 
 @contextmanager
@@ -138,21 +143,112 @@ def test_all_worlds_at_once_through_the_notebook_have_the_simulation_s_numbers(t
         assert copied["backup_usd"] == pytest.approx(90 * USD * settled / month.days)
         assert pd.isna(copied["owner"])
         assert clusters.loc["reports", "owner"] == "namesake"
-        what_if = tables["what-if"].set_index(["cluster", "retention_days"])["usd_month"]
-        assert [round(what_if["young", days], 2) for days in (7, 14, 35)] == [4.51, 9.02, 22.54]
-        assert "dark" in tables["what-if"]["cluster"].tolist() or "dark" not in what_if.index
-        assert not (tables["anomalies"]["cluster"] == "point").any()
+        assert "dark" in tables["what-if"]["cluster"].tolist()
         first = next(data["text/html"] for data in outputs if "in a minute" in data.get("text/html", ""))
         assert "dark" in first
         assert "at least" in first
+        check_table(tables, shown_text(outputs))
+        assert result["outcome"] == "planned"
+        assert len(tables) == 9
+        assert sum(data.get("text/html", "").count("data:image/png;base64,") for data in outputs) == 6
+
+
+def shown_text(outputs):
+    return "\n".join(data.get("text/plain", "") for data in outputs)
+
+
+def check_table(tables, text):
+    """Hold what is shown to the table of worlds that were worked out by hand, each where its clusters are."""
+    clusters, what_if = tables["clusters"].set_index("cluster"), tables["what-if"].set_index("cluster")
+    for name, rate in (("young", 0.05), ("longer", 0.04), ("load", 0.04)):
+        if name in clusters.index:
+            row = clusters.loc[name]
+            assert row["change_gib_a_day"] / row["volume_gib"] == pytest.approx(rate)
+            assert f"{rate:.1%}" in next(line for line in text.splitlines() if name in line.split() and "over" in line)
+    if "young" in clusters.index:
+        own = what_if.loc["young"].set_index("retention_days")["usd_month"]
+        assert [round(own[days], 2) for days in (7, 14, 35)] == [4.51, 9.02, 22.54]
+    snapshots = tables["snapshots"].set_index("cluster")
+    if "orders-v2" in clusters.index:
+        assert snapshots.loc["orders-v2", "usd_month_now"] == 0.0
+        assert snapshots.loc["orders-v2", "cluster_exists"]
+    if "reports" in clusters.index:
+        copied = snapshots.loc["reports (copied from us-east-1)"]
+        assert (round(copied["usd_month_now"], 2), copied["size_gib"]) == (2.07, pytest.approx(90))
+    assert not (tables["anomalies"]["cluster"] == "point").any()
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", WORLDS)
 def test_each_world_alone_through_the_notebook_has_the_simulation_s_numbers(name, tmp_path):
     made = made_of(*WORLDS[name])
-    with through_the_notebook(made, tmp_path) as (tables, result, _):
+    with through_the_notebook(made, tmp_path) as (tables, result, outputs):
         check_world(made, tables, result)
+        check_table(tables, shown_text(outputs))
+        if name == "shorter":  # metrics and bill agree, through the change of the retention
+            assert "agree within 5% in all 13 months" in result["facts"]["agreement"]
+
+
+@pytest.mark.thorough
+def test_forty_clusters_through_the_notebook_have_the_table_s_numbers(tmp_path):
+    made = made_of(*FORTY)
+    with through_the_notebook(made, tmp_path) as (tables, result, outputs):
+        check_world(made, tables, result)
+        text = shown_text(outputs)
+        assert "2.6% of 15,426 GiB changes a day (40 of 40 clusters measured" in text
+        at_35 = tables["what-if"].query("retention_days == 35")["usd_month"].sum()
+        assert f"{at_35:,.0f}" == "1,796"
+        savings = tables["savings"].query("kind == 'snapshots'")
+        assert sum(int(what.split()[1]) for what in savings["what"]) == 144
+        assert f"{savings['saves_usd_month'].sum():,.0f}" == "1,473"
+        assert "Could be saved: $1,473.01 a month" in text
+
+
+@pytest.mark.thorough
+def test_a_cluster_without_metrics_through_the_notebook_is_not_known_and_no_success(tmp_path):
+    with through_the_notebook(made_of(WORLDS["without-metrics"][0]), tmp_path) as (tables, result, outputs):
+        assert result["outcome"] == "check-failed"
+        assert "is not known: nothing was measured" in result["headline"]
+        assert tables["clusters"].loc[0, ["automated_usd", "snapshots_usd", "backup_usd", "forecast_usd"]].isna().all()
+        assert tables["months"][["automated_usd", "snapshots_usd", "backup_usd"]].isna().all(axis=None)
+        assert "would cost least" not in shown_text(outputs)
+
+
+@pytest.mark.thorough
+def test_february_through_the_notebook_is_a_least_amount_that_no_bill_is_held_against(tmp_path):
+    today = datetime.now(UTC).date()
+    month = next(month for month in reversed(Month.holding(today).back_to(13)[:-1]) if month.number == 2)
+    lost = [NOW - (today - month.first).days + day for day in (3, 4, 17)]
+    gaps, named = WORLDS["gaps-and-a-rename"]
+    made = made_of(replace(gaps, lost={("billed", day) for day in lost}), named)
+    with through_the_notebook(made, tmp_path, timestamp=f"{month}-15T12:00:00Z") as (tables, result, _):
+        row = tables["months"].set_index("month").loc[str(month)]
+        costs_of = [made.cost(story, month.year, month.number) for story in made.stories]
+        assert row["backup_usd"] == pytest.approx(sum(usd for usd, _ in costs_of))
+        assert (row["cluster_days_missing"], bool(row["is_least_amount"])) == (3, True)
+        assert "months cannot be compared" in result["facts"]["agreement"]
+        assert "at least" in result["headline"]
+
+
+def test_the_table_s_figures_of_its_own_day():
+    young, gaps, forty = (made_of(*lives, today=date(2026, 11, 28)) for lives in
+                          (WORLDS["young"], WORLDS["gaps-and-a-rename"], FORTY))  # fmt: skip
+    review = costs.review(facts_of(young))
+    assert str(review.forecast_usd) == "$1.05"
+    assert review.rates[0].part_a_day == pytest.approx(0.05)
+    review = costs.review(facts_of(gaps))
+    assert review.month.days_missing == 9
+    assert str(review.month.backup).startswith("at least $")
+    assert {cluster.cluster for cluster in review.clusters} == {"gaps", "orders-v2"}
+    review = costs.review(facts_of(forty))
+    outlook = costs.look_ahead(connect(region="ap-northeast-1"), review, keep_days=10_000)
+    assert f"{outlook.grid.gib_a_day / outlook.grid.volume_gib:.1%}" == "2.6%"
+    assert f"{outlook.together[34].usd:,.0f}" == "1,796"
+    keeping = Keeping(region="ap-northeast-1", today=forty.today, usd_gib_month=USD, keep_days=35)
+    plan = plan_cleanup(review.held, keeping, shared={})
+    assert (len(plan.delete), len(plan.delete) + len(plan.later)) == (100, 144)
+    saved = sum(entry.saves_usd_month for entry in advice(review, plan, {}) if entry.kind == "snapshots")
+    assert f"{saved:,.0f}" == "1,473"
 
 
 # No number becomes smaller in silence --------------------------------------------------------------------

@@ -23,9 +23,10 @@ _HALF_A_DAY = timedelta(hours=12)
 class Change:
     """How fast a living cluster changes: GiB of change records a usual day, None where the metrics do not tell.
 
-    `low` and `high` are the least and the most that the windows of the days measured give; `days` is how many days
-    those windows span. `loads` are days of the present window that changed much more than a usual day, with the GiB
-    that they changed more; they are in no rate. `filling_days` is how many days the present window still grows.
+    `volume_gib` is NaN where nothing measured it. `low` and `high` are the least and the most that the windows of the
+    days measured give; `days` is how many days those windows span. `loads` are days of the present window that changed
+    much more than a usual day, with the GiB that they changed more; they are in no rate. `filling_days` is how many
+    days the present window still grows.
     """
 
     cluster: str
@@ -54,20 +55,18 @@ def changes(found: Amounts) -> tuple[Change, ...]:
     restorable time. While the cap holds, the true rate is higher than this.
     """
     volume = carried_forward(found.usage.volume_gib)
-    measured = []
-    for row, lineage in enumerate(found.who):
-        if lineage.cluster is not None and (change := _change(found, volume[row], row, lineage)) is not None:
-            measured.append(change)
-    return tuple(measured)
+    living = [(row, lineage) for row, lineage in enumerate(found.who) if lineage.lives]
+    return tuple(_change(found, volume[row], row, lineage) for row, lineage in living)
 
 
-def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change | None:
+def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change:
     usage, retention = found.usage, lineage.retention_days
     used = usage.used_gib[row]
     last = found.last_column
     known = np.flatnonzero(~np.isnan(used[: last + 1]) & ~np.isnan(volume[: last + 1]))
     if not len(known) or known[-1] < last - _MEASURED_DAYS:
-        return None
+        size = float(volume[last])
+        return Change(cluster=lineage.label, volume_gib=size, gib_a_day=None, retention_days=retention)
     last = int(known[-1])
     begins = _begins(found, lineage)
     first = int(np.argmax(~np.isnan(volume)))
@@ -129,7 +128,9 @@ def _of_window(grew: Grid, total: float, start: int) -> tuple[float, list[tuple[
     for column in np.argsort(-filled)[: max(1, span // 4)].tolist():
         around = [grew[i] for i in range(max(0, column - _AROUND), min(span, column + _AROUND + 1)) if i != column]
         known = sorted(gib for gib in around if not np.isnan(gib))
-        usual = float(np.median(known)) if known else 0.0
+        if not known:
+            break  # a day alone is no load: there is nothing to hold it against
+        usual = float(np.median(known))
         excess = float(grew[column]) - usual
         if np.isnan(excess) or excess <= _LOAD * max(0.0, (total - excess) / span):
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runbook_lib.costs.copies import copy_usd_a_day
@@ -12,7 +13,7 @@ from runbook_lib.costs.rates import Change
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.units import usd_text
 from runbook_lib.costs.whatif import RetentionCost, cheaper_retention
-from runbook_lib.display.costs.style import from_nothing, legend_below
+from runbook_lib.display.costs.style import from_nothing, legend_below, measured
 from runbook_lib.display.figure import BLUE, ORANGE, Figure, draw
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -99,23 +100,25 @@ def _table(costs: tuple[RetentionCost, ...]) -> Table:
 
 def _clusters(outlook: Outlook) -> Table:
     rows: list[tuple[object, ...]] = []
-    for rate in sorted(outlook.rates, key=lambda rate: -rate.volume_gib):
+    for rate in _largest_first(outlook.rates):
         costs = outlook.costs.get(rate.cluster)
-        if costs is None:
-            rows.append(
-                (rate.cluster, round(rate.volume_gib, 1), _change(rate), rate.retention_days, None, "not known")
-            )
-            continue
-        now = costs[rate.retention_days - 1]
-        better = cheaper_retention(costs, today=rate.retention_days)
-        proposal = f"{better.retention_days} days: {usd_text(better.usd)}" if better else "no longer one is cheaper"
-        rows.append((rate.cluster, round(rate.volume_gib, 1), _change(rate), rate.retention_days, now.usd, proposal))
+        usd, proposal = None, "not known"
+        if costs is not None:
+            usd, better = costs[rate.retention_days - 1].usd, cheaper_retention(costs, today=rate.retention_days)
+            proposal = f"{better.retention_days} days: {usd_text(better.usd)}" if better else "no longer one is cheaper"
+        size = measured(round(rate.volume_gib, 1))
+        rows.append((rate.cluster, size, _change(rate), rate.retention_days, usd, proposal))
     return Table(
         title="Each cluster at its own retention",
         columns=("cluster", "volume, GiB", "changes a day", "retention, days", "USD a month", "cheaper and longer"),
         rows=tuple(rows[:SHOWN_CLUSTERS]),
         left_out=max(0, len(rows) - SHOWN_CLUSTERS),
     )
+
+
+def _largest_first(rates: Sequence[Change]) -> list[Change]:
+    """Sort clusters by size; those of no known size come last."""
+    return sorted(rates, key=lambda rate: -(measured(rate.volume_gib) or 0.0))
 
 
 def _change(rate: Change) -> str | None:
@@ -142,7 +145,7 @@ def _restore(review: Review, outlook: Outlook) -> Table:
     except StepFailed as error:
         title = "What a restored copy costs a day: not known"
         return Table(title=title, columns=("", ""), rows=(("why", error.message),))
-    sizes = [(rate.cluster, rate.volume_gib) for rate in sorted(outlook.rates, key=lambda rate: -rate.volume_gib)]
+    sizes = [(rate.cluster, rate.volume_gib) for rate in _largest_first(outlook.rates) if rate.volume_gib > 0]
     for name, size in sizes[:5]:
         usd = copy_usd_a_day(instance_usd_hour=hour, instances=1, volume_gib=size, storage_usd_gib_month=storage)
         rows.append((name, round(size, 1), usd, usd * 7))
