@@ -136,6 +136,17 @@ def test_the_counter_of_a_partitioned_table_is_no_difference_and_a_comment_is_on
     assert len(two_servers.table().definition) == 1
 
 
+def test_json_of_other_inner_types_is_the_same_only_with_the_words(two_servers: TwoServers, command: Prove) -> None:
+    two_servers.begin(
+        "CREATE TABLE t (id INT PRIMARY KEY, j JSON)", 'INSERT INTO t VALUES (1, \'{"d": "2026-01-01"}\')'
+    )
+    typed = not two_servers.found.is_mariadb  # there JSON is a text
+    if typed:
+        two_servers.change("UPDATE t SET j = JSON_OBJECT('d', CAST('2026-01-01' AS DATE))")
+    code, said = command("--schema", SCHEMA)
+    assert (code, "compared by its text" in said, "holds exactly" in said) == (0, typed, not typed)
+
+
 def test_what_hangs_beside_the_tables_is_compared_by_its_definition(two_servers: TwoServers, command: Prove) -> None:
     two_servers.begin(
         "CREATE TABLE t (id INT PRIMARY KEY, v INT)",

@@ -16,6 +16,10 @@ from runbook_lib.restore.compare import unread_of
 from runbook_lib.times import duration_text
 
 _TABLES_ONLY = "Views, routines, triggers, events and sequences were not compared."
+_JSON = (
+    "JSON, which {} tables have, was compared by its text: whether a number or a date inside it has another type is "
+    "not known."
+)
 SHOWN_TABLES, SHOWN_ROWS = 200, 40
 FOLDED = 16  # rows; a longer list shows its title only, until a click
 _ADDED, _NEW = "rows added", "new table"
@@ -80,7 +84,8 @@ def headline(proof: Proof) -> str:
         read += f"; of views, routines, triggers and events {len(proof.objects or ())} differ"
         read += ", not all could be seen" if proof.not_compared else ""
     if proof.verdict == "same":
-        return f"{proof.found} holds exactly what {proof.expected} holds: {read}"
+        exactly = "" if proof.with_json else "exactly "
+        return f"{proof.found} holds {exactly}what {proof.expected} holds: {read}"
     if proof.verdict == "not proved":
         why = "not all tables could be seen" if proof.unseen else "there was nothing to compare"
         return f"Nothing is proved: {why}: {read}"
@@ -191,7 +196,8 @@ def _definitions(tables: list[TableVerdict]) -> Table:
 
 def _closing(proof: Proof) -> str:
     if proof.verdict == "same":
-        return "" if proof.objects is not None else _TABLES_ONLY
+        by_text = _JSON.format(proof.with_json) if proof.with_json else ""
+        return " ".join(filter(None, ("" if proof.objects is not None else _TABLES_ONLY, by_text)))
     if proof.verdict == "not proved":
         return "What was compared is the same; the rest is not known." if proof.tables else ""
     if not proof.damaged and any(one.verdict != "new since" for one in proof.objects or ()):

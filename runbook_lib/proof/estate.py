@@ -86,6 +86,7 @@ class Estate:
         self.objects: tuple[ObjectDifference, ...] | None = None
         self.unseen: tuple[str, ...] = ()
         self.not_compared: tuple[str, ...] = ()
+        self.with_json = 0
         self._expected = open_reader(expected)
         try:
             self._found = open_reader(found)
@@ -116,6 +117,7 @@ class Estate:
                 raise NotFound(f"There is no table {pair.expected} on either side.", hint="Check the names.")
         packet = min(_packet(self._expected), _packet(self._found))
         facts = [(expected_facts.get(pair.expected), found_facts.get(pair.found)) for pair in chosen]
+        self.with_json = sum(_has_json(expected) and _has_json(found) for expected, found in facts)
         subject = _subject(self._sides, facts, self._personal)
         self._keeper = Keeper(self._options.keep, {**subject, "packet": packet})
         for verdict in self._keeper.tables.values():
@@ -260,6 +262,10 @@ class Estate:
     def _expect_and_advance(self, rows: int) -> None:
         self._meter.expect(rows)
         self._meter.advance(rows, before=True)
+
+
+def _has_json(facts: TableFacts | None) -> bool:
+    return facts is not None and any(column.kind == "json" for column in facts.columns.values())
 
 
 def _namesakes(expected: Iterable[TableName], found: Iterable[TableName]) -> list[Pair]:

@@ -78,6 +78,7 @@ def prove(
         objects=estate.objects,
         unseen=estate.unseen,
         not_compared=estate.not_compared,
+        with_json=estate.with_json,
     )
     log.info("%d tables proved, %d of them damaged", len(proof.tables), len(proof.damaged))
     return proof
@@ -138,6 +139,7 @@ def hold(side: Side, earlier: Proof, *, schemas: Collection[str] = (), options: 
                      for table in wanted),
         seconds=taken.seconds,
         unseen=earlier.unseen,
+        with_json=earlier.with_json,
     )  # fmt: skip
 
 

@@ -118,6 +118,7 @@ class Proof:
 
     `objects` are the views, routines, triggers, events and sequences that differ; None: they were not compared.
     `unseen` says which tables an account could not see, `not_compared` what else was left out.
+    `with_json` is how many tables have JSON columns, which are compared by their text.
     """
 
     expected: str
@@ -127,6 +128,7 @@ class Proof:
     objects: tuple[ObjectDifference, ...] | None = None
     unseen: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    with_json: int = 0
 
     @property
     def verdict(self) -> Outcome:
@@ -179,6 +181,7 @@ class Proof:
             "objects": None if self.objects is None else [vars(one) | {"what": list(one.what)} for one in self.objects],
             "unseen": list(self.unseen),
             "not_compared": list(self.not_compared),
+            "json_compared_by_text": self.with_json,
         }
 
     @staticmethod
@@ -198,6 +201,7 @@ class Proof:
             objects=None if stored.get("objects") is None else tuple(map(_object_from_json, stored["objects"])),
             unseen=tuple(stored.get("unseen", ())),
             not_compared=tuple(stored.get("not_compared", ())),
+            with_json=int(stored.get("json_compared_by_text", 0)),
         )
 
 

@@ -68,6 +68,9 @@ def references(found: list[Token], *, skip: Collection[int], tables_only: bool =
             place += 1
             continue
         first = parts[0].value
+        if tables_only and [part.upper for part in parts] == ["MARIADB_SCHEMA", "DATE"]:
+            place = end  # MariaDB's own type DATE, as it is written in Oracle's mode
+            continue
         is_call = end < len(found) and found[end].upper == "("
         is_table = is_call or _is_table(found, place, in_list=in_list)
         if (

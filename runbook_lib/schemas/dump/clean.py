@@ -89,6 +89,8 @@ class _Cleaner:
         self._empties: dict[str, bytes] = {}  # TRUNCATEs that wait for rows
         self._made: dict[str, str] = {}  # tables by their mended name: what the dump calls them
         self._brought: set[str] = set()
+        self._sequences: set[str] = set()
+        self._home: set[str] = set()  # the schema that defaults name which take from these sequences
         self._refused: set[str] = set()
         self._schemas_dropped: list[tuple[set[str], Statement]] = []
         self._passing = self._guarded = False
@@ -174,6 +176,8 @@ class _Cleaner:
 
     def _kept(self, reading: Reading, piece: Statement) -> bytes | None:
         charset, ending = piece.syntax.charset, piece.syntax.delimiter
+        if reading.act is Act.CREATE_TABLE and not self._schemas() - {self._schema}:
+            self._home |= {ref.schema for ref in reading.references if ref.parts[1].value in self._sequences}
         new = rewritten(piece.text, reading, schemas=self._schemas(), known=self.done.mended, charset=charset)
         if reading.act is Act.DROP:
             for name in new.names:
@@ -244,10 +248,13 @@ class _Cleaner:
             self._made[name] = said
         if reading.kind in ("TABLE", "VIEW", "SEQUENCE"):
             self._brought.add(name)
+        if reading.kind == "SEQUENCE":
+            self._sequences.add(said)
         return [drop for kind in kinds for drop in self._held.pop((kind, name), ())]
 
     def _schemas(self) -> frozenset[str]:
-        return frozenset({self._schema, self._current, self._take, self.done.source_schema, *self._headers} - {""})
+        said = {self._schema, self._current, self._take, self.done.source_schema}
+        return frozenset((said | self._headers | self._home) - {""})
 
     def _is_wanted(self, name: Name) -> bool:
         """Tell whether a name lies in the one schema that is taken.
