@@ -48,8 +48,9 @@ _ALWAYS_THERE = {
 class Wanted:
     """One permission that a request needs: an action on one resource, with the context keys that are known.
 
-    `absent` are beginnings of keys that are certainly not in the request. With `is_whole` every key that is not in the
-    context is absent, as the stand-in knows of its own requests.
+    With `*` or `?` in it the resource is any of that pattern: nobody knows yet which. `absent` are beginnings of keys
+    that are certainly not in the request. With `is_whole` every key that is not in the context is absent and the
+    resource is the one it says, as the stand-in knows of its own requests.
     """
 
     action: str
@@ -97,10 +98,11 @@ def _is_about(statement: Statement, wanted: Wanted) -> bool:
 def _applies(statement: Statement, wanted: Wanted) -> tuple[str, ...] | None:
     """Return what it depends on whether the statement applies: nothing at all, or None where it certainly does not."""
     doubts: list[str] = []
-    matches = [_matches(pattern, wanted.resource, statement) for pattern in statement.resources]
-    named = True if True in matches else None if None in matches else False
+    matches = {pattern: _names(pattern, statement, wanted) for pattern in statement.resources}
+    named = True if True in matches.values() else None if None in matches.values() else False
     if named is None:
-        doubts.append("a policy variable in a resource")
+        partly = [pattern for pattern, match in matches.items() if match is None]
+        doubts.append(f"which resource it is (it names {', '.join(partly)})")
     elif named is statement.not_resources:
         return None
     for condition in statement.conditions:
@@ -185,6 +187,51 @@ def _matches(pattern: str, value: str, statement: Statement) -> bool | None:
     if statement.has_variables and "${" in pattern:
         return None
     return like(pattern, value)
+
+
+def _names(pattern: str, statement: Statement, wanted: Wanted) -> bool | None:
+    """Tell whether a resource is of a pattern, None where that depends on which it is or on how AWS reads the pattern.
+
+    AWS fills the missing parts of an ARN with `*`, and documents wildcards within a part only (IAM User Guide, "IAM
+    JSON policy elements: Resource"); whether one goes beyond its part is not guessed.
+    """
+    if pattern == "*":
+        return True
+    if statement.has_variables and "${" in pattern:
+        return None
+    parts, of_value = pattern.split(":", 5), wanted.resource.split(":", 5)
+    if len(of_value) != 6:
+        return False if wanted.is_whole else None  # a Describe call: AWS decides it on all that there is of a kind
+    parts += ["*"] * (6 - len(parts))
+    results = [_covers(part, other, wanted) for part, other in zip(parts, of_value, strict=True)]
+    if False not in results:
+        return None if None in results else True
+    return None if like(pattern, wanted.resource) else False
+
+
+def _covers(pattern: str, value: str, wanted: Wanted) -> bool | None:
+    """Tell whether all values of a pattern are of another one, None where only some are."""
+    if wanted.is_whole or not {"*", "?"} & {*value}:
+        return like(pattern, value)
+    if like(pattern, value) and not ("?" in pattern and "*" in value):
+        return True
+    return None if _meet(pattern, value) else False
+
+
+@lru_cache(maxsize=4096)
+def _meet(one: str, other: str) -> bool:
+    """Tell whether any text is of both patterns."""
+    if "*" in (one[:1], other[:1]):
+        many, rest = (one, other) if one[:1] == "*" else (other, one)
+        return _meet(many[1:], rest) or (rest != "" and _meet(many, rest[1:]))
+    if not one or not other:
+        return one == other
+    return (one[0] == other[0] or "?" in (one[0], other[0])) and _meet(one[1:], other[1:])
+
+
+def is_never_met(condition: Condition, statement: Statement, wanted: Wanted) -> bool:
+    """Tell whether a condition certainly does not hold of a request."""
+    return _holds(condition, statement, wanted) is False
 
 
 def like(pattern: str, value: str, *, folded: bool = False) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runbook_lib.policy.evaluation import Wanted, judge, like
+from runbook_lib.policy.evaluation import Wanted, is_never_met, judge, like
 from runbook_lib.policy.reading import Statement, read_document
 
 Kind = Literal["missing", "too wide", "never true", "could not judge"]
@@ -23,6 +23,7 @@ _TAKES_TAGS = (
     "rds:RestoreDBCluster*", "rds:CreateDBInstance", "rds:CreateDBClusterEndpoint", "rds:AddTagsToResource",
     "rds:RemoveTagsFromResource", "secretsmanager:CreateSecret", "secretsmanager:TagResource",
 )  # fmt: skip
+_A_READ = Wanted(action="rds:DescribeDBClusters", absent=("rds:cluster-tag/",))
 _REQUEST_KEYS = ("aws:RequestTag/", "aws:TagKeys", "rds:req-tag/")
 _RESOURCE_KEYS = {
     # kind of resource: the keys that others do not have
@@ -59,9 +60,7 @@ def _never_true(given: Iterable[Statement]) -> Iterator[Finding]:
         keys = [
             condition.key
             for condition in statement.conditions
-            if condition.key.lower().startswith("rds:cluster-tag/")
-            and not condition.operator.endswith("IfExists")
-            and condition.operator.rpartition(":")[2] != "Null"
+            if condition.key.lower().startswith("rds:cluster-tag/") and is_never_met(condition, statement, _A_READ)
         ]
         clusters_only = not statement.not_resources and all(":cluster:" in name for name in statement.resources)
         if keys and statement.effect == "Allow" and not clusters_only:
@@ -76,12 +75,16 @@ def _never_true(given: Iterable[Statement]) -> Iterator[Finding]:
 def _missing(given: Sequence[Statement], needed: Iterable[Statement], region: str) -> Iterator[Finding]:
     lacking: dict[str, list[str]] = {}
     doubtful: dict[tuple[str, ...], list[str]] = {}
+    needed = list(needed)
     for statement in needed:
         for action in statement.actions if statement.effect == "Allow" else ():
             for resource in statement.resources:
-                verdict = judge(given, _sample(action, resource, statement, region))
+                sample = _sample(action, resource, statement, region)
+                verdict, own = judge(given, sample), judge(needed, sample)
                 if verdict.answer == "unknown":
-                    doubtful.setdefault(verdict.depends_on, []).append(action)
+                    # what is needed has denials of its own, such as that of deleting a source
+                    if reasons := tuple(reason for reason in verdict.depends_on if reason not in own.depends_on):
+                        doubtful.setdefault(reasons, []).append(action)
                 elif verdict.answer != "allowed":
                     lacking.setdefault(action, []).append(resource)
     for action, resources in lacking.items():
@@ -113,8 +116,7 @@ def _sample(action: str, resource: str, statement: Statement, region: str) -> Wa
     kind = resource.split(":")[5] if service == "rds" and resource != "*" else ""
     absent += [key for of, key in _RESOURCE_KEYS.items() if of != kind]
     absent += ["aws:ResourceTag/"] if resource == "*" else []
-    name = resource if resource == "*" else resource.replace("*", "x")
-    return Wanted(action=action, resource=name, context=context, absent=tuple(absent))
+    return Wanted(action=action, resource=resource, context=context, absent=tuple(absent))
 
 
 def _region_of(action: str, resource: str) -> str:
