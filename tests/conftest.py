@@ -23,7 +23,6 @@ from tests.copying import Estate
 from tests.proving import TwoServers
 from tests.storytelling import ToldStory
 
-
 settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("tests")
 
