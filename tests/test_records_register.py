@@ -85,6 +85,22 @@ def test_two_drills_that_differ_in_one_parameter_show_it_and_what_follows(store:
     assert found[1].lines == ("output", "-staging: 81 rows", "+silver: 2 rows")
 
 
+def test_what_a_wait_printed_is_one_text_in_however_many_pieces_and_states_it_came() -> None:
+    waited = "10:00:00 UTC  cluster c: {} (2 seconds)\n"
+    one = [*map(waited.format, ("available, as before the change", "making its secret", "available")), "made\n"]
+    other = ["".join([waited.format("available"), "made\n"])]
+    first, second = (
+        {"cells": [{"cell_type": "code", "id": "apply", "source": "", "outputs": [_printed(text) for text in texts]}]}
+        for texts in (one, other)
+    )
+    assert compare(first, second) == ()
+    assert compare(first, {"cells": [{**second["cells"][0], "outputs": [_printed("made otherwise\n")]}]}) != ()
+
+
+def _printed(text: str) -> dict[str, str]:
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
 def test_a_run_compared_with_itself_does_not_differ(store: Store) -> None:
     notebook = notebook_of(find(store, make_record(store).name))
     assert compare(notebook, notebook) == ()

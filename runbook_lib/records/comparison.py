@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
+from itertools import groupby
 from typing import Any
 
 # Order matters: longer shapes first.
@@ -33,8 +34,9 @@ _VOLATILE = (
     (re.compile(r"(?<=\bPort)(?:\s+[3-6]\d{4}\b)+"), " ‹port›"),
 )
 _TAG = re.compile(r"<[^>]+>")
-# Which states a wait saw on its way depends on the moments at which it asked.
-_WAITING = re.compile(r"^\d\d:\d\d:\d\d UTC  \S.*: [a-z-]+ \([^()]*\)\n?", re.MULTILINE)
+# Which states a wait saw on its way depends on the moments at which it asked: "creating", "available, as before the
+# change", "making its secret".
+_WAITING = re.compile(r"^\d\d:\d\d:\d\d UTC  \S.*: [a-z][a-z, -]* \([^()]*\)\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +144,17 @@ def _state(cell: Mapping[str, Any]) -> str:
 
 
 def _outputs(cell: Mapping[str, Any]) -> str:
-    return "\n".join(_output(output) for output in cell.get("outputs", ()))
+    """Return what a cell shows. What it printed is one text, in however many pieces it came."""
+    shown: list[str] = []
+    for stream, pieces in groupby(cell.get("outputs", ()), key=lambda output: output.get("name", "")):
+        if stream:
+            shown.append(_WAITING.sub("", "".join(_text(piece["text"]) for piece in pieces)))
+        else:
+            shown += map(_output, pieces)
+    return "\n".join(shown)
 
 
 def _output(output: Mapping[str, Any]) -> str:
-    if output["output_type"] == "stream":
-        return _WAITING.sub("", _text(output["text"]))
     if output["output_type"] == "error":
         return f"{output['ename']}: {output['evalue']}"
     data = output.get("data", {})
