@@ -10,7 +10,8 @@ import pytest
 from runbook_lib.backups import ClusterSnapshot, Held, RecoveryPoint, RetainedBackup
 from runbook_lib.looking import Seen
 from runbook_lib.restore import Outlook, Way, reason, recommended, ways_back
-from runbook_lib.times import TimeWindow
+from runbook_lib.timeline.second import Candidate, Proposal
+from runbook_lib.times import TimeWindow, iso
 from tests.builders import NOW, asked, cluster, snapshot
 
 NIGHTS = [snapshot(created=NOW - timedelta(days=days, minutes=5)) for days in (6, 4, 2)]
@@ -58,6 +59,21 @@ def test_before_the_window_the_newest_older_snapshot_is_recommended_with_its_los
     best = recommended(ways(NOW - timedelta(days=10), [old, *NIGHTS]))
     assert best is not None
     assert (best.source, best.lost) == (old.identifier, timedelta(days=10))
+
+
+def test_no_old_snapshot_is_recommended_where_the_second_before_the_damage_can_still_be_restored() -> None:
+    """It should be the window that decides: a second that has passed out of it is no better way."""
+    for hours, better in ((30, True), (24 * 20, False)):
+        began = NOW - timedelta(hours=hours)
+        candidate = Candidate(began=began, ended=began + timedelta(minutes=5), what="a load", evidence=())
+        known = Proposal(chosen=candidate, candidates=(candidate,), why="", known=())
+        old = snapshot(created=NOW - timedelta(days=25), kind="manual")
+        found = ways_back(cluster(), held([old]), asked=asked(None), now=NOW, outlook=Outlook(damage=known))
+        assert named(found, "point-in-time restore").damage == "done"
+        best = recommended(found)
+        assert (best is None) == better
+        assert better or (best is not None and best.source == old.identifier)
+        assert (iso(candidate.second) in reason(found)) == better
 
 
 def test_a_snapshot_from_after_the_moment_is_no_way_back() -> None:

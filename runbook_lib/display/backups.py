@@ -16,6 +16,7 @@ from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.restore import Outlook, Proposal, Way, reason, recommended
+from runbook_lib.restore.ways import OF_AN_ORIGIN, POINT_IN_TIME
 from runbook_lib.times import TimeWindow, ago, duration_text, full_text, iso, utc_text
 
 SHOWN_SNAPSHOTS = 40
@@ -105,8 +106,9 @@ def ways_table(ways: Sequence[Way], *, cost_note: str = "", zone: ZoneInfo, now:
         longest_line=30,
         note=f"USD a day: {cost_note}." if cost_note else "",
     )
-    damaged = any(way.damage for way in ways)
-    none = "No way is recommended: they lead to damaged data" if damaged else "No way back to that moment was found"
+    none = "No way back to that moment was found"
+    if any(way.damage for way in ways):
+        none = "No way is recommended: choose a second before the damage"
     headline = f"Recommended: {best.name}" if best else none
     return Stack(headline=headline, tables=(table,), closing=reason(ways))
 
@@ -229,7 +231,8 @@ def inspect_result(
         else f"{moment} cannot be reached exactly; {best.name} gives {utc_text(best.reaches)}, "
         f"{duration_text(best.lost)} earlier"
     )
-    step = f'Open restore_to_timestamp with timestamp="{iso(best.reaches)}".'
+    origin = f', restore_from="{best.source}"' if best.name in OF_AN_ORIGIN else ""
+    step = f'Open restore_to_timestamp with timestamp="{iso(best.reaches)}"{origin}.'
     return Result(
         notebook="inspect_backups",
         outcome="succeeded",
@@ -241,7 +244,7 @@ def inspect_result(
             "from": best.source,
             **_damage_facts(proposal),
         },
-        next=(*proposed, step if best.name == "point-in-time restore" else f"Restore from {best.source} instead."),
+        next=(*proposed, step if origin or best.name == POINT_IN_TIME else f"Restore from {best.source} instead."),
     )
 
 

@@ -25,7 +25,7 @@ class Way:
     `lost` is how much of the time before the asked moment it does not bring back. `kind` "evidence" is none to go
     back by, but keeps the present to look at. `looked` False means that nobody could look whether it is there.
     `usd_a_day` is None where it is not known. `damage` says how far the damage had come at the second it reaches; empty
-    where it had not begun, or nobody knows.
+    where it had not begun, or nobody knows; `better` is then the second before it, where this way reaches that too.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Way:
     takes: str = ""
     usd_a_day: float | None = None
     damage: str = ""
+    better: datetime | None = None
 
     @property
     def is_usable(self) -> bool:
@@ -108,13 +109,19 @@ def ways_back(
     ways += _unseen("AWS Backup", held.recovery_points, cluster) or _recovery_points(
         held.recovery_points, cluster, question
     )
-    ways = [_judged(way, question) for way in ways]
+    ways = [_judged(way, question, cluster.window) for way in ways]
     return tuple(sorted([*ways, _clone(cluster, question)], key=_rank))
 
 
-def _judged(way: Way, question: Question) -> Way:
+def _judged(way: Way, question: Question, window: TimeWindow | None) -> Way:
     known = question.outlook.damage
-    return replace(way, damage=damage_at(way.reaches, known)) if way.reaches and known else way
+    if way.reaches is None or known is None:
+        return way
+    damage = damage_at(way.reaches, known)
+    if not damage or way.name != POINT_IN_TIME or window is None:
+        return replace(way, damage=damage)
+    second = known.second or known.candidates[0].second  # where none is proposed, the earliest is before all damage
+    return replace(way, damage=damage, better=second if second in window else None)
 
 
 def damage_at(moment: datetime, proposal: Proposal) -> str:
@@ -140,8 +147,11 @@ def _rank(way: Way) -> tuple[object, ...]:
 def recommended(ways: Sequence[Way]) -> Way | None:
     """Return the way that loses least among those that make a new cluster; in place only where there is no other.
 
-    A way that leads to damaged data is never recommended.
+    A way that leads to damaged data is never recommended; nor is any other, such as an old snapshot, where a restore
+    to the proposed second would lose less: that second has to be chosen first.
     """
+    if any(way.better for way in ways):
+        return None
     usable = [way for way in ways if way.is_usable and not way.damage]
     return min(usable, key=_rank) if usable else None
 
@@ -151,6 +161,11 @@ def reason(ways: Sequence[Way]) -> str:
     best = recommended(ways)
     unseen = [way.name for way in ways if not way.looked]
     doubt = f" Could not be looked at: {', '.join(unseen)}; there may be a better way." if unseen else ""
+    if better := next((way.better for way in ways if way.better), None):
+        return (
+            f"The damage had begun by the moment asked for. {iso(better)}, the second before, can still be restored: "
+            f"ask for that one, or for one near it.{doubt}"
+        )
     if best is None and any(way.damage for way in ways):
         return f"Every way leads to a moment after the damage had begun: choose an earlier one.{doubt}"
     if best is None:
@@ -169,6 +184,7 @@ def reason(ways: Sequence[Way]) -> str:
 
 POINT_IN_TIME = "point-in-time restore"
 RETAINED = "retained backup of the deleted cluster of this name"
+OF_AN_ORIGIN = (RETAINED, "automated snapshot", "manual snapshot")  # restore_to_timestamp takes it as `restore_from`
 BACKTRACK = "backtrack"
 CLONE = "clone of the present"
 CONTINUOUS = "AWS Backup, continuous"

@@ -8,11 +8,10 @@ from typing import Any
 from runbook_lib.display.interactive import front
 from runbook_lib.display.interactive.shown import Shown, in_sight, words
 from runbook_lib.restore import Proposal, Way, recommended
-from runbook_lib.restore.ways import POINT_IN_TIME, RETAINED, damage_at
+from runbook_lib.restore.ways import OF_AN_ORIGIN, POINT_IN_TIME, damage_at
 from runbook_lib.times import duration_text, iso
 
 _ONWARD = "restore_to_timestamp"
-_SNAPSHOTS = ("automated snapshot", "manual snapshot")
 
 
 def parameters_of(way: Way, *, cluster: str) -> dict[str, Any] | None:
@@ -22,7 +21,7 @@ def parameters_of(way: Way, *, cluster: str) -> dict[str, Any] | None:
     moment = {"timestamp": iso(way.reaches), "cluster": cluster}
     if way.name == POINT_IN_TIME:
         return {**moment, "restore_from": ""}
-    if way.name == RETAINED or way.name in _SNAPSHOTS:
+    if way.name in OF_AN_ORIGIN:
         return {**moment, "restore_from": way.source}
     return None
 
@@ -46,7 +45,7 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) 
 
     def show(_change: Any = None) -> None:
         way, given = offered[choice.value]
-        warning = _warning(way, proposal)
+        warning = _warning(way, proposal, not_best=best is None)
         said.value = words(f"{warning}{_ONWARD} would take:") + in_sight(front.assignments(given))
         button.description = "Choose this way all the same" if warning else "Choose this way"
         button.button_style = "danger" if warning else "primary"
@@ -66,13 +65,18 @@ def board(value: Any, ways: Sequence[Way], *, cluster: str, proposal: Proposal) 
     return Shown(value=value, widgets=(box,))
 
 
-def _warning(way: Way, proposal: Proposal) -> str:
+def _warning(way: Way, proposal: Proposal, *, not_best: bool) -> str:
     assert way.reaches is not None
     state = damage_at(way.reaches, proposal)
-    if not state:
+    second = proposal.second
+    if state:
+        said = f"Then the damage is {state}: this leads to damaged data."
+    elif not_best and second and way.reaches < second:
+        said = f"This loses {duration_text(second - way.reaches)} of good data, which can still be restored."
+    else:
         return ""
-    better = f" The proposed second is {iso(proposal.second)}: take it in the picker above." if proposal.second else ""
-    return f"<b>Then the damage is {state}: this leads to damaged data.</b>{better}<br>"
+    better = f" The proposed second is {iso(second)}: take it in the picker above." if second else ""
+    return f"<b>{said}</b>{better}<br>"
 
 
 def _name(way: Way, best: Way | None) -> str:
