@@ -159,3 +159,18 @@ def test_a_cut_over_can_be_undone_where_one_was_begun_and_needs_no_rule(names: d
 
 def test_without_a_reader_the_ways_are_only_shown() -> None:
     assert interactive.way_chooser("the table", Two(), wanted=Chosen()) == "the table"  # type: ignore[arg-type]
+
+
+def test_where_and_as_whom_a_notebook_was_run_goes_along_into_the_next_one(
+    names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(front, "_tell", told.append)
+    names |= {"region": "eu-west-1", "profile": "", "secret": "iam:reader", "cluster": "other"}
+    front.hand_on("bring_back_data", {"cluster": "prod", "copy": "prod-copy"}, cell="result")
+    assert told[0]["set"] == {
+        "region": '"eu-west-1"',
+        "secret": '"iam:reader"',
+        "cluster": '"prod"',
+        "copy": '"prod-copy"',
+    }

@@ -149,6 +149,7 @@ class _Strip:
                 f"<b>Not approved.</b> The parameters cell says <code>{escape(differing)}</code>, and was not run "
                 "since: run it, and the cells below it up to this one."
             )
+            front.return_to(self._cell)
             return
         self._done = True
         if self._given is not None:

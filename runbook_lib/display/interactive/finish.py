@@ -16,6 +16,7 @@ def finish_strip(finish: Callable[[], str]) -> None:
     import ipywidgets as w
     from IPython.display import display
 
+    cell = front.cell_now()
     button = w.Button(description="Finish: write the record", button_style="primary")
     button.layout = w.Layout(width="auto", align_self="flex-start")
     said = w.HTML(
@@ -33,6 +34,7 @@ def finish_strip(finish: Callable[[], str]) -> None:
             button.disabled = False
             lines = [f"The record could not be written: {type(error).__name__}: {error}"]
         said.value = words("<br>".join(escape(line) for line in lines))
+        front.return_to(cell)
 
     button.on_click(on_click)
     box = w.VBox([button, said, front.outlet()])

@@ -20,6 +20,7 @@ KERNEL_VARIABLE = "RUNBOOK_LAB_KERNEL"
 FOLDER_VARIABLE = "RUNBOOK_LAB_FOLDER"  # the served folder, that JupyterLab's own paths begin at
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"  # set by the Jupyter server: the notebook a kernel was started for
 CHOSEN = "chosen"  # the event that the record reads choices from
+_CARRIED = ("region", "profile", "timezone", "secret")
 _SCRIPT = Path(__file__).with_name("notebook.js")
 
 
@@ -122,12 +123,22 @@ def page_says(once: str, source: str) -> None:
 def hand_on(notebook: str, values: Mapping[str, Any], *, cell: str) -> None:
     """Open another notebook with these values in its parameters cell. Nothing of it is run.
 
-    The cells of this one below `cell` are run first, and its record is written: they only read.
+    The cells of this one below `cell` are run first, and its record is written: they only read. Where and as whom this
+    one was run goes along, as far as it was typed and the other one has a parameter for it.
     """
-    announce("handed-on", notebook=notebook, parameters=dict(values))
+    from IPython import get_ipython
+
+    names = get_ipython().user_ns
+    values = {name: names[name] for name in _CARRIED if names.get(name)} | dict(values)
+    announce("handed-on", notebook=notebook, parameters=values)
     _tell(
         {"path": path_of(notebook), "open": True, "set": _literals(values), "leave": own_path(), "rest": cell},
     )
+
+
+def return_to(cell: str) -> None:
+    """Put the cursor back on a cell whose button has just been closed, so that the keys go on working."""
+    _tell({"path": own_path(), "at": cell})
 
 
 def save() -> bool:

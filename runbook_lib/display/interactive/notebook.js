@@ -38,6 +38,13 @@ async function (asked) {
   if (!panel) return;
   await panel.context.ready;
   await panel.revealed;
+  if (!panel.context.savesInTurn) {
+    // JupyterLab saves by itself from time to time; of two saves at once the second finds a file that "has changed on disk"
+    const save = panel.context.save.bind(panel.context);
+    let last = Promise.resolve();
+    panel.context.save = () => (last = last.catch(() => {}).then(save));
+    panel.context.savesInTurn = true;
+  }
 
   const cells = panel.content.widgets;
   const parameters = parametersOf(panel);
@@ -64,6 +71,11 @@ async function (asked) {
       }
       goTo(panel, next);
     }
+  }
+  if (asked.at) {
+    // a button that is disabled by its click takes the keyboard's focus with it
+    const index = cells.findIndex(each => each.model.id === asked.at);
+    if (index >= 0) goTo(panel, index);
   }
   if (asked.save) await panel.context.save();
 }
