@@ -12,6 +12,7 @@ from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
 from runbook_lib.restore import CleanedUp, CleanUpCheck, CleanUpPlan, Leftover
+from runbook_lib.restore.copies.leftovers import PROTECTED
 from runbook_lib.times import duration_text, utc_text
 
 _NOTEBOOK = "clean_up_restores"
@@ -108,8 +109,7 @@ def plan_sheet(plan: CleanUpPlan, spent: Mapping[str, Spent], needed: Mapping[st
 
 def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
     if not plan.delete and plan.left:
-        names = ", ".join(f'"{leftover.name}"' for leftover in plan.left)
-        return f"There is nothing to approve. To delete one that stays, name it in `only`: {names}."
+        return " ".join(("There is nothing to approve.", *_ways_out(plan)))
     if not plan.delete:
         return "There is nothing to approve: no run of ours has left a copy."
     begun = [leftover.name for leftover in plan.delete if approve and leftover.mark == approve]
@@ -124,6 +124,21 @@ def _how_to_go_on(plan: CleanUpPlan, approve: str) -> str:
         does="applies it. What is deleted does not come back",
         asks="Is anybody still working with one of these?",
     )
+
+
+def _ways_out(plan: CleanUpPlan) -> tuple[str, ...]:
+    """Say of each copy that stays what would let it go, where a person may decide that."""
+    said = []
+    for leftover in plan.left:
+        if not leftover.held:
+            said.append(f'To delete {leftover.name}: run again with only="{leftover.name}".')
+        elif leftover.held == PROTECTED and leftover.cluster.raw.get("DeletionProtection"):
+            command = f"aws rds modify-db-cluster --region {plan.region} --db-cluster-identifier {leftover.name}"
+            said.append(
+                f"{leftover.name} is protected (a cut-over does that): `{command} --no-deletion-protection "
+                f'--apply-immediately` takes that off; then run again with only="{leftover.name}".'
+            )
+    return tuple(said)
 
 
 def cleaned_sheet(cleaned: CleanedUp) -> Stack:
@@ -177,7 +192,6 @@ def clean_up_result(
     left = tuple(f"{leftover.name} stays: {leftover.stays}." for leftover in (*cleaned.spared, *plan.left))
     if not cleaned.done or check is None:
         count = len(plan.delete)
-        named = tuple(f'To delete {leftover.name}: run again with only="{leftover.name}".' for leftover in plan.left)
         approve = f'Approve it: run again with the same parameters and approve="{plan.id}".'
         return Result(
             notebook=_NOTEBOOK,
@@ -185,7 +199,7 @@ def clean_up_result(
             headline=f"{count} of {len(plan.found)} copies can go" if count else "Nothing to clean up",
             plan_id=plan.id if count else "",
             facts={"would go": _names(plan.delete), "stays": _names(plan.left)},
-            next=((approve,) if count else ()) + left + (() if count else named),
+            next=((approve,) if count else ()) + left + (() if count else _ways_out(plan)),
         )
     deleted = len(cleaned.deleted)
     lost = [f"Find out who deleted {thing}: the clean-up did not." for thing in check.missing]

@@ -16,13 +16,13 @@ class Pace:
     at AWS (Terraform's provider waits for 30 after ModifyDBCluster).
     """
 
-    cluster: timedelta = timedelta(seconds=2)
-    instance: timedelta = timedelta(seconds=3)
-    snapshot: timedelta = timedelta(seconds=1)
-    modify: timedelta = timedelta(seconds=1)
-    delete: timedelta = timedelta(seconds=1)
-    lag: timedelta = timedelta(seconds=2)
-    unseen: timedelta = timedelta(seconds=0.5)
+    cluster: timedelta = timedelta(seconds=0.8)
+    instance: timedelta = timedelta(seconds=0.8)
+    snapshot: timedelta = timedelta(seconds=0.4)
+    modify: timedelta = timedelta(seconds=0.4)
+    delete: timedelta = timedelta(seconds=0.4)
+    lag: timedelta = timedelta(seconds=1)
+    unseen: timedelta = timedelta(seconds=0.2)
 
     @property
     def doubt(self) -> timedelta:

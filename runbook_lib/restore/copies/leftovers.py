@@ -32,6 +32,8 @@ DESCRIBE_GLOBAL_CLUSTERS = declare("rds", "DescribeGlobalClusters", items="Globa
 MARK = f"{TAG_PREFIX}cleanup"
 """The tag an approved clean-up puts on what it is about to delete: the plan's id, so that a second run can go on."""
 
+PROTECTED = "deletion protection is on"
+
 # A cluster in these statuses can be deleted; in any other something is under way. Source: Aurora User Guide, status.
 _DELETABLE = {"available", *CLUSTER_DEAD_ENDS} - {"stopped", "deleting", "inaccessible-encryption-credentials"}
 
@@ -68,7 +70,10 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """One cluster with our tags. `stays` says why it is not to be deleted; empty when nothing stands against it."""
+    """One cluster with our tags. `stays` says why it is not to be deleted; empty when nothing stands against it.
+
+    `held` says what stands against it even when it is named and has expired.
+    """
 
     cluster: Cluster
     members: tuple[Member, ...]
@@ -78,6 +83,7 @@ class Leftover:
     expires: datetime | None
     stays: str
     mark: str
+    held: str = ""
 
     @property
     def name(self) -> str:
@@ -146,13 +152,15 @@ def _leftover(
 ) -> Leftover:
     members, expires = region.members.get(cluster.identifier, ()), _moment_in(cluster, "expires")
     purpose = cluster.tags.get(f"{TAG_PREFIX}purpose", "")
-    stays = (
+    held = (
         not_ours(cluster)
         or _foreign_member(cluster, members)
         or _protected(cluster, members)
         or _source_of(cluster, region)
         or _in_use(cluster, region)
-        or (_not_named(cluster, named) if named else _not_yet(purpose, expires, now=now, also_unexpired=also_unexpired))
+    )
+    stays = held or (
+        _not_named(cluster, named) if named else _not_yet(purpose, expires, now=now, also_unexpired=also_unexpired)
     )
     return Leftover(
         cluster=cluster,
@@ -163,6 +171,7 @@ def _leftover(
         expires=expires,
         stays=stays,
         mark=cluster.tags.get(MARK, ""),
+        held=held,
     )
 
 
@@ -197,7 +206,7 @@ def _foreign_member(cluster: Cluster, members: Sequence[Member]) -> str:
 
 def _protected(cluster: Cluster, members: Sequence[Member]) -> str:
     if cluster.raw.get("DeletionProtection") or any(member.protected for member in members):
-        return "deletion protection is on"
+        return PROTECTED
     return ""
 
 
