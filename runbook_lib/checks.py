@@ -36,7 +36,9 @@ def bad(subject: str, sentence: str, hint: str) -> Check:
     return Check(subject=subject, state="bad", sentence=sentence, hint=hint)
 
 
-def unknown(subject: str, why_not: str) -> Check:
+_ALLOW = "Allow it, or look by other means before you approve; `runbook policy` prints what is needed."
+
+
+def unknown(subject: str, why_not: str, hint: str = _ALLOW) -> Check:
     """Return a check that could not be made; `why_not` names the missing permission where that is it."""
-    hint = "Allow it, or look by other means before you approve; `runbook policy` prints what is needed."
     return Check(subject=subject, state="unknown", sentence=f"{why_not}.", hint=hint)

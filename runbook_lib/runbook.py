@@ -101,7 +101,8 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     """Validate what every notebook takes and connect. Changes nothing.
 
     `given` is the notebook's namespace, in which its parameters are looked up again whenever something is applied.
-    With `one_cluster` False an empty `cluster` means the whole account, and the run's cluster is None.
+    With `one_cluster` False an empty `cluster` means the whole account, and the run's cluster is None. An empty
+    `timezone` takes the zone that `timestamp` is written in, else this machine's.
 
     Raises:
         InputRefused: a timestamp, zone, region, profile or cluster that cannot be used.
@@ -110,8 +111,8 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     show_progress()
     _begin_record(notebook)
     now = utc_now()
-    zone = reader_zone(timezone)
     asked = parse_timestamp(timestamp, now=now)
+    zone = reader_zone(timezone or asked.zone)
     session = connect(region=region, profile=profile)
     _knock(session, notebook)
     identity = session.identity()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -43,12 +44,13 @@ class AskedTime:
     """A moment as somebody asked for it.
 
     `moment` is aware UTC to the second, or None for "latest", which only a window can resolve.
-    `cut` is the sub-second part that was dropped (".75"), or empty.
+    `cut` is the sub-second part that was dropped (".75"), or empty; `zone` the one that the moment was written in.
     """
 
     text: str
     moment: datetime | None
     cut: str = ""
+    zone: str = field(default="", compare=False)
 
     @property
     def note(self) -> str:
@@ -83,7 +85,8 @@ def parse_timestamp(text: str, *, now: datetime) -> AskedTime:
             asked=moment,
             now=now,
         )
-    return AskedTime(text=text, moment=moment, cut=cut)
+    named = _WITH_ZONE.fullmatch(stripped)
+    return AskedTime(text=text, moment=moment, cut=cut, zone=zone_named(named[4]).key if named else "")
 
 
 def _moment(text: str, now: datetime) -> tuple[datetime, str]:
@@ -167,13 +170,18 @@ def zone_named(name: str) -> ZoneInfo:
             f'The zone "{name}" has its sign the other way round: Etc/GMT+9 is nine hours behind UTC.',
             hint='Write the offset itself, such as "+09:00", or a place, such as "Asia/Tokyo".',
         )
-    zones = {zone.lower(): zone for zone in available_timezones() if "/" in zone} | {"utc": "UTC"}
-    if found := zones.get(name.lower()):
+    if found := _zones().get(name.lower()):
         return ZoneInfo(found)
     raise InputRefused(
         f'"{name}" is not a zone name of the IANA database.',
         hint='Write "UTC" or a name such as "Asia/Tokyo" or "Europe/Berlin"; abbreviations are ambiguous.',
     )
+
+
+@cache
+def _zones() -> dict[str, str]:
+    """Return the names of all zones by their small letters: the machine's files are looked through once."""
+    return {zone.lower(): zone for zone in available_timezones() if "/" in zone} | {"utc": "UTC"}
 
 
 def reader_zone(name: str = "") -> ZoneInfo:

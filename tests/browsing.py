@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,11 +12,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "browser-pictures"  # ignored by git: what the pages looked like
+EVERY_PICTURE = bool(os.environ.get("RUNBOOK_PICTURES"))  # at both widths, light and dark; else one of each
+LOOKS = tuple(product((1280, 900), ("JupyterLab Light", "JupyterLab Dark")))
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-background-networking"]
 TOKEN = "for-the-test"  # of a server on loopback that lives as long as a test
@@ -111,22 +115,43 @@ class Reader:
             }"""
         )
 
+    @property
+    def active(self) -> str:
+        """Return the id of the cell that the frame is on."""
+        return str(self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCell.model.id"))
+
     def go_to(self, cell_id: str) -> None:
-        """Put the cursor's frame on a cell, as a click on its edge does."""
-        self.page.evaluate(
-            """id => {
-                const notebook = window.jupyterapp.shell.currentWidget.content;
-                notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.model.id === id);
-                notebook.mode = "command";
-                notebook.activate();
-            }""",
-            cell_id,
-        )
+        """Move the frame to a cell with the arrow keys; out of a field by a click on the words above its cell."""
+        if self.page.evaluate("() => document.activeElement.tagName") == "INPUT":
+            above = self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCellIndex - 1")
+            self.notebook.locator(f"[data-windowed-list-index='{above}'] .jp-RenderedMarkdown h2").click()
+        self.page.keyboard.press("Escape")
+        for key in ("ArrowUp", "ArrowDown"):
+            for _ in range(30):
+                before = self.active
+                if before == cell_id:
+                    return
+                self.page.keyboard.press(key)
+                if self.active == before:
+                    break  # the first or the last cell
+        raise AssertionError(f"there is no cell {cell_id}")
+
+    def type_parameters(self, **values: str) -> None:
+        """Go to the parameters cell, type other values into it, and leave it. Nothing is run."""
+        self.go_to("parameters")
+        lines = self.source("parameters").splitlines()
+        for name, value in values.items():
+            at = next(number for number, line in enumerate(lines) if line.startswith(f"{name}: "))
+            lines[at] = re.sub(r'= "[^"]*"', lambda _, value=value: f"= {json.dumps(value)}", lines[at], count=1)
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text("\n".join(lines))
+        self.page.keyboard.press("Escape")
 
     def run_to(self, cell_id: str) -> None:
         """Press Shift+Enter, cell by cell, until that cell has run and its kernel is idle."""
         for _ in range(60):
-            active = self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCell.model.id")
+            active = self.active
             self.page.keyboard.press("Shift+Enter")
             if active == cell_id:
                 return self.idle()
@@ -217,14 +242,33 @@ class Reader:
         )
 
     def restart_kernel(self) -> None:
-        """Restart the kernel from the menu's command, and say yes."""
-        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:restart-kernel'); }")
+        """Restart the kernel by its keys, and say yes."""
+        self.page.keyboard.press("Escape")
+        for _ in range(2):
+            self.page.keyboard.press("0")
         self.page.locator(".jp-Dialog button.jp-mod-accept").click()
         self.page.wait_for_timeout(500)
         self.idle()
 
+    def reload(self, title: str) -> None:
+        """Load the page again, as after a browser was closed; the notebook of that title is in front."""
+        self.page.reload()
+        self.begin(title)
+
     def picture(self, what: str) -> None:
-        """Keep what the page looks like now."""
+        """Keep what the page looks like now; where every picture is asked for, at each width and in each theme."""
         self._pictures += 1
         PICTURES.mkdir(exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{self._name}-{self._pictures:02}-{what}.png")
+        name = f"{self._name}-{self._pictures:02}-{what}"
+        if not EVERY_PICTURE:
+            self.page.screenshot(path=PICTURES / f"{name}.png")
+            return
+        for width, theme in LOOKS:
+            self.look(width, theme, height=1600)
+            self.page.screenshot(path=PICTURES / f"{name}-{width}-{theme.split()[1].lower()}.png")
+        self.look(*LOOKS[0])
+
+    def look(self, width: int, theme: str, *, height: int = 900) -> None:
+        """Look at the page at a width and in a theme."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.theme(theme)

@@ -23,7 +23,7 @@ def held_to_the_notebooks(result: Result) -> list[dict[str, str]]:
     found = []
     for step in result.next:
         assert "undo=" not in step, step
-        offered = _offered(step)
+        offered = offered_by(step)
         if not offered:
             continue
         named = [name for name in NOTEBOOKS if name in step]
@@ -37,8 +37,8 @@ def held_to_the_notebooks(result: Result) -> list[dict[str, str]]:
     return found
 
 
-def _offered(step: str) -> list[dict[str, str]]:
-    """Return the parameters of each choice in a step; nothing else may give a parameter twice."""
+def offered_by(step: str) -> list[dict[str, str]]:
+    """Return the parameters of each choice in a step, as they are to be typed; none may be given twice."""
     choices: list[dict[str, str]] = []
     for part in step.split(", or "):
         pairs = re.findall(r'\b(\w+)="([^"]*)"', part)

@@ -57,7 +57,7 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
         ({"rows": "keep new by updated_at"}, "newer wins by COLUMN"),
         ({"rows": "keep new; conflict: source"}, 'Did you mean "conflicts: source"?'),
         ({"rows": "keep new; definition: copy"}, 'Did you mean "definitions: copy"?'),
-        ({"rows": "keep new", "rules": "replace"}, "schema.table: rule"),
+        ({"rows": "keep new; replace"}, "schema.table: rule"),
         ({"rows": "keep new; conflicts: copy", "conflicts": "source"}, "Say it once"),
         ({"rows": "keep new", "conflicts": "both"}, '"copy" or "source"'),
         ({"rows": "keep new", "definitions": "mine"}, '"copy" or "source"'),
@@ -74,8 +74,8 @@ def test_a_mistyped_choice_is_never_the_default_and_is_refused_with_what_there_i
 
 def test_parameters_of_their_own_say_what_the_one_line_said() -> None:
     line = "keep new; staging.apartments: newer wins by updated_at; conflicts: source; definitions: copy; through: load"
-    own = {"rules": "staging.apartments: newer wins by updated_at", "conflicts": "source", "definitions": "copy"}
-    assert read_rules(line) == read_rules("keep new", through="load", **own)
+    rows = "keep new; staging.apartments: newer wins by updated_at"
+    assert read_rules(line) == read_rules(rows, conflicts="source", definitions="copy", through="load")
 
 
 def test_a_way_that_is_none_is_refused_with_those_there_are() -> None:

@@ -101,7 +101,7 @@ def test_every_step_of_a_result_can_be_typed_as_it_is_written(estate: Estate) ->
 
     seen = looked_at(estate, done)
     copied = held_to_the_notebooks(result("copy", done.plan, done, seen))
-    assert {"cluster": "staging-db", "way": "undo copy"} in copied
+    assert {"cluster": "staging-db", "way": "undo copy", "approve": ""} in copied
     assert {"only": "prod-copy"} in copied
     compared = held_to_the_notebooks(result("compare", None, None, None))
     assert compared == [{"cluster": "staging-db", "way": way} for way in ("copy", "cutover")]
@@ -110,7 +110,9 @@ def test_every_step_of_a_result_can_be_typed_as_it_is_written(estate: Estate) ->
     undo = propose_undo(estate.source)
     undone = apply_undo(estate.source, undo, approve=undo.id)
     again = held_to_the_notebooks(result("undo copy", undo, undone, seen))
-    assert again[0] == {"cluster": "staging-db", "way": "copy"}, "after an undo it is not the undo once more"
+    assert again[0] == {"cluster": "staging-db", "way": "copy", "approve": ""}, (
+        "after an undo it is not the undo once more"
+    )
 
 
 def test_what_an_apply_could_not_make_is_in_the_outcome(estate: Estate) -> None:

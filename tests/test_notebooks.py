@@ -71,9 +71,7 @@ def test_it_is_short_and_does_no_work_of_its_own(path: Path) -> None:
     sizes = []
     for cell in code_cells(path):
         text = source(cell)
-        is_parameters = "parameters" in cell["metadata"].get("tags", [])
-        sizes.append(min(len(text.splitlines()), 12) if is_parameters else len(text.splitlines()))
-        assert len(text.splitlines()) <= 16, "parameters say one choice a line each, so they may be a few more"
+        sizes.append(len(text.splitlines()))
         assert not text.lstrip().startswith(("!", "%"))
         kinds = (ast.FunctionDef, ast.For, ast.While, ast.ClassDef, ast.Lambda)
         assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(text))), cell["id"]

@@ -16,6 +16,7 @@ from runbook_lib.bringback.copy import (
     propose_undo,
     propose_with_checks,
 )
+from runbook_lib.bringback.copy.clashes import foresee_clashes
 from runbook_lib.bringback.cutover import (
     CutOverPlan,
     Pairing,
@@ -28,7 +29,7 @@ from runbook_lib.bringback.rules import WAYS, Wanted, chosen_otherwise
 from runbook_lib.bringback.schedule import check_schedule
 from runbook_lib.bringback.sides import Sides, sides_of
 from runbook_lib.bringback.verify import Done, Verified, prove_kept, verify_done
-from runbook_lib.checks import Check, bad, ok, warn
+from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.given import Given
 from runbook_lib.inventory import list_tables
@@ -120,7 +121,11 @@ def propose_bring_back(
             hint=f'Finish it first, with {otherwise}; or undo it with way="undo copy".',
         )
     return Proposed(
-        wanted=wanted, pairing=pairing, proof=proof, plan=plan, checks=(*found, *_row_checks(plan, proof, wanted), jobs)
+        wanted=wanted,
+        pairing=pairing,
+        proof=proof,
+        plan=plan,
+        checks=(*found, *_row_checks(plan, proof, wanted), *_clash_checks(sides, plan, proof), jobs),
     )
 
 
@@ -168,7 +173,7 @@ def _row_checks(plan: CopyBackPlan, proof: Proof, wanted: Wanted) -> Iterator[Ch
         yield bad(
             "rules for tables",
             f"No table that is copied back is called {', '.join(unknown)}.",
-            f"Correct `rules`; it may name {_some(sorted(known - {table.name.sql for table in plan.tables}))}.",
+            f"Correct `rows`; it may name {_some(sorted(known - {table.name.sql for table in plan.tables}))}.",
         )
     verdicts = {table.pair.expected: table for table in proof.tables}
     kept = [table for table in plan.tables if table.merged and table.rows_from == "restored" and table.name in verdicts]
@@ -191,8 +196,33 @@ def _row_checks(plan: CopyBackPlan, proof: Proof, wanted: Wanted) -> Iterator[Ch
             yield warn(
                 "rows without a parent",
                 f"{child.extra:,} rows of {key.table} are kept; rows of {key.parent} that they may point at are not.",
-                f'If the swap stops for that, set rules="{key.parent}: keep new".',
+                f'If the swap stops for that, set rows="{wanted.rows}; {key.parent}: keep new".',
             )
+
+
+def _clash_checks(sides: Sides, plan: CopyBackPlan, proof: Proof) -> Iterator[Check]:
+    """Say before the copying which rows written since have the unique value of another row of the copy."""
+    written = {table.pair.expected for table in proof.tables if table.extra or table.expected_rows is None}
+    kept = [table for table in plan.tables if table.merged and table.rows_from == "restored" and table.name in written]
+    if plan.conflicts or plan.resumes or not kept:
+        return
+    with sides.copy.connect() as restored, sides.source.connect() as damaged:
+        found = foresee_clashes(restored, damaged, kept)
+    subject = "unique values that both sides have"
+    hint = 'Choose whose rows are taken: conflicts="copy" or conflicts="source".'
+    if too_many := [str(clash.table.name) for clash in found if clash.rows is None]:
+        said = (
+            f"{', '.join(too_many)}: too many rows to look at before; if any clash, the swap stops with nothing changed"
+        )
+        yield unknown(subject, said, hint)
+    clashing = [clash for clash in found if clash.rows]
+    said = "; ".join(f"{each.table.name}: {each.rows:,} rows ({', '.join(each.unique)})" for each in clashing)
+    if any(clash.table.rule == "keep new" for clash in clashing):
+        yield bad(subject, f"Rows written since have the unique value of another row of the copy: {said}.", hint)
+    elif clashing:
+        yield warn(subject, f"Rows written since have the unique value of another row of the copy: {said}.", hint)
+    elif not too_many:
+        yield ok(subject, "No row written since has the unique value of another row of the copy.")
 
 
 def _some(names: Iterable[str]) -> str:

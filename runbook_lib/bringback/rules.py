@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from runbook_lib.bringback.copy import CopyBackPlan, CopyChoices, TablePlan
+from runbook_lib.bringback.copy import CopyBackPlan, CopyChoices
 from runbook_lib.errors import InputRefused
 
 WAYS = ("compare", "copy", "cutover", "undo copy", "undo cutover")
@@ -19,11 +19,11 @@ class Wanted:
 
     `way` "compare" plans nothing. `cluster` is the damaged one as the person wrote it. `tables` are names of tables or
     schemas, separated by commas; empty takes what the proof calls damaged. `rows` is the rule for rows written since:
-    "replace", "keep new" or "newer wins by COLUMN"; `rules` holds those of single tables, "staging.apartments: keep
-    new; staging.rooms: replace". `conflicts` says whose row is taken where both have one and no rule decides,
-    `definitions` whose views, routines and events. `through` is how rows travel: load, insert, mydumper, s3, or a
-    bucket as s3-region://bucket/prefix. `secret` and `personal` are as in `prove_pairing`. The one line that said all
-    of it, "keep new; conflicts: source", is still read in `rows`.
+    "replace", "keep new" or "newer wins by COLUMN"; tables with a rule of their own follow it, "keep new;
+    staging.apartments: replace; staging.rooms: newer wins by updated_at". `conflicts` says whose row is taken where
+    both have one and no rule decides, `definitions` whose views, routines and events. `through` is how rows travel:
+    load, insert, mydumper, s3, or a bucket as s3-region://bucket/prefix. `secret` is as in `prove_pairing`. The one
+    line that said all of it, "keep new; conflicts: source", is still read in `rows`.
 
     Raises:
         InputRefused: a choice that is none of those there are, or two that exclude each other.
@@ -33,12 +33,10 @@ class Wanted:
     cluster: str = ""
     tables: str = ""
     rows: str = "replace"
-    rules: str = ""
     conflicts: str = ""
     definitions: str = "source"
     through: str = ""
     secret: str = ""
-    personal: str = "*"
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
@@ -56,8 +54,7 @@ class Wanted:
     def choices(self) -> CopyChoices:
         """Return what a copy back is to do."""
         found = _Rules()
-        found.read(self.rows, may_be_for_all=True)
-        found.read(self.rules, may_be_for_all=False)
+        found.read(self.rows)
         found.settle("conflicts", self.conflicts)
         found.settle("definitions", self.definitions, default="source")
         found.settle("through", self.through)
@@ -76,37 +73,26 @@ class Wanted:
 
 def chosen_otherwise(plan: CopyBackPlan, wanted: Wanted) -> str:
     """Return the parameters that an earlier plan was made from, as they are typed; empty if `wanted` are the same."""
-    choices = wanted.choices
-    brought = [table for table in plan.tables if table.rows_from == "restored"]
-    names = {name for table in brought for name in (str(table.name), table.name.sql, table.name.schema)}
-    chosen = [
-        table
-        for table in brought
-        if {str(table.name), table.name.sql, table.name.schema} & {*choices.tables} or not choices.tables
-    ]
-    same = (
-        all((table.rule, table.newer_by) == _rule_of(choices, table) for table in brought)
-        and (plan.conflicts, plan.definitions) == (choices.conflicts, choices.definitions)
-        and names.issuperset(choices.tables)
-        and len(chosen) == len(brought)
-    )
-    if same:
+    was = plan.choices
+    if was is None:
+        return "the choices it was planned with; an earlier version has not kept them"
+    if _meant(was) == _meant(wanted.choices):
         return ""
+    rules = [_written(was.rows, was.newer_by.get("*", ""))]
+    rules += [f"{name}: {_written(rule, was.newer_by.get(name, ''))}" for name, rule in was.rules.items()]
     said = {
-        "tables": ", ".join(str(table.name) for table in brought),
-        "rules": "; ".join(f"{table.name}: {_written(table.rule, table.newer_by)}" for table in brought),
-        "conflicts": plan.conflicts,
-        "definitions": plan.definitions,
+        "tables": ", ".join(was.tables),
+        "rows": "; ".join(rules),
+        "conflicts": was.conflicts,
+        "definitions": was.definitions,
     }
-    if len(rules := {_written(table.rule, table.newer_by) for table in brought}) == 1:
-        said = {"tables": said["tables"], "rows": rules.pop(), "rules": "", **said}
-        said["rules"] = ""
     return ", ".join(f'{name}="{value}"' for name, value in said.items())
 
 
-def _rule_of(choices: CopyChoices, table: TablePlan) -> tuple[str, str]:
-    rule = choices.rule_of(table.name)
-    return rule, choices.newer_column(table.name) if table.newer_by else ""
+def _meant(choices: CopyChoices) -> tuple[object, ...]:
+    """Return what decides a plan, but for how its rows travel."""
+    rules = (dict(choices.rules), dict(choices.newer_by))
+    return {*choices.tables}, choices.rows, *rules, choices.conflicts, choices.definitions
 
 
 def _written(rule: str, column: str) -> str:
@@ -122,7 +108,7 @@ class _Rules:
         self.newer_by: dict[str, str] = {}
         self.words: dict[str, str] = {}
 
-    def read(self, text: str, *, may_be_for_all: bool) -> None:
+    def read(self, text: str) -> None:
         """Read rules that semicolons separate."""
         for part in (piece.strip() for piece in text.split(";") if piece.strip()):
             name, colon, value = (piece.strip() for piece in _split(part))
@@ -130,15 +116,10 @@ class _Rules:
                 self.settle(name.lower(), value)
             elif colon:
                 self._add(name, value, part)
-            elif not may_be_for_all:
-                raise InputRefused(
-                    f'"{part}" does not say which table it is for.',
-                    hint='Write "schema.table: rule" in `rules`; the rule for all tables goes into `rows`.',
-                )
             elif self.general:
                 raise InputRefused(
                     f'"{text}" has two rules for all tables: {self.general} and {part}.',
-                    hint='Write one rule in `rows`, and "schema.table: rule" in `rules` for tables that differ.',
+                    hint='Write one rule for all, and "schema.table: rule" for each table that differs.',
                 )
             else:
                 self.general = self._add("", value, part)

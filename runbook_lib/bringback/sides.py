@@ -43,8 +43,8 @@ def _side(cluster: Cluster, account: Credentials) -> Side:
     )
 
 
-def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", personal: str = "*") -> Comparison:
-    """Compare the damaged cluster with the copy, to the row. `personal` are column patterns, separated by commas.
+def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "") -> Comparison:
+    """Compare the damaged cluster with the copy, to the row. Of values only keys that are numbers are shown.
 
     Schemas that a copy back made for itself are no part of it. The proof waits while the damaged cluster is busy, by
     the guard's usual bounds.
@@ -53,8 +53,7 @@ def prove_pairing(session: AwsSession, pairing: Pairing, *, secret: str = "", pe
         AccessDenied, Unreachable, TimedOut: see `compare_servers`.
     """
     sides = sides_of(session, pairing, secret=secret)
-    hidden = tuple(part for piece in personal.split(",") if (part := piece.strip()))
-    return compare_servers(sides.copy, sides.source, options=ProofOptions(personal=hidden, guard=Guard(), objects=True))
+    return compare_servers(sides.copy, sides.source, options=ProofOptions(personal=("*",), guard=Guard(), objects=True))
 
 
 def changed_since(before: Proof, after: Proof) -> tuple[TableName, ...]:

@@ -60,7 +60,7 @@ def _after_cut_over(
     origin = before_that.origin(before_that.copy.identifier, before_that.copy.tags)
     pairing = find_pairing(session, cluster=before_that.name, copy=origin)
     names = verify_cut_over(session, done, secret=wanted.secret)
-    proof = prove_pairing(session, pairing, secret=wanted.secret, personal=wanted.personal)
+    proof = prove_pairing(session, pairing, secret=wanted.secret)
     wrong = [f"{seen.kind} {seen.name} is {seen.status}" for seen in (names.names if names else ()) if not seen.holds]
     held = {table.pair.expected for table in proof.tables if table.expected_rows is not None}
     gone = [table.pair.expected for table in before.tables if table.expected_rows is not None]

@@ -49,7 +49,7 @@ def bring_back_result(
             headline=f"{_aim(proposed)} is done already: nothing is left to do",
             cluster=name,
             plan_id=proposed.id,
-            next=('See how the tables are: run again with way="compare".',),
+            next=('See how the tables are: run again with way="compare", approve="".',),
         )
     if done is None or not done.done or verified is None:
         given = f'{_parameters(proposed)} and approve="{proposed.id}"'
@@ -60,7 +60,7 @@ def bring_back_result(
             cluster=name,
             plan_id=proposed.id,
             facts=_compared_facts(proof),
-            next=(proposed.stops or f"Approve it: run again with {given}.",),
+            next=(proposed.stops or f"Approve it: run again with the same parameters, {given}.",),
         )
     return Result(
         notebook=NOTEBOOK,
@@ -76,6 +76,11 @@ def bring_back_result(
     )
 
 
+def copy_is_left(done: Done | None) -> bool:
+    """Tell whether something was done after which the copy may be deleted: not a cut-over, where it has the name."""
+    return bool(done and done.done) and not (isinstance(done, CutOver) and done.plan.direction == "cut over")
+
+
 def _compared(name: str, proof: Proof) -> str:
     if proof.verdict == "same":
         return f"{name} holds what the copy holds"
@@ -84,7 +89,7 @@ def _compared(name: str, proof: Proof) -> str:
 
 def _aim(proposed: Proposed) -> str:
     pairing = proposed.pairing
-    name, copy = pairing.name, pairing.origin(pairing.copy.identifier, pairing.copy.tags)
+    name, copy = pairing.name, pairing.copy_name
     cutover = proposed.wanted.way.endswith("cutover")
     what = f"the cut-over of {name}" if cutover else f"the copy back into {name}"
     return f"The undo of {what}" if proposed.is_undo else f"{what[0].upper()}{what[1:]} from {copy}"
@@ -117,24 +122,32 @@ def _done_facts(proposed: Proposed, done: Done, verified: Verified) -> dict[str,
 
 
 def _copied_facts(proposed: Proposed, done: CopiedBack) -> dict[str, str]:
-    tables = {table.name: table for table in done.plan.tables}
     brought = [table for table in done.plan.tables if table.rows_from == "restored"]
-    along = len(tables) - len(brought)
+    along = len(done.plan.tables) - len(brought)
     kept = sum(merge.kept + merge.updated for merge in done.merged if merge.rule != "all its own rows")
     left = [f"{rest.table}: {'some' if rest.rows is None else f'{rest.rows:,}'} rows" for rest in done.left]
     again = [f"{len(done.plan.made)} views, triggers and routines"] if done.plan.made else []
     again += [f"{len(done.plan.grants)} grants"] if done.plan.grants else []
-    open_still = [str(name) for name in proposed.proof.damaged if name not in tables]
     found = {
         "brought back": f"{len(brought)} tables, {done.copied_rows:,} rows of the copy",
         "moved along, with their own rows": f"{along} tables that foreign keys tie to them" if along else "",
         "made again": ", ".join(again),
         "kept by choice": f"{kept:,} rows written since" if kept else "",
         "only in the dated schemas": _listed(left),
-        "still damaged, because not chosen": _listed(open_still),
+        "still damaged, because not chosen": _listed(_still_damaged(proposed, done)),
         "not proved": _listed([f"{name} ({why})" for name, why in unread_of(proposed.proof)]),
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _still_damaged(proposed: Proposed, done: CopiedBack) -> list[str]:
+    """Name the damaged tables that were not brought back, because they were not chosen, as `tables` takes them."""
+    brought = {table.name for table in done.plan.tables if table.rows_from == "restored"}
+    return [
+        str(name) if "." not in name.schema + name.name else name.sql
+        for name in proposed.proof.damaged
+        if name not in brought
+    ]
 
 
 def _listed(lines: Any) -> str:
@@ -156,26 +169,26 @@ def _parameters(proposed: Proposed) -> str:
 def _next(proposed: Proposed, done: Done, verified: Verified) -> tuple[str, ...]:
     """Say what comes next. Every step in quotes can be typed as it is written."""
     name, way = proposed.pairing.name, proposed.wanted.way
-    copy = proposed.pairing.origin(proposed.pairing.copy.identifier, proposed.pairing.copy.tags)
+    copy = proposed.pairing.copy_name
     steps = [] if verified.holds else ["Look at what is not as planned before anybody works on."]
     if proposed.is_undo:
-        steps += [f'To bring it back again: run again with cluster="{name}", way="{way.removeprefix("undo ")}".']
+        again = way.removeprefix("undo ")
+        steps += [f'To bring it back again: run again with cluster="{name}", way="{again}", approve="".']
     else:
         steps += [
-            f'To undo it: run again with cluster="{name}", way="undo {way}"; it shows a plan with an id of its own.'
+            f'To undo it: run again with cluster="{name}", way="undo {way}", approve=""; it shows a plan of its own.'
         ]
     steps.append("Let somebody who knows the application look at it now.")
     if isinstance(done, CutOver):
         steps += [f"Tell {duty.whom}: {duty.why}." for duty in to_tell(done.plan)]
         if done.plan.direction == "cut over":
-            steps.append(
-                f"Keep {done.plan.damaged} until nobody needs what was written to it; it costs money each hour."
-            )
-        return tuple(steps)
-    if isinstance(done, CopiedBack) and proposed.proof.damaged:
-        if open_still := [each for each in proposed.proof.damaged if each not in {t.name for t in done.plan.tables}]:
-            more = f"the other {len(open_still)} damaged tables" if len(open_still) > 1 else str(open_still[0])
-            steps.append(f'To bring {more} back too: run again with cluster="{name}", way="copy".')
+            keep = f"Keep {done.plan.damaged} until nobody needs what was written to it; it costs money each hour."
+            return (*steps, keep)
+    if isinstance(done, CopiedBack):
+        if open_still := _still_damaged(proposed, done):
+            more = f"the other {len(open_still)} damaged tables" if len(open_still) > 1 else open_still[0]
+            given = f'cluster="{name}", way="copy", tables="{", ".join(open_still)}", approve=""'
+            steps.append(f"To bring {more} back too: run again with {given}.")
         if done.plan.dated_schemas:
             first = next(iter(done.plan.dated_schemas.values()))
             steps.append(f'To drop what is set aside, and with it the undo: audit_schemas with drop="{first}".')

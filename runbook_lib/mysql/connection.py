@@ -210,6 +210,12 @@ def error_of(error: pymysql.MySQLError, endpoint: Endpoint) -> RunbookError:
             hint="Check that an instance is available, the security group, the network or VPN, and the port.",
             **facts,
         )
+    if code == 0 and isinstance(error, pymysql.err.InterfaceError):  # pymysql's own word for one that is not open
+        return Unreachable(
+            f"The connection to the database at {endpoint} was closed before it could answer.",
+            hint="Run again with the same parameters: what was begun is taken up.",
+            **facts,
+        )
     if code in _TOO_LONG:
         return TimedOut(
             f"The database at {endpoint} ended a statement that ran longer than it may: {said}.",

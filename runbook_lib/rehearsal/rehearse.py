@@ -151,7 +151,6 @@ def put_back(stand_in: StandIn, done: Rehearsal, *, notebooks: Path, store: Stor
     asked = {
         "timestamp": iso(done.story.restore_point),
         "region": stand_in.control.region,
-        "timezone": "Asia/Tokyo",
         "cluster": stand_in.cluster,
         "way": "copy",
         "rows": "keep new",

@@ -143,7 +143,9 @@ class ServerFacts:
     that accounts hold on schemas, tables, columns and routines; `accounts` all accounts, None if they may not be seen.
     `everywhere` are rights on everything by account, `restricted` what partial revokes take of them in a schema.
     `clients` counts the other connections by schema, `swaps` the finished swaps that the server knows of.
-    `unknown` names, by schema, what is of a kind that is not read here. `place` is what no other cluster has.
+    `unknown` names, by schema, what is of a kind that is not read here. `place` is what no other cluster has. `unseen`
+    says what the account may not look at: "accounts", the "rights" of others, their "connections"; what is said of
+    these is then not all there is.
     """
 
     name: str
@@ -164,6 +166,7 @@ class ServerFacts:
     clients: Mapping[str, int] = field(default_factory=dict)
     swaps: int = 0
     unknown: tuple[tuple[str, str], ...] = ()
+    unseen: frozenset[str] = frozenset()
 
     def triggers_of(self, table: TableName) -> tuple[StoredObject, ...]:
         """Return a table's triggers in the order they fire."""

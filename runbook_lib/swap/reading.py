@@ -17,6 +17,7 @@ from runbook_lib.swap.reach import read_everywhere, read_restricted
 
 _GRANT = re.compile(r"GRANT (.+?) ON \*\.\* TO ", re.DOTALL)
 _ROUTINE_RIGHTS = {"execute": "EXECUTE", "alter routine": "ALTER ROUTINE", "grant": "GRANT OPTION"}
+_OF_RIGHTS = ("user", "db", "tables_priv", "columns_priv", "procs_priv")
 _SETTINGS = (
     "local_infile", "event_scheduler", "max_allowed_packet", "lower_case_table_names", "innodb_page_size",
     "group_concat_max_len", "read_only", "aws_default_s3_role", "aurora_select_into_s3_role",
@@ -43,6 +44,7 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
     }
     wanted = set(characters) if schemas is None else set(schemas) & set(characters)
     keys = _foreign_keys(database)
+    rights, accounts = _rights(database), _accounts(database)
     wanted |= {table.schema for key in keys for table in (key.table, key.parent)} & set(characters)
     return ServerFacts(
         name=name,
@@ -54,13 +56,14 @@ def read_server(database: Database, *, name: str, schemas: Iterable[str] | None 
         foreign_keys=keys,
         objects=read_objects(database, wanted),
         settings=_settings(database),
-        rights=_rights(database),
+        rights=rights,
         grants=_grants(database),
-        accounts=_accounts(database),
+        accounts=accounts,
         everywhere=read_everywhere(database),
         restricted=read_restricted(database),
         clients=_clients(database),
         unknown=_unknown(database, wanted),
+        unseen=_unseen(database, rights, accounts),
     )
 
 
@@ -298,6 +301,21 @@ def _accounts(database: Database) -> frozenset[str] | None:
         return frozenset(_account(user, host) for user, host in database.rows("SELECT user, host FROM mysql.user"))
     except (AccessDenied, StepFailed):
         return None
+
+
+def _unseen(database: Database, rights: frozenset[str], accounts: frozenset[str] | None) -> frozenset[str]:
+    """Return what the account may not look at. A server leaves that out of its answers without a word.
+
+    Other accounts' rights are shown to who may read all tables of mysql, their connections to who has PROCESS (MySQL
+    manual, "INFORMATION_SCHEMA SCHEMA_PRIVILEGES" and "PROCESSLIST").
+    """
+    found = {"accounts"} if accounts is None else set()
+    try:
+        for table in _OF_RIGHTS:
+            database.rows(f"SELECT 1 FROM mysql.{table} LIMIT 0")
+    except (AccessDenied, StepFailed):
+        found.add("rights")
+    return frozenset(found | (set() if rights & {"ALL", "PROCESS"} else {"connections"}))
 
 
 def _clients(database: Database) -> dict[str, int]:

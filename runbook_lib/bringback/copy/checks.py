@@ -27,6 +27,7 @@ def copy_checks(plan: CopyBackPlan, restored: ServerFacts, damaged: ServerFacts)
         _same_server(plan),
         _rights(plan, damaged),
         _definers(plan, damaged),
+        _rights_of_others(restored, damaged),
         _read_only(damaged),
         _room(plan, damaged),
         _ways(plan),
@@ -74,12 +75,32 @@ def _definers(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
             f"They work in the name of accounts that do not exist on the damaged server: {said}. They keep that name.",
             "Make these accounts (CREATE USER) before anybody uses them: they fail until then.",
         )
+    if made and damaged.accounts is None:
+        return unknown(
+            "definers",
+            "The account may not read mysql.user of the damaged server, so whether the accounts exist in whose name "
+            f"{len(made)} triggers and other objects work is not known; without its account one fails when it is used",
+            "Grant SELECT on mysql.* to the account, or look at their definers before you approve.",
+        )
     if not made or damaged.rights & _DEFINERS:
         return ok("definers", f"{len(made)} triggers and other objects keep their definers.")
     return warn(
         "definers",
         f"{len(made)} triggers and other objects are made again, and this account may not do so for another definer.",
         "Grant SET_USER_ID (8.0; SET_ANY_DEFINER from 8.2, SET USER in MariaDB), or be their definer.",
+    )
+
+
+def _rights_of_others(restored: ServerFacts, damaged: ServerFacts) -> Check:
+    subject = "rights of other accounts"
+    blind = [server.name for server in (restored, damaged) if "rights" in server.unseen]
+    if not blind:
+        return ok(subject, "They can be read on both servers.")
+    return unknown(
+        subject,
+        f"The account may not read them on {' and '.join(blind)} (tables of mysql), so rights that went with lost "
+        "routines are not given again, and who may not read a damaged schema is not kept out of its dated one",
+        "Grant SELECT on mysql.* to the account and plan again; or compare SHOW GRANTS of these accounts by hand.",
     )
 
 
@@ -97,7 +118,8 @@ def _room(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
     size = f"{plan.bytes / (1 << 30):,.2f} GiB"
     if damaged.settings.get("aurora_version"):
         return ok("room", f"{size} are written; an Aurora volume grows by itself, and the dated schema is billed too.")
-    return unknown("room", f"{size} are written beside what is there, and no SQL tells a server's free disk")
+    said = f"{size} are written beside what is there, and no SQL tells a server's free disk"
+    return unknown("room", said, "Look at the server's free disk before you approve.")
 
 
 def _ways(plan: CopyBackPlan) -> Check:
@@ -143,6 +165,13 @@ def _clients(plan: CopyBackPlan, damaged: ServerFacts) -> Check:
         )
         return warn(
             "connections to the damaged server", f"{said}; {kept}.", "Stop the application if it can be stopped."
+        )
+    if "connections" in damaged.unseen:
+        return unknown(
+            "connections to the damaged server",
+            "The account may not see those of others (PROCESS is missing), so whether an application or the load is "
+            "writing to these tables now is not known",
+            "Grant PROCESS to the account; or ask whoever runs the application and the load before you approve.",
         )
     return ok("connections to the damaged server", "No other connection uses the schemas concerned.")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runbook_lib.bringback.copy.choices import RowRule
+from runbook_lib.bringback.copy.choices import CopyChoices, RowRule
 from runbook_lib.inventory import TableName
 from runbook_lib.swap.facts import Column, ForeignKey, Grant, StoredObject
 from runbook_lib.swap.foreign_keys import StandIn
@@ -100,6 +100,7 @@ class CopyBackPlan:
     damaged tables' foreign keys off parents that come back. `resumes` says that a run of this plan has begun and is not
     finished. `along` says in words what comes with the tables. `places` are the ARN and resource id of the restored and
     of the damaged cluster: two clusters of one name share no plan.
+    `choices` are what the plan was made from, to be held against those of whoever goes on with it.
     """
 
     restored: str
@@ -130,6 +131,7 @@ class CopyBackPlan:
     notes: tuple[str, ...] = ()
     resumes: bool = False
     places: tuple[str, str] = ("", "")
+    choices: CopyChoices | None = field(default=None, repr=False)
     fingerprint: str = field(default="", repr=False)
 
     @property

@@ -166,6 +166,7 @@ def plan_copy_back(
         definitions=choices.definitions,
         along=scope.in_words,
         notes=said + others.notes + taken + (() if choices.tables else _unproved(restored, verdicts, known)),
+        choices=choices,
         fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
 

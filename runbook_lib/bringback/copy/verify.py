@@ -216,7 +216,7 @@ def _counters(tables: Iterable[TablePlan], now: ServerFacts) -> tuple[str, ...]:
 
 
 def _unseen(plan: CopyBackPlan, now: ServerFacts) -> tuple[str, ...]:
-    if now.accounts is None and (plan.grants or any(changed.grants for changed in plan.replaced)):
+    if now.unseen & {"accounts", "rights"} and (plan.grants or any(changed.grants for changed in plan.replaced)):
         return ("The account may not see the rights of others",)
     return ()
 

@@ -31,6 +31,10 @@ from runbook_lib.tags import TAG_PREFIX, tags_of
 
 CUTOVER, UNDO = f"{TAG_PREFIX}cutover", f"{TAG_PREFIX}cutover-undo"
 _TRIES, _PAUSE_S = 20, 0.5
+_NO_UNDO = (
+    "If it was deleted: what was brought back from it could be undone here until then. The statements of that undo are "
+    "in the record of the copy back."
+)
 State = Literal["apart", "cutting over", "cut over", "undoing"]
 
 
@@ -72,6 +76,11 @@ class Pairing:
     def serving(self) -> Cluster | None:
         """The one that has the name now; None in the minutes when neither has it."""
         return next((cluster for cluster in (self.copy, self.source) if cluster.identifier == self.name), None)
+
+    @property
+    def copy_name(self) -> str:
+        """Return what the copy is called when it does not have the cluster's name."""
+        return self.origin(self.copy.identifier, self.copy.tags)
 
     def origin(self, identifier: str, tags: Mapping[str, str]) -> str:
         """Return what something was called before the cut-over that has begun."""
@@ -181,13 +190,13 @@ def _copy_of(source: Cluster, clusters: Sequence[Cluster], name: str, region: st
         named = next((cluster for cluster in clusters if cluster.identifier == name), None)
         if named is None:
             hint = f"Set `copy` to one of: {listed}." if copies else "Make one with restore_to_timestamp."
-            raise NotFound(f'There is no Aurora MySQL cluster "{name}" in {region}.', hint=hint)
+            raise NotFound(f'There is no Aurora MySQL cluster "{name}" in {region}.', hint=f"{hint} {_NO_UNDO}")
         if named.identifier == source.identifier:
             raise InputRefused(f'"{name}" is the source itself.', hint="Name the restored cluster in `copy`.")
         return named
     if not copies:
         raise NotFound(
             f"No restored copy of {source.identifier} is in {region}.",
-            hint="Make one first: restore_to_timestamp, to the last good second.",
+            hint=f"Make one first: restore_to_timestamp, to the last good second. {_NO_UNDO}",
         )
     return max(copies, key=lambda cluster: cluster.created)
