@@ -4,6 +4,8 @@
 SETUP := scripts/setup
 ENGINE ?=
 ARGS ?=
+# nbval runs notebooks in a process of its own (tests/test_notebooks.py); loaded here it costs each worker three seconds.
+PYTEST := pytest -p no:nbval -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help rehearse test test-thorough test-browser lab lint format setup pictures lowest constraints clean
@@ -15,10 +17,10 @@ rehearse: ## the whole incident on this machine: wipe, restore, proof (ENGINE=my
 	@$(SETUP) --engine runbook rehearse $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 test: ## the tests, on every database engine found (ARGS="-k words" picks some)
-	@$(SETUP) --engine pytest -n 3 --dist loadgroup $(ARGS)
+	@$(SETUP) --engine $(PYTEST) $(ARGS)
 
 test-thorough: ## what takes longer: every kill, every second, every answer lost, every notebook under its own policy
-	@$(SETUP) --engine pytest -n 3 --dist loadgroup -m thorough $(ARGS)
+	@$(SETUP) --engine $(PYTEST) -m thorough $(ARGS)
 
 test-browser: ## JupyterLab in a real browser, from the index to the finished record (pictures: browser-pictures/)
 	@$(SETUP) --engine --browser pytest -m browser $(ARGS)

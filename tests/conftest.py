@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from hypothesis import settings
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.errors import InputRefused
@@ -21,6 +22,9 @@ from runbook_lib.rehearsal.story import Story
 from tests.copying import Estate
 from tests.proving import TwoServers
 from tests.storytelling import ToldStory
+
+settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("tests")
 
 
 def _families() -> list[str]:
@@ -118,8 +122,15 @@ def told_story(told: Told) -> ToldStory:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep tests that share something costly in one process: a told story, or what a module sets up for itself."""
-    if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
+    """Keep tests that share something costly in one process: a told story, or what a module sets up for itself.
+
+    The story on a second engine waits for the thorough run: what depends on the engine is tested on both without it.
+    """
+    if not isinstance(item, pytest.Function):
+        return
+    if {"told", "engine"} <= {*item.fixturenames} and not _on_first_engine(item):
+        item.add_marker(pytest.mark.thorough)
+    if item.get_closest_marker("xdist_group"):
         return
     on = f"-{item.callspec.params['engine']}" if "engine" in item.fixturenames else ""
     if "told" in item.fixturenames:
@@ -156,7 +167,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _on_first_engine(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
-    return item.callspec.params["engine"] == _families()[-1]
+    return item.callspec.params.get("engine", first := _families()[-1]) == first
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

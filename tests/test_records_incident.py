@@ -42,7 +42,9 @@ def store(tmp_path: Path) -> Store:
         outcome=Outcome.PLANNED,
         result=result("restore_to_timestamp", outcome="planned", plan_id="aaaabbbbcccc"),
     )
-    restored = {"restored": "12 tables, 3,400 rows", "tables of the source": "2 missing, 10 same"}
+    restored = {"restored": "12 tables, 3,400 rows", "tables of the source": "2 missing, 10 same"} | {
+        "costs": "$9.72 a day: one x"
+    }
     make_record(
         store,
         notebook="restore_to_timestamp",
@@ -81,12 +83,16 @@ def test_the_page_says_what_happened_who_approved_what_came_back_and_what_is_ope
         f"the restored copy {COPY}",
         "staging_damaged_20260204t105500z keeps the damaged tables",
         "plan aaaabbbbcccc was approved by",
-        "Not on record",
+        f"{COPY}: about $",
+        "so far, at $9.72 a day: one x; alive on record",
+        "4 records, each as it was sealed",
+        "noticed",
+        "proved afterwards | yes, compared once more after it",
     ):
         assert said in page, said
     assert "plan aaaabbbbcccc of restore_to_timestamp" in page
     assert "is not approved" not in page
-    assert page.count("as sealed") == 4
+    assert page.count("| as sealed |") == 4
 
 
 def test_html_and_json_say_the_same_and_a_spoilt_record_is_named(store: Store, tmp_path: Path) -> None:

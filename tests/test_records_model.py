@@ -176,6 +176,8 @@ def run(acts: list[Act], tags: dict[int, str], folder: Path) -> list[str]:
     """Hold a run to the model; return what plain papermill says otherwise of the same notebook, if that is asked."""
     store = Store(folder / "store")
     notebook = write_notebook(folder / "n.ipynb", *(act.source for act in acts), tags=tags)
+    output = folder / "plain.ipynb"
+    plain = plain_papermill(notebook, output) if "RUNBOOK_ENDINGS" in os.environ else None
     record = run_notebook(notebook, parameters={}, store=store)
     said = (record.exit_code, states(record.folder / "record.ipynb"))
     assert said == modelled(acts, tags), record.headline
@@ -183,18 +185,16 @@ def run(acts: list[Act], tags: dict[int, str], folder: Path) -> list[str]:
     assert verify_record(record.folder, store=store) == ()
     if record.headline == "Every cell completed.":
         assert set(said[1]) == {"completed"}
-    return said_otherwise(notebook, said) if "RUNBOOK_ENDINGS" in os.environ else []
+    return said_otherwise(plain, output, said) if plain else []
 
 
-def said_otherwise(notebook: Path, model: tuple[int, list[str]]) -> list[str]:
-    """Run plain papermill and name what it says of the run that is not so: nothing written, a state, the end."""
-    output = notebook.with_name("plain.ipynb")
-    plain = plain_papermill(notebook, output)
+def said_otherwise(plain: subprocess.Popen[str], output: Path, model: tuple[int, list[str]]) -> list[str]:
+    """Name what plain papermill says of the run that is not so: nothing at all, the end, a state."""
     try:
-        code = plain.wait(timeout=120)
+        code = plain.wait(timeout=45)
     except subprocess.TimeoutExpired:
-        plain.kill()
-        return ["it never ends"]
+        plain.terminate()
+        return ["it had not ended 45 s after ours"]
     finally:
         plain.communicate()
     cells = json.loads(output.read_bytes())["cells"] if output.exists() else []

@@ -75,7 +75,7 @@ def run(aws: ControlPlane, moment: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(
     "killed_after",
-    [after if after in (1, 3) else thorough(after) for after in range(1, MUTATING_CALLS_OF_A_CUTOVER + 1)],
+    [after if after == 3 else thorough(after) for after in range(1, MUTATING_CALLS_OF_A_CUTOVER + 1)],
 )
 def test_killed_after_any_change_the_next_run_makes_the_same_one_copy(
     aws: ControlPlane, moment: str, killed_after: int
@@ -284,25 +284,17 @@ def test_a_snapshot_from_before_the_window_passes_the_checks(aws: ControlPlane) 
     assert sorted(apply(session, plan).changed) == made(session)
 
 
-@pytest.mark.parametrize(
-    ("choices", "says"),
-    [
-        ({"restore_from": "no-such"}, "no snapshot"),
-        ({"restore_from": "cluster-NONE"}, "no retained backup"),
-        ({}, "No cluster"),
-    ],
-)
-def test_an_origin_that_is_not_there_is_refused(aws: ControlPlane, choices: dict[str, str], says: str) -> None:
-    asked = parse_timestamp("3 days ago", now=utc_now())
-    with pytest.raises(InputRefused, match=says):
-        restore.propose(connect(), None, asked=asked, now=utc_now(), choices=restore.Choices(**choices))
-
-
-def test_a_deleted_cluster_without_a_class_says_what_to_set(aws: ControlPlane) -> None:
+def test_an_origin_that_is_not_there_or_lacks_a_class_is_refused(aws: ControlPlane) -> None:
     gone = aws.history.retained_backup(
         "gone-db", since=utc_now() - timedelta(days=9), last=utc_now() - timedelta(days=2)
     )
     asked = parse_timestamp("3 days ago", now=utc_now())
-    with pytest.raises(InputRefused, match="which class") as refused:
-        restore.propose(connect(), None, asked=asked, now=utc_now(), choices=restore.Choices(restore_from=gone))
-    assert "instance_class" in refused.value.hint
+    for choices, says, hint in (
+        ({"restore_from": "no-such"}, "no snapshot", ""),
+        ({"restore_from": "cluster-NONE"}, "no retained backup", ""),
+        ({}, "No cluster", ""),
+        ({"restore_from": gone}, "which class", "instance_class"),
+    ):
+        with pytest.raises(InputRefused, match=says) as refused:
+            restore.propose(connect(), None, asked=asked, now=utc_now(), choices=restore.Choices(**choices))
+        assert hint in refused.value.hint

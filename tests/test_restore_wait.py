@@ -120,7 +120,7 @@ def test_a_state_that_does_not_pass_is_waited_out_for_half_an_hour_only() -> Non
 
 def test_a_change_that_is_not_seen_yet_is_waited_for_and_refuses_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """After ModifyDBCluster the status is "available" for some seconds, and other changes are refused meanwhile."""
-    pace = replace(brisk(), unseen=timedelta(milliseconds=400))
+    pace = replace(brisk(), unseen=timedelta(seconds=1.5))  # time enough for two calls on a busy machine
     with stand_in(data=MemoryData(), pace=pace) as running, running.plane.in_environment():
         monkeypatch.setattr(waiting, "_PAUSE_S", 0.1)
         rds = running.rds

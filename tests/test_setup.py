@@ -126,6 +126,7 @@ def test_another_conda_environment_is_left_alone(ready: Clone, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_changed_pins_are_installed_into_the_environment_that_is_there(ready: Clone) -> None:
     mark = ready.mark()
     (ready.folder / "constraints.txt").write_text("# another\n")
@@ -133,6 +134,7 @@ def test_changed_pins_are_installed_into_the_environment_that_is_there(ready: Cl
     assert mark.exists()
 
 
+@pytest.mark.thorough
 def test_a_clone_that_was_moved_gets_a_new_environment(ready: Clone) -> None:
     """The programs of a virtual environment hold its path."""
     mark = ready.mark()
@@ -142,6 +144,7 @@ def test_a_clone_that_was_moved_gets_a_new_environment(ready: Clone) -> None:
     assert not (ready.folder / ".venv" / mark.name).exists()
 
 
+@pytest.mark.thorough
 def test_a_set_up_that_failed_half_way_is_begun_afresh_and_says_why_it_failed(clone: Clone) -> None:
     pins = clone.folder / "constraints.txt"
     pins.write_text("setuptools==0.0.1\n")
@@ -155,6 +158,7 @@ def test_a_set_up_that_failed_half_way_is_begun_afresh_and_says_why_it_failed(cl
     assert not mark.exists()
 
 
+@pytest.mark.thorough
 def test_the_conda_environment_of_the_project_is_used_as_it_is(clone: Clone, tmp_path: Path) -> None:
     conda = Clone(tmp_path / "conda")
     subprocess.run([conda.python, "-m", "venv", "--clear", ".venv"], cwd=conda.folder, check=True)

@@ -44,12 +44,14 @@ def told_to_nobody(*, now: datetime = NOW, seed: int = 7) -> list[str]:
     return recorder.written
 
 
+@pytest.mark.thorough
 def test_the_same_seed_and_now_write_the_same_statements_and_another_seed_does_not() -> None:
     first = told_to_nobody()
     assert told_to_nobody() == first
     assert told_to_nobody(seed=8) != first
 
 
+@pytest.mark.thorough
 def test_another_day_moves_only_the_dates() -> None:
     first, later = told_to_nobody(), told_to_nobody(now=NOW + timedelta(days=3))
     assert first != later

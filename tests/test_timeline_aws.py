@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from runbook_lib.aws import AwsSession, connect
 from runbook_lib.backups import look_at_backups
-from runbook_lib.clusters import Cluster, find_cluster
+from runbook_lib.clusters import Cluster, Instance, find_cluster
+from runbook_lib.costs.copies import cost_of_one_copy, cost_of_plan
 from runbook_lib.errors import CredentialsRefused
 from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.timeline import Asked, Timeline, read_timeline
@@ -125,8 +127,33 @@ def test_runs_are_read_as_far_back_as_one_may_still_be_under_way(control: Contro
 def test_figures_and_snapshots_are_told_with_the_volume_in_gib(session: AwsSession, cluster: Cluster) -> None:
     told = read(session, cluster)
     assert [(one.metric, {value for _, value in one.points}) for one in told.series] == [("VolumeBytesUsed", {600.0})]
-    assert told.volume_gib == 600.0
     assert [at for at, _ in told.snapshots] == [NOW - 10 * HOUR]
+
+
+def test_what_a_copy_costs_is_one_answer_on_the_board_in_the_plan_and_where_it_cannot_be_known(
+    session: AwsSession, cluster: Cluster, control: ControlPlane
+) -> None:
+    at = NOW + timedelta(days=1)
+    writer = Instance(
+        identifier="staging-db-1",
+        instance_class="db.r6g.large",
+        status="available",
+        zone="a",
+        is_writer=True,
+        promotion_tier=0,
+        raw={},
+    )
+    plan = SimpleNamespace(source="staging-db", moment=at, instance_classes=("db.r6g.large",), is_io_optimized=False)
+    board = cost_of_one_copy(session, cluster, [writer], at=at, now=NOW)
+    planned = cost_of_plan(session, plan, now=NOW)
+    assert board == planned
+    assert board.usd_a_day is not None
+    assert planned.text.startswith(f"${board.usd_a_day:,.2f} a day: one db.r6g.large and 600 GiB")
+    control.faults.deny("cloudwatch:GetMetricData")
+    denied = cost_of_plan(session, plan, now=NOW)
+    assert denied.usd_a_day is None
+    assert "a day and its storage" in denied.text
+    assert "size is not known (" in denied.text
 
 
 def test_without_a_database_the_timeline_goes_on_and_says_so(session: AwsSession, cluster: Cluster) -> None:

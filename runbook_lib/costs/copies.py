@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from runbook_lib.costs.amounts import carried_forward
 from runbook_lib.costs.estate import Estate, expires
 from runbook_lib.costs.pricelist import PriceNotFound, Product, aurora_instance, aurora_storage
 from runbook_lib.costs.prices import SHIPPED, PriceBook, prices, shipped_prices
-from runbook_lib.costs.units import Month, midnight
+from runbook_lib.costs.units import Month, midnight, usd_text
 from runbook_lib.costs.usage import DAYS_UNSETTLED, Usage, read_usage
-from runbook_lib.errors import AccessDenied, StepFailed
+from runbook_lib.errors import AccessDenied, RunbookError, StepFailed
 from runbook_lib.tags import TAG_PREFIX
 
 log = logging.getLogger(__name__)
@@ -236,39 +237,99 @@ def _size(usage: Usage, name: str) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyCost:
-    """What a copy costs a day with one instance like the writer. None where a price or the size is not known."""
+    """What a copy costs a day. None where a price or the size is not known; `note` says what it is made of, or why."""
 
     usd_a_day: float | None
     instance_usd_a_day: float | None
     note: str
 
+    @property
+    def text(self) -> str:
+        """Say it in a line."""
+        if self.usd_a_day is not None:
+            return f"{usd_text(self.usd_a_day)} a day: {self.note}"
+        known = self.instance_usd_a_day
+        return f"not known: {self.note}" if known is None else f"{usd_text(known)} a day and its storage: {self.note}"
+
+
+class Planned(Protocol):
+    """A copy that is planned: of which cluster at which second, and which instances it gets."""
+
+    @property
+    def source(self) -> str:
+        """The cluster."""
+
+    @property
+    def moment(self) -> datetime:
+        """The second."""
+
+    @property
+    def instance_classes(self) -> tuple[str, ...]:
+        """The classes of its instances."""
+
+    @property
+    def is_io_optimized(self) -> bool:
+        """Whether its storage is Aurora I/O-Optimized."""
+
+
+def cost_of_plan(session: AwsSession, plan: Planned, *, now: datetime) -> CopyCost:
+    """Work out what a planned copy costs a day: list prices that ship with this, and the volume before its second."""
+    volume, why = volume_before(session, plan.source, plan.moment, now=now)
+    return _cost(session.region, plan.instance_classes, volume, optimized=plan.is_io_optimized, why=why)
+
 
 def cost_of_one_copy(
-    cluster: Cluster, instances: Sequence[Instance], *, region: str, volume_gib: float | None
+    session: AwsSession, cluster: Cluster, instances: Sequence[Instance], *, at: datetime, now: datetime
 ) -> CopyCost:
-    """Work out what a copy of a cluster costs a day. Asks nobody: the price list is the one that ships with this."""
-    if not instances:
+    """Work out what a copy of a cluster as it was `at` a second costs a day, with one instance like the writer."""
+    volume, why = volume_before(session, cluster.identifier, at, now=now)
+    classes = [instance.instance_class for instance in instances[:1]]
+    return _cost(session.region, classes, volume, optimized=io_optimized(cluster), why=why)
+
+
+def clone_text(plan: Planned, *, region: str) -> str:
+    """Say what a clone costs a day while it lives: its instances, and of the volume only what changes in it."""
+    cost = _cost(region, plan.instance_classes, None, optimized=plan.is_io_optimized)
+    if cost.instance_usd_a_day is None:
+        return f"not known: {cost.note}"
+    running = ", ".join(plan.instance_classes)
+    return f"{usd_text(cost.instance_usd_a_day)} a day ({running}) and the storage of what changes in it, by list price"
+
+
+def volume_before(session: AwsSession, cluster: str, moment: datetime, *, now: datetime) -> tuple[float | None, str]:
+    """Return a cluster's volume in GiB on the day before a moment, and why it is not known where it is None.
+
+    The last day that was measured is taken. The moment's own day may hold the damage.
+    """
+    last = moment.date() - timedelta(days=1)
+    try:
+        usage = read_usage(session, [cluster], first=last - timedelta(days=DAYS_UNSETTLED + 1), last=last, now=now)
+    except RunbookError as error:
+        log.warning("the size of %s is not known: %s", cluster, error.message)
+        return None, error.message
+    return (size, "") if (size := _size(usage, cluster)) is not None else (None, "CloudWatch has no size of it")
+
+
+def _cost(region: str, classes: Sequence[str], volume_gib: float | None, *, optimized: bool, why: str = "") -> CopyCost:
+    if not classes:
         return CopyCost(usd_a_day=None, instance_usd_a_day=None, note="no instance to take the class of")
-    optimized = io_optimized(cluster)
-    hour, storage = (
-        aurora_instance(instances[0].instance_class, io_optimized=optimized),
-        aurora_storage(io_optimized=optimized),
-    )
-    book = shipped_prices(region, (), optional=(hour, storage))
-    usd_hour, usd_month = book.usd(hour), book.usd(storage)
-    if usd_hour is None or usd_month is None:
-        return CopyCost(usd_a_day=None, instance_usd_a_day=usd_hour and 24 * usd_hour, note=" ".join(book.missing))
+    hours = [aurora_instance(name, io_optimized=optimized) for name in classes]
+    storage = aurora_storage(io_optimized=optimized)
+    book = shipped_prices(region, (), optional=(*hours, storage))
+    by_hour, usd_month = [book.usd(hour) for hour in hours], book.usd(storage)
+    known = [usd for usd in by_hour if usd is not None]
+    instances = 24 * sum(known) if len(known) == len(by_hour) else None
+    if instances is None or usd_month is None:
+        return CopyCost(usd_a_day=None, instance_usd_a_day=instances, note=" ".join(book.missing))
     as_of = min(price.as_of for price in book.prices)
     priced = f"prices of {as_of} from {SHIPPED}"
+    several = f"{len(classes)} instances ({', '.join(sorted(set(classes)))})"
+    running = f"one {classes[0]}" if len(classes) == 1 else several
     if volume_gib is None:
-        note = f"one {instances[0].instance_class}; the volume's size is not known, so no sum; {priced}"
-        return CopyCost(usd_a_day=None, instance_usd_a_day=24 * usd_hour, note=note)
+        note = f"{running}; the volume's size is not known{f' ({why})' if why else ''}, so no sum; {priced}"
+        return CopyCost(usd_a_day=None, instance_usd_a_day=instances, note=note)
     whole = copy_usd_a_day(
-        instance_usd_hour=usd_hour, instances=1, volume_gib=volume_gib, storage_usd_gib_month=usd_month
+        instance_usd_hour=sum(known), instances=1, volume_gib=volume_gib, storage_usd_gib_month=usd_month
     )
-    alone = 24 * usd_hour
-    note = (
-        f"one {instances[0].instance_class} (${alone:,.2f}) and {volume_gib:,.0f} GiB of storage "
-        f"(${whole - alone:,.2f}), without requests; {priced}"
-    )
-    return CopyCost(usd_a_day=whole, instance_usd_a_day=24 * usd_hour, note=note)
+    note = f"{running} and {volume_gib:,.0f} GiB, without requests; {priced}"
+    return CopyCost(usd_a_day=whole, instance_usd_a_day=instances, note=note)

@@ -9,8 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from runbook_lib.checks import Check
-from runbook_lib.costs.pricelist import PriceNotFound, aurora_instance
-from runbook_lib.costs.prices import shipped_price
+from runbook_lib.costs.copies import CopyCost
 from runbook_lib.display.approval import approval_sheet, phases_table
 from runbook_lib.display.checks import checks_table
 from runbook_lib.display.proof import headline, word
@@ -36,12 +35,12 @@ def plan_sheet(
     *,
     zone: ZoneInfo,
     now: datetime,
-    region: str = "",
+    cost: CopyCost,
     past: Sequence[timedelta] = (),
 ) -> Stack:
     """Show everything the plan would do: what decides first, the calls and settings below it, folded.
 
-    `past` are the durations of earlier restores of this cluster; `region` is where its price holds.
+    `past` are the durations of earlier restores of this cluster; `cost` is what the copy costs a day.
     """
     facts = [
         ("restores", f"{plan.source} as it was at {full_text(plan.moment, zone=zone, now=now)}"),
@@ -50,7 +49,7 @@ def plan_sheet(
         ("for", _purpose(plan)),
         ("the source", "stays as it is: no call below names it as its target"),
         ("will take", _estimate(past)),
-        ("costs", cost_text(plan, region)),
+        ("costs", cost.text),
         ("plan id", plan.id),
     ]
     if plan.note:
@@ -98,23 +97,6 @@ def _estimate(past: Sequence[timedelta]) -> str:
     if len(past) == 1:
         return f"{duration_text(past[0])}, as the one earlier restore on record"
     return f"{duration_text(min(past))} to {duration_text(max(past))}, as {len(past)} earlier restores on record"
-
-
-def cost_text(plan: RestorePlan, region: str) -> str:
-    """Say what the new cluster costs a day while it lives: instance-hours by list price, storage where it is known."""
-    classes = [call.request["DBInstanceClass"] for call in plan.calls_of("CreateDBInstance")]
-    optimized = plan.calls[0].request.get("StorageType") == "aurora-iopt1"
-    products = {name: aurora_instance(name, io_optimized=optimized) for name in classes}
-    try:
-        hourly = [shipped_price(region, products[name]) for name in classes]
-    except PriceNotFound as error:
-        return f"not known: {error.message}"
-    a_day = 24 * sum(price.usd for price in hourly)
-    running = f"{len(classes)} instance{'' if len(classes) == 1 else 's'} ({', '.join(sorted(set(classes)))})"
-    return (
-        f"${a_day:,.2f} a day for {running}, list price of {hourly[0].as_of}; "
-        "the storage of its whole volume comes on top while it lives: inspect_backups adds it"
-    )
 
 
 def calls_table(plan: RestorePlan) -> Table:

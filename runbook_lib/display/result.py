@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Literal
 
@@ -32,6 +32,10 @@ class Result:
     recovery: Mapping[str, Any] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     next: tuple[str, ...] = ()
+
+    def also(self, name: str, text: str) -> Result:
+        """Return the result with one more fact."""
+        return replace(self, facts={**self.facts, name: text})
 
     def as_json(self) -> dict[str, Any]:
         """Return the machine's reading: JSON-able, versioned, under one key."""

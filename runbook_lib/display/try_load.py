@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from runbook_lib.checks import Check
+from runbook_lib.costs.copies import clone_text
 from runbook_lib.display.approval import approval_sheet, phases_table
 from runbook_lib.display.checks import checks_table
 from runbook_lib.display.proof import proof_sheet
-from runbook_lib.display.restore import calls_table, cost_text, stops
+from runbook_lib.display.restore import calls_table, stops
 from runbook_lib.display.result import Result
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
@@ -34,7 +35,7 @@ def plan_sheet(plan: TryPlan | None, *, region: str) -> Stack:
         ("with", "a password that the clone alone has; the load is given no other"),
         ("production", "stays as it is: no call below names it as its target, and no statement goes there"),
         ("afterwards", f"the clone is deleted; if that fails, its tag lets it go after {expires}"),
-        ("costs", cost_text(plan.clone, region)),
+        ("costs", clone_text(plan.clone, region=region)),
         ("goes first", ", ".join(clone.name for clone in plan.earlier) or "nothing is left of earlier tries"),
         ("plan id", plan.id),
     )

@@ -41,7 +41,7 @@ NOTEBOOKS = {
             "iam:SimulatePrincipalPolicy", "rds:DescribeAccountAttributes", "rds:DescribeDBClusterParameterGroups",
             "rds:DescribeDBParameterGroups", "rds:DescribeDBSubnetGroups", "rds:DescribeDBClusterParameters",
             "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions", "ec2:DescribeSecurityGroups",
-            "kms:DescribeKey", "glue:GetTriggers",
+            "kms:DescribeKey", "glue:GetTriggers", "cloudwatch:GetMetricData",  # the last: what the copy costs
             # the restore
             "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance",
         ),

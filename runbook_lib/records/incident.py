@@ -23,10 +23,12 @@ from runbook_lib.records.register import Entry, entries, events_of
 from runbook_lib.records.store import Store, incident_folder
 from runbook_lib.records.verify import verify_record
 from runbook_lib.redaction import Scrubber
-from runbook_lib.times import iso, utc_text
+from runbook_lib.times import iso, utc_now, utc_text
 
 NOTES = "notes.jsonl"
+AS_SEALED = "as sealed"
 _LONGEST_NOTE = 4000
+_A_DAY = re.compile(r"\$([\d,]+(?:\.\d+)?) a day")
 _ENDED_WELL = (Outcome.SUCCEEDED, Outcome.PLANNED)
 _DATED = re.compile(r"schema (\w+_(?:damaged|undone)_\d{8}t\d{6}z)$")
 _SIZES = {  # facts of results, by what they say on the page
@@ -75,7 +77,8 @@ class Incident:
     sizes: tuple[tuple[str, str], ...]
     open: tuple[str, ...]
     people: tuple[tuple[str, str], ...]
-    cost: str
+    cost: tuple[str, ...]
+    sealed: str
     notes: tuple[Moment, ...]
     timeline: tuple[Moment, ...]
     records: tuple[Record, ...]
@@ -103,8 +106,8 @@ def write_note(store: Store, incident: str, text: str) -> Path:
     return path
 
 
-def incident_of(store: Store, name: str) -> Incident:
-    """Read an incident from its records. Only reads.
+def incident_of(store: Store, name: str, *, now: datetime | None = None) -> Incident:
+    """Read an incident from its records. Only reads. `now` is until when a copy that is alive has cost.
 
     Raises:
         NotFound: the store has neither a record nor a note of it.
@@ -121,20 +124,22 @@ def incident_of(store: Store, name: str) -> Incident:
     changing = [manifest for manifest in whole if manifest.changed]
     worst = next((m for m in reversed(changing or whole) if m.outcome not in _ENDED_WELL), None)
     last = worst or next(reversed(changing or whole), None)
+    records = tuple(_records(store, runs))
     clusters = tuple(dict.fromkeys(manifest.cluster for manifest in whole if manifest.cluster))
     return Incident(
         name=name,
         clusters=clusters,
         outcome=last.headline if last else "No run of it has ended.",
         good=last is not None and last.outcome in _ENDED_WELL,
-        recovery=tuple(_recovery(store, name, clusters)),
+        recovery=(*_noticed(runs), *_recovery(store, name, clusters)),
         sizes=tuple(_sizes(whole)),
         open=tuple(_open(runs)),
         people=tuple(_people(whole)),
-        cost=_cost(whole),
+        cost=tuple(_cost(whole, now or utc_now())),
+        sealed=_sealed(records),
         notes=notes,
         timeline=tuple(sorted((*_timeline(runs), *notes), key=lambda moment: moment.at)),
-        records=tuple(_records(store, runs)),
+        records=records,
     )
 
 
@@ -144,6 +149,11 @@ def _notes(store: Store, name: str) -> Iterator[Moment]:
         if moment := moment_in(event.get("at")):
             text = f"{facts.get('os_user', '?')}: {facts.get('text', '')}"
             yield Moment(at=moment, kind="note", text=text)
+
+
+def _noticed(runs: Sequence[tuple[Entry, Manifest | None]]) -> Iterator[tuple[str, str]]:
+    if runs:
+        yield "noticed", f"{iso(runs[0][0].started)}, or before: the first run began then"
 
 
 def _recovery(store: Store, name: str, clusters: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -161,6 +171,10 @@ def _sizes(manifests: Sequence[Manifest]) -> Iterator[tuple[str, str]]:
         told = [m.facts[name] for m in manifests if name in m.facts and m.outcome is Outcome.SUCCEEDED]
         if told:
             yield said, told[-1]
+    ended = next((m for m in reversed(manifests) if m.notebook == "bring_back_data" and m.changed), None)
+    if ended:
+        holds = "yes, compared once more after it" if ended.outcome in _ENDED_WELL else f"NO: {ended.headline}"
+        yield "proved afterwards", f"{holds} (run {ended.run_id})"
 
 
 def _open(runs: Sequence[tuple[Entry, Manifest | None]]) -> Iterator[str]:
@@ -208,9 +222,33 @@ def _people(manifests: Sequence[Manifest]) -> Iterator[tuple[str, str]]:
             yield "approved", f"{manifest.approval.by}: plan {manifest.approval.plan_id} of {manifest.notebook}"
 
 
-def _cost(manifests: Sequence[Manifest]) -> str:
-    told = [value for m in manifests for name, value in m.facts.items() if name.startswith("cost")]
-    return told[-1] if told else "Not on record: the plan of the restore shows what its copy costs a day."
+def _cost(manifests: Sequence[Manifest], now: datetime) -> Iterator[str]:
+    """Say of each copy what it costs a day, and what that came to until it was deleted, or until now."""
+    made = [m for m in manifests if m.notebook == "restore_to_timestamp" and m.changed]
+    gone = [m for m in manifests if m.notebook == "clean_up_restores"]
+    for manifest in made:
+        copy, said = manifest.changed[0], manifest.facts.get("costs", "")
+        deleted = next((m for m in gone if any(copy in change.split() for change in m.changed)), None)
+        began = moment_in((manifest.recovery or {}).get("began")) or manifest.started
+        until = deleted.ended if deleted else now
+        fate = f"deleted {utc_text(until)} (run {deleted.run_id})" if deleted else f"alive on record, {utc_text(until)}"
+        price = _A_DAY.match(said)
+        if price is None:
+            yield f"{copy}: {said or 'not on record what it costs a day'}; {fate}"
+            continue
+        days = max(0.0, (until - began).total_seconds() / 86_400)
+        sofar = float(price[1].replace(",", "")) * days
+        yield f"{copy}: about ${sofar:,.2f} so far, at {said}; {fate}"
+    if not made:
+        yield "No copy was made, so nothing that these runbooks make costs anything."
+
+
+def _sealed(records: Sequence[Record]) -> str:
+    wrong = [record for record in records if record.proof != AS_SEALED]
+    count = f"{len(records)} record{'' if len(records) == 1 else 's'}"
+    if not wrong:
+        return f"{count}, each as it was sealed"
+    return f"{count}, NOT as sealed: {', '.join(f'{record.run_id} ({record.proof})' for record in wrong)}"
 
 
 def _timeline(runs: Sequence[tuple[Entry, Manifest | None]]) -> Iterator[Moment]:
@@ -249,7 +287,7 @@ def _records(store: Store, runs: Sequence[tuple[Entry, Manifest | None]]) -> Ite
             started=entry.started,
             folder=str(entry.folder),
             seal=manifest.seal[:16] if manifest else "",
-            proof="; ".join(problem.problem for problem in problems) or ("as sealed" if manifest else "has no seal"),
+            proof="; ".join(problem.problem for problem in problems) or (AS_SEALED if manifest else "has no seal"),
         )
 
 

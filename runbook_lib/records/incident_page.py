@@ -38,8 +38,9 @@ def _parts(incident: Incident) -> Iterator[_Part]:
     recovery = [(name, value) for name, value in incident.recovery if name != "of that"]
     yield _Part(title="Recovery point and time", columns=("", ""), rows=recovery or [("", _NOTHING)])
     yield _Part(title="What was lost and what came back", columns=("", ""), rows=incident.sizes or [("", _NOTHING)])
-    yield _Part(title="Who", columns=("", ""), rows=incident.people or [("", _NOTHING)])
-    yield _Part(title="What it cost", columns=("",), rows=[(incident.cost,)], look="open")
+    who = [*incident.people, ("records", incident.sealed)]
+    yield _Part(title="Who, and what tells of it", columns=("", ""), rows=who)
+    yield _Part(title="What it cost", columns=("",), rows=[(line,) for line in incident.cost], look="open")
     phases = [
         (name, *line.partition(": ")[::2])
         for name, value in incident.recovery
@@ -52,8 +53,8 @@ def _parts(incident: Incident) -> Iterator[_Part]:
     yield _Part(
         title="What happened when", columns=("UTC", "", "what", "run"), rows=rows, fold=len(rows) > _LONG, look="wide"
     )
-    kept = [(r.run_id, r.notebook, r.outcome, r.headline, r.seal, r.proof, r.folder) for r in incident.records]
-    columns = ("run", "notebook", "outcome", "what came of it", "seal", "files", "folder")
+    kept = [(r.run_id, r.notebook, r.outcome, r.proof, r.headline, r.seal, r.folder) for r in incident.records]
+    columns = ("run", "notebook", "outcome", "files", "what came of it", "seal", "folder")
     yield _Part(title="The records, and whether they are as they were sealed", columns=columns, rows=kept, look="wide")
 
 

@@ -88,6 +88,16 @@ class RestorePlan:
         return self.calls[0].request.get("RestoreType") == COPY_ON_WRITE
 
     @property
+    def instance_classes(self) -> tuple[str, ...]:
+        """Return the class of every instance that is made."""
+        return tuple(str(call.request["DBInstanceClass"]) for call in self.calls_of("CreateDBInstance"))
+
+    @property
+    def is_io_optimized(self) -> bool:
+        """Tell whether the new cluster's storage is Aurora I/O-Optimized."""
+        return self.calls[0].request.get("StorageType") == "aurora-iopt1"
+
+    @property
     def is_of_a_living_cluster(self) -> bool:
         """Tell whether it restores a second of a cluster that is there, not a snapshot, a deleted one or a clone."""
         return "SourceDBClusterIdentifier" in self.calls[0].request and not self.is_clone

@@ -202,9 +202,3 @@ class Timeline:
             (source for source in self.sources if source.name == name),
             SourceRead(name=name, why_not="it was not asked"),
         )
-
-    @property
-    def volume_gib(self) -> float | None:
-        """The volume's size where the timeline begins, before any damage; None where nobody measured it."""
-        volume = next((series for series in self.series if series.metric == "VolumeBytesUsed"), None)
-        return volume.points[0][1] if volume else None
