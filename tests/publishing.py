@@ -17,6 +17,7 @@ from runbook_lib.swap.reading import read_server
 
 LIVE, NEXT, OUTSIDE = "gp_staging", "gp_staging__next", "gp_outside"
 NOW = datetime(2026, 2, 4, 2, 0, tzinfo=UTC)
+FIRST = NOW - timedelta(days=9)  # what is live at first is of that night
 HOUSES = (
     "CREATE TABLE {s}.houses (id INT PRIMARY KEY, name VARCHAR(60) NOT NULL, street VARCHAR(60),"
     " updated_at DATETIME NOT NULL, UNIQUE KEY by_name (name)) CHARACTER SET utf8mb4"
@@ -43,7 +44,7 @@ def make_live(database: Database, *, definer: str = "CURRENT_USER") -> None:
     clear(database)
     for schema in (LIVE, OUTSIDE):
         database.execute(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
-    load(database, Night(at=NOW - timedelta(days=1)), schema=LIVE)
+    load(database, Night(at=FIRST), schema=LIVE)
     database.execute(f"CREATE TABLE {LIVE}.notes (id INT PRIMARY KEY, said VARCHAR(40))")
     database.execute(f"CREATE TABLE {LIVE}.log (n INT AUTO_INCREMENT PRIMARY KEY, said VARCHAR(60))")
     database.execute(f"CREATE VIEW {LIVE}.cheap AS SELECT id, rent FROM {LIVE}.rooms WHERE rent < 60")
@@ -122,6 +123,33 @@ BAD: dict[str, tuple[Spoil, set[str]]] = {
     "stale": (_run("UPDATE {n}.houses SET updated_at = updated_at - INTERVAL 5 DAY"), {"freshness"}),
     "a key gone": (_run("ALTER TABLE {n}.rooms DROP KEY by_rent"), {"keys"}),
     "a foreign key gone": (_run("ALTER TABLE {n}.rooms DROP FOREIGN KEY rooms_house"), {"keys"}),
+    "one value everywhere": (_run("UPDATE {n}.rooms SET rent = 0"), {"values"}),
+    "cut": (_run("UPDATE {n}.houses SET street = LEFT(street, 4)"), {"values"}),
+    "in another unit": (_run("UPDATE {n}.rooms SET rent = rent * 100"), {"values"}),
+    "with the other sign": (_run("UPDATE {n}.rooms SET rent = -rent"), {"values", "contract"}),
+    "words for nothing": (_run("UPDATE {n}.houses SET street = 'NULL' WHERE id % 9 = 0"), {"values"}),
+    "line ends left": (_run("UPDATE {n}.rooms SET note = CONCAT(note, CHAR(13))"), {"values"}),
+    "quotes left": (_run("UPDATE {n}.rooms SET note = CONCAT('\"', note, '\"')"), {"values"}),
+    "half NULL": (_run("UPDATE {n}.rooms SET rent = NULL WHERE id % 2"), {"empty columns"}),
+    "moments that nobody gave": (
+        _run("UPDATE {n}.houses SET updated_at = '1970-01-01' WHERE id % 7 = 0"), {"moments"},
+    ),
+    "moments to come": (_run("UPDATE {n}.houses SET updated_at = updated_at + INTERVAL 1 YEAR"), {"moments"}),
+    "older than live": (_run("UPDATE {n}.houses SET updated_at = updated_at - INTERVAL 3 DAY"), {"moments"}),
+    "counts no more": (
+        _run("ALTER TABLE {n}.rooms MODIFY id INT NOT NULL"), {"keys"},
+    ),
+    "in memory": (
+        _run("ALTER TABLE {n}.rooms DROP FOREIGN KEY rooms_house", "ALTER TABLE {n}.rates ENGINE = MEMORY"), {"keys"},
+    ),
+    "another character set": (_run("ALTER TABLE {n}.rates MODIFY code CHAR(3) CHARACTER SET latin1"), {"types"}),
+    "a kind of rows gone": (
+        _run(*(f"ALTER TABLE {{{s}}}.houses ADD kind TINYINT NOT NULL DEFAULT 0" for s in "ln"),
+             *(f"UPDATE {{{s}}}.houses SET kind = id % 4" for s in "ln"),
+             "DELETE FROM {n}.rooms WHERE house_id % 4 = 1", "DELETE FROM {n}.houses WHERE kind = 1"),
+        {"groups"},
+    ),
+    "a table that nobody knows": (_run("CREATE TABLE {n}.mine (id INT PRIMARY KEY)"), {"contract"}),
     "one table empty": (_run("DELETE FROM {n}.rates"), {"empty"}),
 }  # fmt: skip
 

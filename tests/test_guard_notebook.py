@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from runbook_lib.errors import InputRefused, RunbookError
+from runbook_lib.guard.load import Wanted
+from runbook_lib.guard.standing import read_standing
 from runbook_lib.mysql import Database
+from runbook_lib.records.earlier import past_loads
 from runbook_lib.records.run import run_notebook
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.engines import Engine
@@ -19,6 +23,7 @@ from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.times import utc_now
 from tests.conftest import QUICK
 from tests.publishing import LIVE, NEXT, Night, clear, load, make_live
+from tests.test_policy import run_notebook as run_notebook_here
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "publish_load.ipynb"
 STANDING = """
@@ -48,6 +53,14 @@ class Loaded:
         results = [o["data"]["application/json"] for o in outputs if "application/json" in o.get("data", {})]
         self.last = next((result["runbook_result"] for result in results if "runbook_result" in result), {})
         return record.exit_code
+
+    def cells(self, **parameters: Any) -> int:
+        """Run the cells in this process, as a kernel would; return the exit code that a headless run would end with."""
+        try:
+            result = run_notebook_here("publish_load", live=LIVE, **parameters)["result"]
+        except RunbookError as error:
+            return error.exit_code
+        return 3 if result.outcome == "check-failed" else 0
 
     def standing(self, *, live: str = LIVE, until: date | None = None, covers: str = "publish") -> str:
         path = self.folder / "standing.yml"
@@ -87,7 +100,9 @@ def test_a_person_reads_the_plan_approves_it_and_takes_it_back(loaded: Loaded) -
     assert (loaded.last["plan_id"], loaded.last["next"]) == (approve, ['To take it back: run again with way="undo".'])
     assert loaded.run(way="undo") == 0
     undo = loaded.last["next"][0].partition('approve="')[2].partition('"')[0]
+    assert len(past_loads(LIVE, cluster=loaded.stand_in.cluster, store=loaded.store)) == 1
     assert (loaded.run(way="undo", approve=undo), loaded.last["outcome"], loaded.rooms()) == (0, "succeeded", 200)
+    assert past_loads(LIVE, cluster=loaded.stand_in.cluster, store=loaded.store) == ()
 
 
 @pytest.mark.one_engine
@@ -97,10 +112,12 @@ def test_a_standing_approval_publishes_within_its_bounds_and_holds_outside(loade
     assert (loaded.run(standing=standing), loaded.rooms()) == (0, 210)
     assert "standing approval of the owner" in loaded.last["approved_by"]
     assert "sha256" in loaded.last["approved_by"]
+    (past,) = past_loads(LIVE, cluster=loaded.stand_in.cluster, store=loaded.store)
+    assert past.rows == {"houses": 42, "rooms": 210, "rates": 3}
     load(loaded.admin, Night(houses=36, seed=3))  # a seventh of the rows would go: no alarm, and outside the bounds
-    assert (loaded.run(standing=standing), loaded.rooms()) == (3, 210)
+    assert (loaded.cells(standing=standing), loaded.rooms()) == (3, 210)
     loaded.admin.execute(f"DELETE FROM {NEXT}.rates")
-    assert (loaded.run(standing=standing), loaded.rooms()) == (3, 210)
+    assert (loaded.cells(standing=standing), loaded.rooms()) == (3, 210)
 
 
 @pytest.mark.thorough
@@ -122,4 +139,24 @@ def test_a_trigger_of_an_account_that_may_not_be_spoken_for_stops_it_before_anyt
 )
 def test_a_standing_approval_that_does_not_count_is_refused(loaded: Loaded, wrong: dict[str, Any]) -> None:
     load(loaded.admin, Night(houses=42, seed=2))
-    assert (loaded.run(standing=loaded.standing(**wrong)), loaded.rooms()) == (2, 200)
+    assert (loaded.cells(standing=loaded.standing(**wrong)), loaded.rooms()) == (2, 200)
+
+
+def test_files_that_a_load_is_held_against_are_told_apart_and_others_refused() -> None:
+    wanted = Wanted(live="staging", against="parameters/schemas.yml, target/run_results.json")
+    assert (wanted.contract, wanted.run_results) == ("parameters/schemas.yml", "target/run_results.json")
+    for against in ("schemas.txt", "a.yml, b.yaml", "a.json, b.json"):
+        with pytest.raises(InputRefused, match="against"):
+            Wanted(live="staging", against=against)
+
+
+def test_a_file_that_covers_nothing_approves_nothing_and_says_where_the_load_is(tmp_path: Path) -> None:
+    path = tmp_path / "publish.yml"
+    path.write_text("version: 1\ncovers: nothing\nlive: staging\ninto: staging_new\nkeep: 5\n")
+    signed = read_standing(str(path))
+    assert (signed.covers_nothing, signed.approval.into, signed.approval.keep) == (True, "staging_new", 5)
+    assert signed.refuses(live="staging", now=utc_now()) == ""
+    for text in ("covers: publish", "covers: publish\nsigned_by: me", "covers: nothing\nkeep: 0", "covers: cutover"):
+        path.write_text(f"version: 1\nlive: staging\n{text}\n")
+        with pytest.raises(InputRefused, match="wrong at"):
+            read_standing(str(path))

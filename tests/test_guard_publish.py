@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.errors import ApprovalRefused, CheckFailed, InputRefused, NotFound, RunbookError
+from runbook_lib.errors import ApprovalRefused, CheckFailed, InputRefused, NotFound, RunbookError, TryLater
 from runbook_lib.guard.generations import next_of, published
+from runbook_lib.guard.measuring import measure, owned
 from runbook_lib.guard.publish import apply_publish, apply_undo_publish, propose_undo_publish, verify_publish
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Side
+from runbook_lib.swap import rename
+from runbook_lib.swap.reading import read_server
 from tests.proving import TwoServers
 from tests.publishing import (
     BAD,
+    FIRST,
     LIVE,
     NEXT,
     NOW,
@@ -40,6 +44,7 @@ schemas:
     tables:
       - {{name: houses, min_rows: 10, fresh: {{column: updated_at, within_hours: 36}}}}
       - {{name: rooms, min_rows: 10, columns: [rent]}}
+      - rates
     assertions:
       - {{name: rents are positive, sql: SELECT COUNT(*) FROM rooms WHERE rent <= 0}}
 """
@@ -120,8 +125,71 @@ def test_a_bad_load_is_held_for_its_reason_and_nothing_is_changed(
     assert server.rents() == before
 
 
+@pytest.mark.one_engine
+def test_a_table_that_is_held_for_longer_than_the_limit_publishes_nothing(
+    server: Server, two_servers: TwoServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It should say so in one sentence, be it a live reader or the load itself that has not ended its transaction."""
+    monkeypatch.setattr(rename, "LOCK_SECONDS", 1)
+    for held in (f"SELECT * FROM {LIVE}.rooms LIMIT 1", f"UPDATE {NEXT}.rooms SET rent = rent WHERE id = 1"):
+        server.admin.execute(f"DROP DATABASE IF EXISTS {NEXT}")
+        load(server.admin, Night(houses=42, seed=2))
+        audit = audited(server.side, contract=server.contract)
+        plan = planned(server.side, audit)
+        before = server.rents()
+        with two_servers.plane.admin("found") as other:
+            other.execute("START TRANSACTION")
+            other.execute(held)
+            with pytest.raises(TryLater, match="could not be locked within 1 seconds; nothing was changed"):
+                apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+            assert server.rents() == before
+            other.execute("ROLLBACK")
+        assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.log") == 0, "the trigger was not fired"
+    done = apply_publish(server.side, audit, plan, approve=plan.id, approved_by="somebody")
+    assert verify_publish(server.side, done) == ()
+
+
+def test_letters_are_told_by_their_bytes_whatever_the_collation(server: Server) -> None:
+    """It should not take an `a` for `Ã`, a full-width mark for a question, or nothing for a byte order mark."""
+    server.admin.execute(f"CREATE TABLE {LIVE}.words (id INT PRIMARY KEY, word VARCHAR(60)) CHARACTER SET utf8mb4")
+    words = ["Main street", "São Paulo Ähre", "？", "家", "Ã¤", "what?", "\ufeffx", "a\r", '"a"', "NULL", "&amp;"]
+    server.admin.execute_many(f"INSERT INTO {LIVE}.words VALUES (%s, %s)", list(enumerate(words)))
+    facts = owned(read_server(server.admin, name="server"), LIVE)["words"]
+    found, denied = measure(server.admin, [facts])
+    shape = found[facts.name].columns["word"]
+    assert (denied, shape.broken, shape.questions, shape.stray) == ({}, 1, 1, 5)
+
+
+@pytest.mark.one_engine
+def test_a_load_that_still_runs_is_held(server: Server, two_servers: TwoServers) -> None:
+    load(server.admin, Night(houses=42, seed=2))
+    with two_servers.plane.admin("found") as other:
+        other.execute(f"USE {NEXT}")
+        held = {check.subject: check.sentence for check in audited(server.side).holding}
+        assert "may still be running" in held["sessions"]
+
+
+@pytest.mark.one_engine
+def test_a_next_generation_that_is_elsewhere_or_of_another_name_is_said_in_a_sentence(server: Server) -> None:
+    with pytest.raises(NotFound, match=f"There is no load to publish: `{NEXT}` is not there"):
+        audited(server.side)
+    server.admin.execute(f"CREATE DATABASE {NEXT}")
+    with pytest.raises(NotFound, match="holds no table"):
+        audited(server.side)
+
+
+@pytest.mark.one_engine
+def test_a_contracts_assertion_that_would_change_something_is_refused(server: Server) -> None:
+    load(server.admin, Night(houses=42, seed=2))
+    path = Path(server.contract)
+    path.write_text(path.read_text().replace("SELECT COUNT(*) FROM rooms WHERE rent <= 0", f"DELETE FROM {LIVE}.rates"))
+    held = {check.subject: check.state for check in audited(server.side, contract=str(path)).holding}
+    assert held["contract"] == "unknown"
+    assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.rates") == 3
+
+
 def test_yesterdays_file_again_is_held(server: Server) -> None:
-    load(server.admin, Night(at=NOW - timedelta(days=1)))
+    load(server.admin, Night(at=FIRST))
     assert {check.subject for check in audited(server.side).holding} == {"same as live"}
 
 
@@ -162,6 +230,10 @@ def test_an_undo_puts_the_generation_before_back_and_keeps_later_writes(server: 
         propose_undo_publish(server.side, live=LIVE)
     assert published(server.admin, LIVE)[-1].undone
     assert done.plan.was not in {str(row[0]) for row in server.admin.rows("SHOW DATABASES")}
+    load(server.admin, Night(houses=42, seed=2))  # the same load once more: it has the same id
+    again = publish(server.side, at=NOW + timedelta(hours=3))
+    assert (again.approved_id, verify_publish(server.side, again)) == (done.approved_id, ())
+    assert server.admin.value(f"SELECT COUNT(*) FROM {LIVE}.rooms") == 210
 
 
 @pytest.mark.thorough

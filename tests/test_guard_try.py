@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import os
 import signal
 import subprocess
@@ -28,12 +27,9 @@ from runbook_lib.guard.try_load.glue_job import GlueJob
 from runbook_lib.guard.try_load.loads import Source
 from runbook_lib.guard.try_load.sql_file import read_sql_file
 from runbook_lib.mysql import Database
-from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.engines import Engine
-from runbook_lib.rehearsal.guarded import guarded_night, make_loader, run_job
-from runbook_lib.rehearsal.rehearse import Clock
 from runbook_lib.rehearsal.stand_in import StandIn
-from runbook_lib.rehearsal.story import EstateProof, Story, differences, take_proof
+from runbook_lib.rehearsal.story import EstateProof, differences, take_proof
 from runbook_lib.restore import apply
 from runbook_lib.times import utc_now
 from tests.conftest import QUICK
@@ -392,47 +388,3 @@ def test_a_clone_of_another_try_that_has_expired_goes_first_and_one_that_has_not
     assert [clone.name for clone in late.earlier] == [other.clone.target]
     done = tries.apply_try(session, late, checks, approve=late.id)
     assert (done.removed, trying.clones()) == ((other.clone.target,), [])
-
-
-# ---- the story's guarded night ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Evening:
-    stand_in: StandIn
-    story: Story
-
-
-@pytest.fixture(scope="module")
-def evening(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
-    with (
-        StandIn(engine, folder=tmp_path_factory.mktemp("evening"), pace=QUICK) as stand_in,
-        stand_in.control.in_environment(),
-    ):
-        story = stand_in.tell_story(wipe=False)
-        make_loader(stand_in)
-        yield Evening(stand_in, story)
-
-
-@pytest.mark.thorough
-def test_the_storys_bad_load_is_told_the_evening_before_refused_in_live_data_and_held_beside_it(
-    evening: Evening, tmp_path: Path
-) -> None:
-    refused = run_job(evening.stand_in, schema="staging")
-    assert "denied" in refused
-    assert "DROP" in refused
-    night = guarded_night(
-        evening.stand_in,
-        evening.story,
-        notebooks=ROOT / "notebooks",
-        store=Store(tmp_path),
-        clock=Clock(lambda _: None),
-    )
-    assert night.left == ()
-    assert "40 gone, 7 emptied, 6 partly filled" in night.tried
-    held = " ".join(night.held)
-    for subject in ("tables", "empty", "rows gone"):
-        assert f"{subject}:" in held, held
-    assert night.proved
-    tried = json.loads((night.records[1].folder / "manifest.json").read_text())
-    assert tried["exit_code"] == 3

@@ -25,9 +25,9 @@ from runbook_lib.guard.load_checks import (
     key_checks,
     orphan_checks,
     some,
-    value_checks,
 )
 from runbook_lib.guard.measuring import measure, owned
+from runbook_lib.guard.value_checks import group_checks, value_checks
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
@@ -121,7 +121,8 @@ def audit_load(
             *definition_checks(generation),
             *key_checks(database, generation),
             *orphan_checks(database, generation),
-            *value_checks(generation),
+            *value_checks(generation, at),
+            *group_checks(database, generation, difference),
             *contract_checks(database, generation, spec, at),
             *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
         ]
@@ -268,6 +269,12 @@ def _difference_checks(generation: Generation, difference: Proof | None, trouble
                   ASK_LOAD)  # fmt: skip
         return
     gone, swapped = [], []
+    twice = [
+        f"{table.pair.expected.name}: {table.found_rows:,} rows, exactly twice as many as are live"
+        for table in difference.tables
+        if table.expected_rows and table.found_rows == 2 * table.expected_rows and not table.missing + table.changed
+    ]
+    yield judged("twice", twice, f"The load may have run twice. {ASK_LOAD}", right="No table is loaded twice.")
     for table in difference.tables:
         rows = table.expected_rows or 0
         if rows < _FEW:

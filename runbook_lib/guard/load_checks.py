@@ -96,6 +96,7 @@ def _lost_keys(generation: Generation) -> list[str]:
             if unique not in table.uniques and unique != table.key
         ]
         found += [f"{name} loses the index {index}" for index in _indexes(old) - _indexes(table)]
+        found += _lost_of_table(name, table, old)
     keys = {
         (key.table.name, key.columns, key.parent.name)
         for key in generation.facts.foreign_keys
@@ -106,6 +107,21 @@ def _lost_keys(generation: Generation) -> list[str]:
         if own and (key.table.name, key.columns, key.parent.name) not in keys:
             found.append(f"{key.table.name} loses the foreign key {key.name}")
     return found
+
+
+def _lost_of_table(name: str, new: TableFacts, old: TableFacts) -> Iterator[str]:
+    """Return what else a table's definition loses: counting, checks, partitions, its engine."""
+    counted = {column.name for column in new.columns if column.counted}
+    for column in old.columns:
+        if column.counted and column.name not in counted and new.column(column.name):
+            yield f"{name}.{column.name} does not count by itself any more (AUTO_INCREMENT)"
+    lost = old.create.upper().count(" CHECK (") - new.create.upper().count(" CHECK (")
+    if lost > 0:
+        yield f"{name} loses {lost} of its CHECK constraints"
+    if "PARTITION BY" in old.create.upper() and "PARTITION BY" not in new.create.upper():
+        yield f"{name} loses its partitions"
+    if new.engine != old.engine:
+        yield f"{name} becomes {new.engine or 'another engine'} from {old.engine}"
 
 
 def _indexes(table: TableFacts) -> set[str]:
@@ -167,30 +183,6 @@ def orphan_checks(database: Database, generation: Generation) -> Iterator[Check]
     yield judged("orphans", list(dict.fromkeys(found)), ASK_LOAD, right="Every row has its parents.")
 
 
-def value_checks(generation: Generation) -> Iterator[Check]:
-    """Look for columns that have become NULL everywhere, and for text that was read in another character set."""
-    nulls, broken = [], []
-    for name in sorted(generation.loaded):
-        new = generation.measured.get(TableName(schema=generation.next, name=name))
-        old = generation.measured.get(TableName(schema=generation.live, name=name))
-        if not new or not new.rows:
-            continue
-        for column, filled in new.filled.items():
-            if not filled and old and old.filled.get(column, 0):
-                nulls.append(f"{name}.{column} is NULL in every row")
-        for column, count in new.broken.items():
-            before = (old.broken.get(column, 0) / old.rows) if old and old.rows else 0.0
-            if count / new.rows > before + _BROKEN_SHARE:
-                broken.append(f"{name}.{column}: broken letters in {count:,} of {new.rows:,} rows")
-        for column, count in new.questions.items():
-            before = (old.questions.get(column, 0) / old.rows) if old and old.rows else 0.0
-            if old and old.rows and count / new.rows > before + 2 * _BROKEN_SHARE and count >= 3:
-                broken.append(f"{name}.{column}: question marks in {count:,} of {new.rows:,} rows")
-    yield judged("empty columns", nulls, ASK_LOAD, right="No column has become NULL in every row.")
-    yield judged("letters", broken, f"The file was read in another character set. {ASK_LOAD}",
-                 right="No text looks as if it was read in another character set.")  # fmt: skip
-
-
 def contract_checks(
     database: Database, generation: Generation, spec: SchemaContract | None, at: datetime
 ) -> Iterator[Check]:
@@ -201,6 +193,10 @@ def contract_checks(
     found: list[str] = []
     stale: list[str] = []
     try:
+        known = [table for table in spec.tables if not spec.others_allowed]
+        if known:
+            strange = [name for name in sorted(generation.loaded) if not any(table.matches(name) for table in known)]
+            found += [f"{name} is in the load and not in the contract" for name in strange]
         for table in spec.tables:
             for name in sorted(name for name in generation.loaded if table.matches(name)):
                 rows = generation.rows(generation.next, name) or 0

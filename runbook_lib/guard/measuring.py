@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
-from runbook_lib.mysql import Database, literal, quoted
+from runbook_lib.mysql import Database, quoted
 from runbook_lib.swap.facts import Column, ForeignKey, ServerFacts, TableFacts
 
 # What Latin-1, cp1252 or Shift JIS readings of UTF-8 leave behind, and the sign for what could not be read.
 _BROKEN = ("Ã", "Â", "â€", "ã€", "ã‚", "ãƒ", "å¤", "繧", "縺", "譁", "ï¿½", "\ufffd")
 _TEXT = re.compile(r"(?:var)?char|(?:tiny|medium|long)?text|enum|set")
+_NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"])
+_MOMENTS = frozenset(["date", "datetime", "timestamp"])
+# What a careless export leaves in a text: words for "nothing", line ends, quotes, a byte order mark, marks of HTML.
+_STRAY = (
+    "{text} IN ('NULL', 'null', '\\\\N', 'None', 'nan', 'NaN', 'NaT', 'undefined', '#N/A', '(null)')"
+    " OR {text} LIKE '\"%%\"' OR {text} LIKE '%%\\r' OR INSTR({text}, X'efbbbf') > 0 OR INSTR({text}, '&amp;') > 0"
+    " OR INSTR({text}, '&#') > 0 OR INSTR({text}, '&quot;') > 0"
+).replace("%%", "%")
 _MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shape:
+    """One column in short. Counts are of rows that are not NULL (`filled`), hold `?`, broken letters or stray signs.
+
+    `constant`: every value is the same. `letters` are all letters of a text column, `total` the sum of a number's
+    values, `low` and `high` the first and last moment as the server writes them; None where the column has none.
+    """
+
+    filled: int
+    questions: int = 0
+    broken: int = 0
+    stray: int = 0
+    constant: bool = False
+    letters: float | None = None
+    total: float | None = None
+    low: str | None = None
+    high: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One table: its exact rows; by column the rows that are not NULL, hold a question mark, or broken letters."""
+    """One table: its exact rows, and the shape of each column."""
 
     rows: int
-    filled: Mapping[str, int] = field(default_factory=dict)
-    questions: Mapping[str, int] = field(default_factory=dict)
-    broken: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, Shape] = field(default_factory=dict)
 
 
 def measure(database: Database, tables: Iterable[TableFacts]) -> tuple[dict[TableName, Measured], dict[TableName, str]]:
@@ -40,26 +66,50 @@ def measure(database: Database, tables: Iterable[TableFacts]) -> tuple[dict[Tabl
 
 
 def _measure(database: Database, table: TableFacts) -> Measured:
-    columns = [column for column in table.columns if not column.generated]
-    texts = [column for column in columns if _TEXT.fullmatch(column.kind)]
-    wanted = ["COUNT(*)", *(f"COUNT({quoted(column.name)})" for column in columns)]
-    for column in texts:
-        name = quoted(column.name)
-        broken = " OR ".join(f"INSTR({_utf8(column)}, {literal(sign)} COLLATE utf8mb4_bin) > 0" for sign in _BROKEN)
-        wanted += [f"COALESCE(SUM(INSTR({name}, '?') > 0), 0)", f"COALESCE(SUM({broken}), 0)"]
-    row = [int(value) for value in database.rows(f"SELECT {', '.join(wanted)} FROM {table.name.sql}")[0]]
-    filled = dict(zip((column.name for column in columns), row[1:], strict=False))
-    rest = row[1 + len(columns) :]
-    return Measured(
-        rows=row[0],
-        filled=filled,
-        questions={column.name: rest[2 * place] for place, column in enumerate(texts)},
-        broken={column.name: rest[2 * place + 1] for place, column in enumerate(texts)},
-    )
+    asked = [(column, name, sql) for column in table.loaded for name, sql in _asked(column)]
+    wanted = ", ".join(["COUNT(*)", *(sql for _, _, sql in asked)])
+    row = database.rows(f"SELECT {wanted} FROM {table.name.sql}")[0]
+    found: dict[str, dict[str, Any]] = {}
+    for (column, name, _), value in zip(asked, row[1:], strict=True):
+        found.setdefault(column.name, {})[name] = _KINDS[name](value) if value is not None else None
+    shapes = {
+        column: Shape(**{name: value for name, value in values.items() if value is not None})
+        for column, values in found.items()
+    }
+    return Measured(rows=int(row[0]), columns=shapes)
+
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "filled": int, "questions": int, "broken": int, "stray": int, "constant": bool, "letters": float, "total": float,
+    "low": str, "high": str,
+}  # fmt: skip
+
+
+def _asked(column: Column) -> Iterator[tuple[str, str]]:
+    """Return what is asked of a column, each as the name in `Shape` and its expression."""
+    name = quoted(column.name)
+    yield "filled", f"COUNT({name})"
+    if _TEXT.fullmatch(column.kind):
+        text = _utf8(column)
+        broken = " OR ".join(f"INSTR({text}, X'{sign.encode().hex()}') > 0" for sign in _BROKEN)
+        yield "questions", f"COALESCE(SUM(INSTR({text}, '?') > 0), 0)"
+        yield "broken", f"COALESCE(SUM({broken}), 0)"
+        yield "stray", f"COALESCE(SUM({_STRAY.format(text=text)}), 0)"
+        yield "letters", f"SUM(CHAR_LENGTH({name}))"
+        yield "constant", f"MIN({name}) = MAX({name})"
+    elif column.kind in _NUMBERS:
+        yield "constant", f"MIN({name}) = MAX({name})"
+        if not column.counted:
+            yield "total", f"SUM(CAST({name} AS DOUBLE))"
+    elif column.kind in _MOMENTS:
+        yield "constant", f"MIN({name}) = MAX({name})"
+        yield "low", f"CAST(MIN({name}) AS CHAR)"
+        yield "high", f"CAST(MAX({name}) AS CHAR)"
 
 
 def _utf8(column: Column) -> str:
-    return f"CONVERT({quoted(column.name)} USING utf8mb4)"
+    """Return a text as its bytes in UTF-8: in most collations `Ã` is an `a`, and a byte order mark is nothing."""
+    return f"CAST(CONVERT({quoted(column.name)} USING utf8mb4) AS BINARY)"
 
 
 def orphans(database: Database, key: ForeignKey, *, child: TableName, parent: TableName) -> int:
@@ -92,6 +142,8 @@ _TEXTS = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215, "longtext":
 
 def is_narrower(new: Column, old: Column) -> bool:
     """Tell whether a column takes fewer values than before, as far as types tell; another kind counts as that."""
+    if old.charset in ("utf8mb4", "utf16", "utf32") and new.charset not in (old.charset, "utf8mb4", "utf16", "utf32"):
+        return True
     if new.full_type == old.full_type:
         return old.nullable and not new.nullable
     if new.kind in _SIZES and old.kind in _SIZES:

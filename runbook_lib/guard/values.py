@@ -66,12 +66,26 @@ class Names:
             left = ast.Tuple(elts=[value for value in before or () if value is not None] or [ast.Constant(HOLE)])
             self._bind(node.target, ast.BinOp(left=left, op=node.op, right=node.value))
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
-            for element in _elements(node.iter):
+            for element in self._elements(node.iter):
                 self._bind(node.target, element)
         elif isinstance(node, ast.arg):
             self.bound.setdefault(node.arg, []).append(None)
         elif isinstance(node, ast.withitem) and node.optional_vars:
             self._bind(node.optional_vars, node.context_expr)
+
+    def _elements(self, node: ast.expr) -> list[ast.expr | None]:
+        """Return what a loop goes through, as far as it is written here: of a mapping its keys, values or both."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
+            holder, what = node.func.value, node.func.attr
+            held = self.values(holder.id) if isinstance(holder, ast.Name) else [holder]
+            mappings = [value for value in held if isinstance(value, ast.Dict)]
+            if what in ("items", "keys", "values") and mappings and len(mappings) == len(held):
+                pairs = [pair for each in mappings for pair in zip(each.keys, each.values, strict=True)]
+                both = [ast.Tuple(elts=[key or ast.Constant(HOLE), value]) for key, value in pairs]
+                if what == "items":
+                    return [*both]
+                return [key if what == "keys" else value for key, value in pairs]
+        return _elements(node)
 
     def _bind(self, target: ast.expr, value: ast.expr | None) -> None:
         if isinstance(target, ast.Name):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runbook_lib import shipped
 from runbook_lib.errors import CheckFailed
 from runbook_lib.guard.accounts import account_name, grants_for_loading
 from runbook_lib.mysql import Credentials, Database
@@ -88,7 +89,8 @@ def guarded_night(stand_in: StandIn, story: Story, *, notebooks: Path, store: St
     with clock.phase("the night: the job loads the next generation"):
         run_job(stand_in, schema=NEXT)
     with clock.phase("publish_load: may it go live?"):
-        held = run("publish_load", CheckFailed.exit_code, live=SCHEMA)
+        contract = str(shipped.PARAMETERS / "schemas.yml")
+        held = run("publish_load", CheckFailed.exit_code, live=SCHEMA, against=contract)
     with clock.phase("proof against the story"), stand_in.admin() as database:
         left = differences(story.proofs[story.restore_point], _without_next(database))
     return Guarded(

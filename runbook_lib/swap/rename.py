@@ -130,18 +130,23 @@ def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...
     return tuple(trigger.title for trigger in missing)
 
 
+def _nothing(_: Database) -> None:
+    return None
+
+
 def do_swap(
     database: Database,
     swap: Swap,
     state: State,
     *,
-    inside: Step = lambda _: None,
-    between: Step = lambda _: None,
+    inside: Step = _nothing,
+    between: Step = _nothing,
 ) -> None:
     """Lock, run `inside`, take the triggers away, rename, make the new triggers.
 
     `inside` sees the tables as nobody else changes them; when it raises, what it has not committed is taken back.
-    `between` is run where the locks are let go before the rename.
+    `between` is run where the locks are let go before the rename. Where there is nothing to do but the rename, which is
+    atomic by itself, no table is locked before it.
 
     Raises:
         TryLater: the locks were not to be had in time; nothing was changed.
@@ -149,7 +154,10 @@ def do_swap(
     """
     database.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
     try:
-        _swap_under_locks(database, swap, state, inside, between)
+        if swap.off or swap.on or inside is not _nothing:
+            _swap_under_locks(database, swap, state, inside, between)
+        else:
+            database.execute(rename_statement(swap.renames))
     except RunbookError as error:
         if not is_done(database, swap):
             mend(database, swap.off)

@@ -70,6 +70,8 @@ def apply_publish(
             _require(audit)
             _as_planned(database, plan)
             state = State(database, plan.state)
+            if state.get("undone") is not None:  # the same load was published before and taken back
+                database.execute(f"DROP DATABASE {quoted(state.schema)}")
         phases = Phases(on_step=on_step, plan=plan.id, target=plan.live)
         return _run(database, plan, state, phases=phases, by=approved_by)
 
