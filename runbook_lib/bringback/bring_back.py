@@ -135,34 +135,31 @@ def _planned_undo(sides: Sides) -> CopyUndoPlan:
     Raises:
         NotFound: there is none; says which one is undone already, and which one cannot be undone any more and why.
     """
+    with sides.source.connect() as database:
+        present = {*list_tables(database)}
+        states = find_states(database)
+        undone = [str(at) for state in states if (at := state.get("undone"))]
+        begun = any(state.get("undo begun") and not state.get("undone") for state in states)
     try:
-        return propose_undo(sides.source)
+        undo = propose_undo(sides.source)
     except NotFound as error:
-        with sides.source.connect() as database:
-            present = set(list_tables(database))
-            known = [(state, state.get_as(CopyBackPlan, "plan")) for state in find_states(database)]
-            undone = [str(at) for state, _ in known if (at := state.get("undone"))]
-            lost = [
-                (plan, missing)
-                for state, plan in known
-                if plan
-                and state.get("done")
-                and not state.get("undone")
-                and (missing := [table.dated for table in plan.tables if table.dated and table.dated not in present])
-            ]
-        if lost:
-            plan, missing = lost[-1]
-            raise NotFound(
-                f"The copy back {plan.id} cannot be undone any more: {', '.join(map(str, missing[:3]))} "
-                f"{'is' if len(missing) == 1 else 'are'} gone. It could be undone until these tables were dropped.",
-                hint="What they held can come back only by another restore.",
-            ) from error
-        if undone:
-            raise NotFound(
-                f"The newest copy back is undone already, since {max(undone)}. Nothing was changed now.",
-                hint='Set way="compare" to see how the tables are now.',
-            ) from error
-        raise
+        if not undone:
+            raise
+        raise NotFound(
+            f"The newest copy back is undone already, since {max(undone)}. Nothing was changed now.",
+            hint='Set way="compare" to see how the tables are now.',
+        ) from error
+    # an undo that has begun has moved them back
+    missing = (
+        [] if begun else [table.dated for table in undo.undoes.tables if table.dated and table.dated not in present]
+    )
+    if missing:
+        raise NotFound(
+            f"The copy back {undo.of} cannot be undone any more: {', '.join(map(str, missing[:3]))} "
+            f"{'is' if len(missing) == 1 else 'are'} gone. It could be undone until these tables were dropped.",
+            hint="What they held can come back only by another restore.",
+        )
+    return undo
 
 
 def _row_checks(plan: CopyBackPlan, proof: Proof, wanted: Wanted) -> Iterator[Check]:

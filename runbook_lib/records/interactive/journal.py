@@ -106,13 +106,17 @@ class Journal:
     def finish(self) -> str:
         """Save the notebook, write its record and give what to tell the reader.
 
+        What the page has lost, because it was loaded again before it was saved, is named as missing.
+
         Raises:
             CheckFailed: nothing has run, or the file lacks what has run because JupyterLab has not saved it.
         """
         if self._recording is None:
             raise CheckFailed("No cell has run since the last record.", hint="Run the notebook, then finish it.")
+        before = self.path.stat().st_mtime_ns
         unsaved = self._wait_for_the_file(_PATIENCE_SECONDS if front.save() else 0)
-        if unsaved:
+        # a page that was loaded again has lost what it had not saved: there is nothing more to save, and it is said
+        if unsaved and self.path.stat().st_mtime_ns == before:
             raise CheckFailed(
                 f"The saved notebook lacks what {len(unsaved)} of its cells show.",
                 hint="Save it (Ctrl+S, or ⌘S) and finish again.",
