@@ -119,7 +119,7 @@ CONTEXTS = (
     "{{\"name\": \"DB_PASSWORD\", \"value\": \"{}\"}}", "{{\"Name\": \"db-password\", \"Value\": \"{}\"}}", "MasterUserPassword='{}'", "\"MasterUserPassword\": \"{}\"", "\"SecretString\": \"{}\"", "auth_token={}", "X-Api-Key: {}9xY", "api_key={}",
     "password%3D{}", "<tr><th>password</th><td>{}</td></tr>", "<tr><td><code>db_password</code></td> <td>{}</td></tr>", "export AWS_SECRET_ACCESS_KEY={}", "aws_secret_access_key = {}", "encryption_key='{}'",
     # headers
-    "Authorization: Bearer {}9xYz", "authorization: Basic {}9xYz", "\"Authorization\": \"token {}9xYz\"", "Proxy-Authorization: Basic {}9xYz", "Cookie: session={}; theme=dark", "Set-Cookie: sid={}; HttpOnly",
+    "Authorization: Bearer {}9xYz", "'Authorization': b'Bearer {}9xYz'", "b'authorization', br'Basic {}9xYz'", "authorization: Basic {}9xYz", "\"Authorization\": \"token {}9xYz\"", "Proxy-Authorization: Basic {}9xYz", "Cookie: session={}; theme=dark", "Set-Cookie: sid={}; HttpOnly",
 )  # fmt: skip
 PASSWORDS = ("Tr0ub4dor", "hunter2same", "Ab1&x-TAIL9")
 
@@ -134,6 +134,7 @@ INNOCENT = (
     "password VARCHAR(255) NOT NULL", "`password` varchar(255) DEFAULT NULL", "secret=secret", "token=token", "password=password", "[removed: password]", "password=[removed: password]", "--password", "--password-file=/run/pw", "--ask-pass", "-p 3306", "mysql -P 3306 -u root -p staging", "mysql -h db -u root -p",
     "mysql --port=3306 --protocol=tcp", "mysqldump --single-transaction --set-gtid-purged=OFF staging", "pt-table-checksum --replicate=percona.checksums", "mydumper --threads 4 --compress", "redis-cli -h cache ping", "curl -sS https://example.com/path",
     # sentences
+    "secret: rds!cluster-3f2a-AbCdEf", "secret='rds!db-2b0c5d1e-aaaa'",
     "The password is the one of the restore point.", "Master password: unchanged", "Master password: as it was at the restore point", "the damage was identified as 'TRUNCATE TABLE tenants' at 03:00", "It was identified by 'the operator' and can be identified by \"its tags\".", "Is the password right? Access denied for user 'a'@'h' (using password: YES)",
     "(using password: NO)", "Enter password: ", "The secret is rotated every 30 days.", "No secret is stored: only its name.", "A token expires after one hour.", "the API key: see the vault", "Passwords: never a parameter", "secrets manager: reachable", "Password set.", "your password was changed", "bypass: none", "compass=north", "pass: 12, fail: 0", "12 passed, 0 failed",
     "passed=12", "pass=3", "passthrough=yes", "The passphrase of the key is asked for once.", "Reset password: see the wiki", "password authentication failed", "credential: none found", "credentials=default", "Unable to locate credentials", "no credentials: sign in first", "tokenizer=bert", "tokenization: done", "secretary: Ann", "Authorization failed", "Authorization: required", "cookies: accepted",

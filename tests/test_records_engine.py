@@ -190,12 +190,12 @@ def test_papermill_says_what_the_record_says(
 
 
 @pytest.fixture
-def airflow(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
+def airflow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> type[Exception]:
     """Stand where Airflow's worker stands: its module is loaded, its variables are set, nobody named an incident."""
-    module = ModuleType("airflow.exceptions")
+    module = ModuleType(request.param)
     failed = type("AirflowFailException", (Exception,), {})
     module.AirflowFailException = failed  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "airflow.exceptions", module)
+    monkeypatch.setitem(sys.modules, request.param, module)
     monkeypatch.delenv("RUNBOOK_INCIDENT", raising=False)
     for name, value in {"DAG_ID": "recovery", "DAG_RUN_ID": "manual__2026-02-04", "TASK_ID": "restore"}.items():
         monkeypatch.setenv(f"AIRFLOW_CTX_{name}", value)
@@ -203,6 +203,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
 
 
 @pytest.mark.usefixtures("ours_by_default")
+@pytest.mark.parametrize("airflow", ["airflow.sdk.exceptions", "airflow.exceptions"], indirect=True)
 def test_in_airflow_a_failed_check_fails_at_once_and_the_record_names_the_run(
     tmp_path: Path, store: Store, airflow: type[Exception]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from pathlib import Path
 
 import nbformat
@@ -126,6 +127,27 @@ def test_a_parameter_that_looks_like_a_secret_is_refused_before_a_kernel_starts(
         run_notebook(notebook, parameters={name: Written(text=value)}, store=Store(tmp_path / "store"))
     assert value not in str(refused.value)
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("notebook", "given"),
+    [
+        ("n", ("--incident", f"INC {ACCESS_KEY}")),
+        ("n", ("--incident", "INC-7 password=Tr0ub4dorNAME")),
+        ("n", ("--approver", f"ann {ACCESS_KEY}")),
+        (f"run-{ACCESS_KEY}", ()),
+        ("mysql --password=Tr0ub4dorNAME", ()),
+    ],
+)
+def test_a_name_that_holds_a_secret_is_refused_before_anything_is_named_by_it(
+    notebook: str, given: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = write_notebook(tmp_path / f"{notebook}.ipynb", "x = 1")
+    ran = run_cli("run", path, "--records", tmp_path / "store", *given, cwd=tmp_path)
+    assert ran.returncode == 2, ran.stderr
+    assert "looks like a secret" in ran.stderr
+    assert not re.search(f"{ACCESS_KEY}|Tr0ub4dor", ran.stderr)
+    assert not list((tmp_path / "store").glob("*/*"))
 
 
 def test_scan_finds_secrets_in_old_records_without_showing_them(tmp_path: Path) -> None:

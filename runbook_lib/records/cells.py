@@ -19,13 +19,15 @@ LONGEST_ERROR = 20_000  # characters of an error's message that are kept, half o
 class Said:
     """What the kernel said of one cell: errors it showed, its result, and how it ended if it has.
 
-    An error has `name`, `message`, `lines` (ours) and, for SystemExit, `status`. `sent` counts messages of its output.
+    An error has `name`, `message`, `lines` (ours) and, for SystemExit, `status`. `malformed` says what is wrong with a
+    display. `sent` counts messages of its output.
     """
 
     ended: bool = False
     error: dict[str, Any] | None = None
     shown: list[dict[str, Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
+    malformed: str = ""
     exiting: bool = False
     sent: int = 0
 
@@ -69,6 +71,8 @@ class Cells:
                 said.shown.append(entry["error"])
             case "result":
                 said.results.append(entry["result"])
+            case "malformed":
+                said.malformed = said.malformed or str(entry["problem"])
 
 
 def shortened(text: str, longest: int = LONGEST_ERROR) -> str:
@@ -77,3 +81,14 @@ def shortened(text: str, longest: int = LONGEST_ERROR) -> str:
         return text
     half = longest // 2
     return f"{text[:half]}[… {len(text) - 2 * half:,} characters left out …]{text[-half:]}"
+
+
+def malformed(data: Any) -> str:
+    """Say what is wrong with a display's data, or nothing: a mapping of types to texts, of JSON types to JSON."""
+    if not isinstance(data, dict):
+        return f"its data is {type(data).__name__}, not a mapping of types"
+    for kind, value in data.items():
+        is_text = isinstance(value, str) or (isinstance(value, list) and all(isinstance(line, str) for line in value))
+        if not is_text and kind != "application/json" and not kind.endswith("+json"):
+            return f"{kind} holds {type(value).__name__}, not text"
+    return ""

@@ -165,11 +165,12 @@ def _for_airflow(exit_code: int, message: str) -> Exception | None:
 
     Refused, a failed check and a missing approval are such; None for anything else, and outside of Airflow.
     """
-    airflow = sys.modules.get("airflow.exceptions")
+    loaded = (sys.modules.get(name) for name in ("airflow.sdk.exceptions", "airflow.exceptions"))  # of 3, of 2
+    fails = next((found for module in loaded if (found := getattr(module, "AirflowFailException", None))), None)
     at_once = (errors.InputRefused.exit_code, errors.CheckFailed.exit_code, errors.ApprovalRefused.exit_code)
-    if airflow is None or exit_code not in at_once:
+    if fails is None or exit_code not in at_once:
         return None
-    error: Exception = airflow.AirflowFailException(message)
+    error: Exception = fails(message)
     return error
 
 

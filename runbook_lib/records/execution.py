@@ -189,8 +189,8 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
             ending = self._ending_of_error(error, number)
         elif failure is not None:
             ending = self._ending_of_failure(failure, number)
-        elif self._outputs.malformed:
-            ending = outcomes.of_error("MalformedDisplay", self._outputs.malformed, cell=number)
+        elif problem := said.malformed or self._outputs.malformed:
+            ending = outcomes.of_error("MalformedDisplay", problem, cell=number)
         elif said.exiting:
             ending = outcomes.of_exit(None, cell=number)
         else:

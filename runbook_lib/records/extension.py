@@ -27,7 +27,7 @@ from IPython.core.displayhook import CapturingDisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from runbook_lib.errors import RunbookError
-from runbook_lib.records.cells import CELLS_VARIABLE, COUNTED, shortened
+from runbook_lib.records.cells import CELLS_VARIABLE, COUNTED, malformed, shortened
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -71,7 +71,7 @@ class _Witness:
         self._first(shell, "_showtraceback", self._error_is_shown)
         self._first(shell.display_pub, "publish", lambda data=None, *_, **__: self._is_shown(data))
         self._first(shell.displayhook, "write_format_data", lambda data=None, *_, **__: self._is_shown(data))
-        self._first(CapturingDisplayPublisher, "publish", lambda _, data=None, *__, **___: self._is_shown(data))
+        self._first(CapturingDisplayPublisher, "publish", lambda _, data=None, *__, **___: self._is_result(data))
         self._first(CapturingDisplayHook, "__call__", lambda _, result=None: self._is_captured(result))
         if (kernel := getattr(shell, "kernel", None)) is not None:
             self._first(kernel.session, "send", self._is_sent)
@@ -108,6 +108,13 @@ class _Witness:
         self._say("error", error=_of_error(error) or {"name": kind.__name__, "message": "", "lines": []})
 
     def _is_shown(self, data: Any) -> None:
+        if isinstance(data, dict):  # IPython refuses anything else, and writes bytes as text
+            written = {kind: value for kind, value in data.items() if not isinstance(value, bytes)}
+            if problem := malformed(written):
+                self._say("malformed", problem=problem)
+        self._is_result(data)
+
+    def _is_result(self, data: Any) -> None:
         found = data.get("application/json") if isinstance(data, Mapping) else None
         if isinstance(found, Mapping) and "runbook_result" in found:
             self._say("result", result=found["runbook_result"])
@@ -115,7 +122,7 @@ class _Witness:
     def _is_captured(self, value: Any) -> None:
         """Hear of a result that `%%capture` keeps from the page: the notebook came to it all the same."""
         if value is not None:
-            self._is_shown(self._shell.display_formatter.format(value)[0])
+            self._is_result(self._shell.display_formatter.format(value)[0])
 
     def _is_sent(self, _stream: Any, message: Any, *rest: Any, parent: Any = None, **__: Any) -> None:
         if isinstance(message, dict):

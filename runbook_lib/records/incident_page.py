@@ -55,7 +55,9 @@ def _parts(incident: Incident) -> Iterator[_Part]:
     )
     kept = [(r.run_id, r.notebook, r.outcome, r.proof, r.headline, r.seal, r.folder) for r in incident.records]
     columns = ("run", "notebook", "outcome", "files", "what came of it", "seal", "folder")
-    yield _Part(title="The records, and whether they are as they were sealed", columns=columns, rows=kept, look="wide")
+    yield _Part(
+        title="The records, and whether they are as they were sealed", columns=columns, rows=kept, look="wide kept"
+    )
 
 
 def _headline(incident: Incident) -> str:
@@ -76,8 +78,8 @@ def as_html(incident: Incident) -> str:
         f'<p class="sign long">{_text(_headline(incident))}</p></header><section class="facts incident">',
     ]
     parts.append('<div class="side">')
-    for part in sorted(_parts(incident), key=lambda each: each.look == "wide"):
-        if part.look == "wide" and "</div><!-- side -->" not in parts:
+    for part in sorted(_parts(incident), key=lambda each: each.look.startswith("wide")):
+        if part.look.startswith("wide") and "</div><!-- side -->" not in parts:
             parts.append("</div><!-- side -->")
         table = _table(part)
         title = f"<h2>{escape(part.title)}</h2>"

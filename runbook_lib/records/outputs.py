@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat.v4 import new_output
 
-from runbook_lib.records.cells import shortened
+from runbook_lib.records.cells import malformed, shortened
 from runbook_lib.redaction import Scrubber, StreamScrubber
 
 HEAD, TAIL = 1 << 20, 1 << 18  # characters kept of one stream of a cell
@@ -83,7 +83,7 @@ class CellOutputs:
         if kind == "error":
             return self._error(content)
         data = content.get("data")
-        if problem := _malformed(data):
+        if problem := malformed(data):
             self.malformed = self.malformed or problem
             data = {"text/plain": f"[a display was left out: {problem}]"}
         assert isinstance(data, dict)
@@ -143,17 +143,6 @@ class CellOutputs:
             last = new_output("stream", name=name, text="")
             self._cell.outputs.append(last)
         return last
-
-
-def _malformed(data: Any) -> str:
-    """Say what is wrong with a display's data, or nothing: a mapping of types to texts, of JSON types to JSON."""
-    if not isinstance(data, dict):
-        return f"its data is {type(data).__name__}, not a mapping of types"
-    for kind, value in data.items():
-        is_text = isinstance(value, str) or (isinstance(value, list) and all(isinstance(line, str) for line in value))
-        if not is_text and kind != "application/json" and not kind.endswith("+json"):
-            return f"{kind} holds {type(value).__name__}, not text"
-    return ""
 
 
 def _size(value: Any) -> int:

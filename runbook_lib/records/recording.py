@@ -42,7 +42,7 @@ class Recording:
     def __init__(self, store: stores.Store, request: Request) -> None:
         self.store = store
         self.mode: Mode = request.mode
-        self.notebook = request.notebook.stem
+        self.notebook = stores.check_open(request.notebook.stem, "notebook")
         self.source_sha256 = hashlib.sha256(request.source).hexdigest()
         self.parameters = dict(request.parameters)
         self.incident = stores.check_incident(request.incident)

@@ -285,6 +285,18 @@ def check_name(name: str, what: str) -> str:
             f"The {what} {name[:80]!r} is not a name that people can write.",
             hint=f"Use at most {_LONGEST_NAME} printable characters, for example INC-2041.",
         )
+    return check_open(name, what)
+
+
+def check_open(name: str, what: str) -> str:
+    """Return a name back if it holds no secret: it names a folder, and everybody reads it. Raises InputRefused."""
+    from runbook_lib.redaction.patterns import spans  # they take a while, and who only reads a store needs none
+
+    if found := next(iter(spans(name)), None):
+        raise InputRefused(
+            f"The name of the {what} holds what looks like a secret ({found.kind}). Nothing was run.",
+            hint="Rename it: names of records are read by everybody.",
+        )
     return name
 
 

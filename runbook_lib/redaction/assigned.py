@@ -57,6 +57,7 @@ _CODE = re.compile(
 _A_PATH = re.compile(r"(?:~|\.{0,2}/|[A-Za-z]:\\)[\w./\\@+~-]*$")
 _SLUG = re.compile(r"[A-Za-z]+\d{0,4}(?:[-_/.:@][A-Za-z]*\d{0,6})*[-_/.]?$")
 _NEXT_PAIR = re.compile(r"(?:&amp;|&|;[ \t]?|,[ \t]?)[A-Za-z][\w .-]{0,40}(?:=|:[ \t])|;[ \t]*$")
+_NAMES = ("arn:", "rds!cluster-", "rds!db-")  # of secrets: the last two are what AWS calls those it manages
 _SPACE = re.compile(r"\s")
 _OPENING = re.compile(r"(?P<prefix>[bBrRuUfF]{0,2})(?P<quote>\\{0,7}[\"'`]|&quot;|&#3[49];|&#x27;|&apos;)")
 _TAG = re.compile(
@@ -134,7 +135,7 @@ def is_placeholder(value: str) -> bool:
 
 def looks_like_one(value: str) -> bool:
     """Tell a secret beside a weak name from the name of one: signs of several kinds, no words set apart by signs."""
-    if len(value) < 8 or is_placeholder(value) or _A_PATH.match(value) or value.startswith("arn:"):
+    if len(value) < 8 or is_placeholder(value) or _A_PATH.match(value) or value.startswith(_NAMES):
         return False
     if _SLUG.fullmatch(value) and not (len(value) >= 20 and re.search(r"\d", value) and entropy(value) > 3.8):
         return False

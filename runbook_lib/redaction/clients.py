@@ -127,7 +127,7 @@ SHAPES = (
     Shape(
         kind="authorization",
         shape=re.compile(
-            r"authorization\\{0,4}(?:[\"']|&quot;|&#3[49];)?\s{0,8}(?P<sep>[:=,])\s{0,8}\\{0,4}(?:[\"']|&quot;|&#3[49];)?"
+            r"authorization\\{0,4}(?:[\"']|&quot;|&#3[49];)?\s{0,8}(?P<sep>[:=,])\s{0,8}(?:[bru]{1,2}(?=\\{0,4}[\"']))?\\{0,4}(?:[\"']|&quot;|&#3[49];)?"
             r"(?P<scheme>(?:bearer|basic|token|apikey|negotiate|digest|key)\s{1,8})?(?P<secret>[^\s\"'<>,;\\]{6,4096})", _I,
         ),
         needs=("authorization",), folded=True, accept=_of_a_header,
