@@ -91,6 +91,8 @@ class Reader:
         """Open the index."""
         self.page.goto(address)
         self.page.get_by_role("heading", name="Where do I begin?").wait_for()
+        if self.page.locator("#jp-left-stack").is_visible():
+            self.page.keyboard.press("Control+b")  # `runbook lab` begins without it, a reset layout not
 
     def follow(self, link: str, *, title: str) -> None:
         """Click a link to a notebook and wait for it."""

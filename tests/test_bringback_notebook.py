@@ -188,6 +188,9 @@ def test_a_swap_that_was_cut_off_goes_on_with_the_same_choices_and_with_no_other
     asked = {"way": "copy", "tables": "shop.items", "rows": "keep new", "conflicts": "source"}
     page = stepped(records, cluster="prod", copy="prod-copy", **asked)
     page.run_to("checks")
+    facts = dict(page.shown["plan"].tables[0].rows)
+    assert "shop.items" in facts["tables brought back"]
+    assert "shop.orders" in facts["lost tables that foreign keys tie to them: they come back too"]
     assert page.approve(touches="prod")
     with monkeypatch.context() as cut:
         cut.setattr("runbook_lib.bringback.copy.apply.do_swap", _cut_off)

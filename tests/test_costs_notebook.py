@@ -13,6 +13,7 @@ from runbook_lib import costs
 from runbook_lib.aws import connect
 from runbook_lib.display import costs as show
 from tests.costs_world import Sim, world
+from tests.hints import offered_by
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "cost_analysis.ipynb"
@@ -58,12 +59,15 @@ def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_no
 
 
 @pytest.mark.thorough
-def test_with_the_plans_id_it_deletes_that_and_says_so(made, tmp_path):
+def test_run_again_as_its_result_says_it_deletes_what_the_plan_names_and_says_so(made, tmp_path):
     session = connect(region="ap-northeast-1")
     review = costs.review(costs.read(session, moment=None, now=made.now, ask=""))
     plan = costs.look_ahead(session, review, keep_days=35).plan
     before = set(made.plane.rds.cluster_snapshots)
-    _, result = run(tmp_path, approve=plan.id, ask="")
+    _, planned = run(tmp_path, ask="")
+    (given,) = [given for step in planned["next"] for given in offered_by(step)]
+    assert given == {"approve": plan.id}
+    _, result = run(tmp_path, ask="", **given)
     assert result["outcome"] == "succeeded"
     assert {text.split()[1] for text in result["changed"]} == {candidate.name for candidate in plan.delete}
     assert set(made.plane.rds.cluster_snapshots) == before - {candidate.name for candidate in plan.delete}

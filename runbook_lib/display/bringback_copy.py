@@ -60,15 +60,23 @@ def copy_plan_sheet(plan: CopyBackPlan) -> Stack:
 
 
 def _which(plan: CopyBackPlan) -> list[tuple[str, str]]:
-    """Say which tables are brought back, and which only go along because foreign keys tie them to these."""
+    """Say which tables are brought back by choice, and which because foreign keys tie them to these."""
     brought = [table for table in plan.tables if table.rows_from == "restored"]
     along = [table for table in plan.tables if table.rows_from == "damaged"]
-    rows = sum(table.rows for table in brought)
-    found = [("tables brought back", f"{len(brought):,}, about {rows:,} rows: {_names(brought)}")]
+    named = {*plan.choices.tables} if plan.choices else set()
+    chosen = [t for t in brought if not named or named & {str(t.name), t.name.sql, t.name.schema}]
+    tied = [table for table in brought if table not in chosen]
+    found = [("tables brought back", _counted_rows(chosen))]
+    if tied:
+        found.append(("lost tables that foreign keys tie to them: they come back too", _counted_rows(tied)))
     if along:
         text = f"{len(along):,}, their rows stay: {_names(along)}"
         found.append(("tables that foreign keys tie to them", text))
     return found
+
+
+def _counted_rows(tables: Sequence[TablePlan]) -> str:
+    return f"{len(tables):,}, about {sum(table.rows for table in tables):,} rows: {_names(tables)}"
 
 
 def _names(tables: Sequence[TablePlan]) -> str:
