@@ -258,6 +258,7 @@ def approve(reader: Reader, name: str) -> str:
     plan_id = str(button.inner_text().removeprefix("Approve plan "))
     button.dblclick()
     reader.says("checks", f"This plan is approved ({plan_id})")
+    reader.goes_on_at("apply")
     return plan_id
 
 
@@ -265,6 +266,7 @@ def finish(reader: Reader) -> None:
     """Press the button that writes the record."""
     reader.button("Finish: write the record").click()
     reader.says("result", "The record is in ")
+    reader.goes_on_at("result")
 
 
 def bring_back_and_undo(reader: Reader, truth: Truth) -> None:
@@ -463,6 +465,7 @@ def choices_with_mistakes(reader: Reader, truth: Truth) -> None:
     reader.type_parameters(rows="replace", conflicts="")  # and not run
     reader.button("Approve plan").click()
     reader.says("checks", "Not approved.")
+    reader.goes_on_at("checks")
     reader.picture("not-run")
     reader.type_parameters(approve=plan_id)  # by hand then
     reader.run_to("parameters")
