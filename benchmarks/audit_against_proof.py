@@ -76,7 +76,7 @@ def main() -> None:
             proofs.append(time.perf_counter() - began)
             began = time.perf_counter()
             with one.connect() as database:
-                generation = look(database, read_server(database, name="one"), live="live", next_schema="live__next")
+                generation = look(one, read_server(database, name="one"), live="live", next_schema="live__next")
             audit = audit_load(one, generation, measure_by=Measures(), at=at)
             audits.append(time.perf_counter() - began)
             assert audit.difference is not None

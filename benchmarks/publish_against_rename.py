@@ -57,7 +57,7 @@ def bare(database: Database, tables: int) -> float:
 def ours(side: Side, database: Database, at: datetime) -> tuple[float, float, float]:
     """Publish and take it back; return the exchange, the whole publish and the undo, in seconds."""
     facts = read_server(database, name="server")
-    generation = look(database, facts, live="live", next_schema="live__next")
+    generation = look(side, facts, live="live", next_schema="live__next")
     audit = audit_load(side, generation, measure_by=Measures(), at=at)
     plan = propose_publish(audit, place="bench", at=at, keep=9, earlier=published(database, "live"))
     began = time.perf_counter()

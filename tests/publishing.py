@@ -163,7 +163,7 @@ def audited(side: Side, *, at: datetime = NOW, contract: str = "", accept: str =
     """Look at the next generation, and audit it."""
     with side.connect() as database:
         facts = read_server(database, name="server")
-        generation = look(database, facts, live=LIVE, next_schema=NEXT)
+        generation = look(side, facts, live=LIVE, next_schema=NEXT)
         past = past_of(database)
     return audit_load(side, generation, measure_by=Measures(past=past, contract=contract), at=at, accept=accept)
 

@@ -278,6 +278,15 @@ CHANGING = {
 }  # fmt: skip
 
 
+@pytest.mark.one_engine
+def test_without_a_load_there_is_nothing_to_try(trying: Trying) -> None:
+    mark = len(trying.stand_in.control.requests)
+    ran = run_notebook("try_load")
+    assert (ran["plan"], ran["result"].outcome) == (None, "planned")
+    asked = {str(request) for request in list(trying.stand_in.control.requests)[mark:]}
+    assert asked <= {"sts:GetCallerIdentity", "rds:DescribeDBClusters"}
+
+
 @pytest.mark.thorough
 def test_a_migration_says_how_long_it_took_in_which_way_and_what_waited(trying: Trying) -> None:
     tried = trying.tried(
@@ -334,6 +343,7 @@ CHILD = """
 import os, signal, sys
 from runbook_lib.aws import connect
 from runbook_lib.clusters import find_cluster
+from runbook_lib.events import listen
 from runbook_lib.guard import try_load as tries
 from runbook_lib.times import utc_now
 
@@ -341,12 +351,20 @@ path, step = sys.argv[1], sys.argv[2]
 session = connect()
 plan = tries.propose_try(session, find_cluster(session), wanted=tries.Wanted(load=path), now=utc_now())
 checks = tries.check_try(session, plan, identity=session.identity(), now=utc_now())
-def at(name):
+def at(name, facts=None):
     if name == step:
         os.kill(os.getpid(), signal.SIGKILL)
+listen(at)
 tries.apply_try(session, plan, checks, approve=plan.id, on_step=at)
 """
-STEPS = ("prove the clone", "run the load", "tell the difference", "look at production's log", "delete the clone")
+STEPS = (
+    "CreateDBInstance",
+    "prove the clone",
+    "run the load",
+    "tell the difference",
+    "look at production's log",
+    "delete the clone",
+)
 
 
 @pytest.mark.thorough

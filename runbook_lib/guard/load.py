@@ -158,7 +158,7 @@ def read_load(
     with side.connect() as database:
         facts = read_server(database, name=side.name)
         try:
-            generation = look(database, facts, live=wanted.live, next_schema=name)
+            generation = look(side, facts, live=wanted.live, next_schema=name)
         except NotFound as error:
             return replace(load, absent=error.message)
         kept = published(database, wanted.live)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +79,7 @@ def _contract_of(path: str, schema: str) -> SchemaContract | None:
     return contract.schemas[schema]
 
 
-def look(database: Database, facts: ServerFacts, *, live: str, next_schema: str) -> Generation:
+def look(side: Side, facts: ServerFacts, *, live: str, next_schema: str) -> Generation:
     """Measure every table of both generations that are to be exchanged. Changes nothing.
 
     Raises:
@@ -94,7 +95,7 @@ def look(database: Database, facts: ServerFacts, *, live: str, next_schema: str)
             f"There is no load to publish: `{next_schema}` {missing}.", hint="Has the load run? Look at its log."
         )
     wanted = [*names.values(), *(table for name, table in owned(facts, live).items() if name in names)]
-    measured, denied = measure(database, wanted)
+    measured, denied = measure(side.connect, wanted)
     return Generation(live=live, next=next_schema, facts=facts, measured=measured, denied=denied)
 
 
@@ -111,20 +112,24 @@ def audit_load(
     spec = _contract_of(measure_by.contract, generation.live)
     with side.connect() as database:
         sessions = tuple(_sessions(database, generation))  # before our own are opened
-    difference, trouble = _difference(side, generation)
-    with side.connect() as database:
+    with ThreadPoolExecutor(1) as pool, side.connect() as database:
+        compared = pool.submit(_difference, side, generation)  # it has connections of its own
+        beside = [
+            *key_checks(database, generation),
+            *orphan_checks(database, generation),
+            *value_checks(generation, at),
+            *contract_checks(database, generation, spec, at),
+            *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
+        ]
+        difference, trouble = compared.result()
         checks = [
             *sessions,
             *_tables(generation, spec, measure_by.past),
             *_rows(generation, measure_by.past, at),
             *_difference_checks(generation, difference, trouble),
             *definition_checks(generation),
-            *key_checks(database, generation),
-            *orphan_checks(database, generation),
-            *value_checks(generation, at),
             *group_checks(database, generation, difference),
-            *contract_checks(database, generation, spec, at),
-            *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
+            *beside,
         ]
     subjects = [part for name in accept.split(",") if (part := name.strip())]
     if strange := [name for name in subjects if name not in {check.subject for check in checks}]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import Empty, Queue
 from typing import Any
 
 from runbook_lib.errors import RunbookError
@@ -17,13 +19,10 @@ _BROKEN = ("Ã", "Â", "â€", "ã€", "ã‚", "ãƒ", "å¤", "繧", "縺", 
 _TEXT = re.compile(r"(?:var)?char|(?:tiny|medium|long)?text|enum|set")
 _NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"])
 _MOMENTS = frozenset(["date", "datetime", "timestamp"])
-# What a careless export leaves in a text: words for "nothing", line ends, quotes, a byte order mark, marks of HTML.
-_STRAY = (
-    "{text} IN ('NULL', 'null', '\\\\N', 'None', 'nan', 'NaN', 'NaT', 'undefined', '#N/A', '(null)')"
-    " OR {text} LIKE '\"%%\"' OR {text} LIKE '%%\\r' OR INSTR({text}, X'efbbbf') > 0 OR INSTR({text}, '&amp;') > 0"
-    " OR INSTR({text}, '&#') > 0 OR INSTR({text}, '&quot;') > 0"
-).replace("%%", "%")
+# Words for "nothing" that a careless export leaves in a text.
+_NOTHING = ("NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "undefined", "#N/A", "(null)")
 _MOST_EXAMPLES = 3
+_AT_ONCE = 4  # tables, each over a connection of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +52,31 @@ class Measured:
     columns: Mapping[str, Shape] = field(default_factory=dict)
 
 
-def measure(database: Database, tables: Iterable[TableFacts]) -> tuple[dict[TableName, Measured], dict[TableName, str]]:
-    """Return what was measured of each table, and of those that could not be read why not."""
+def measure(
+    connect: Callable[[], Database], tables: Iterable[TableFacts]
+) -> tuple[dict[TableName, Measured], dict[TableName, str]]:
+    """Return what was measured of each table, and of those that could not be read why not. Several are read at once."""
     found: dict[TableName, Measured] = {}
     denied: dict[TableName, str] = {}
+    wanted = Queue[TableFacts]()
     for table in tables:
-        try:
-            found[table.name] = _measure(database, table)
-        except RunbookError as error:
-            denied[table.name] = error.message
+        wanted.put(table)
+
+    def work() -> None:
+        with connect() as database:
+            while True:
+                try:
+                    table = wanted.get_nowait()
+                except Empty:
+                    return
+                try:
+                    found[table.name] = _measure(database, table)
+                except RunbookError as error:
+                    denied[table.name] = error.message
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(work) for _ in range(min(_AT_ONCE, wanted.qsize()))]:
+            done.result()
     return found, denied
 
 
@@ -91,12 +106,11 @@ def _asked(column: Column) -> Iterator[tuple[str, str]]:
     yield "filled", f"COUNT({name})"
     if _TEXT.fullmatch(column.kind):
         text = _utf8(column)
-        broken = " OR ".join(f"INSTR({text}, X'{sign.encode().hex()}') > 0" for sign in _BROKEN)
-        yield "questions", f"COALESCE(SUM(INSTR({text}, '?') > 0), 0)"
-        yield "broken", f"COALESCE(SUM({broken}), 0)"
-        yield "stray", f"COALESCE(SUM({_STRAY.format(text=text)}), 0)"
+        yield "questions", f"COALESCE(SUM(INSTR({text}, {_bytes('?')}) > 0), 0)"
+        yield "broken", f"COALESCE(SUM({_broken(text, name)}), 0)"
+        yield "stray", f"COALESCE(SUM({_stray(text, name)}), 0)"
         yield "letters", f"SUM(CHAR_LENGTH({name}))"
-        yield "constant", f"MIN({name}) = MAX({name})"
+        yield "constant", f"MIN(CRC32({name})) = MAX(CRC32({name}))"
     elif column.kind in _NUMBERS:
         yield "constant", f"MIN({name}) = MAX({name})"
         if not column.counted:
@@ -108,8 +122,37 @@ def _asked(column: Column) -> Iterator[tuple[str, str]]:
 
 
 def _utf8(column: Column) -> str:
-    """Return a text as its bytes in UTF-8: in most collations `Ã` is an `a`, and a byte order mark is nothing."""
-    return f"CAST(CONVERT({quoted(column.name)} USING utf8mb4) AS BINARY)"
+    """Return a text as its bytes in UTF-8: by most collations `Ã` is an `a`, and a byte order mark nothing."""
+    name = quoted(column.name)
+    same = column.charset in ("utf8mb4", "utf8mb3", "utf8", "ascii") and column.kind not in ("enum", "set")
+    return f"CAST({name if same else f'CONVERT({name} USING utf8mb4)'} AS BINARY)"
+
+
+def _bytes(text: str) -> str:
+    return f"X'{text.encode().hex()}'"
+
+
+def _broken(text: str, name: str) -> str:
+    """Write the test for broken letters; a text in ASCII has none, and most begin with one byte."""
+    first = [sign for sign in _BROKEN if sign.encode()[:1] == b"\xc3"]
+    others = [sign for sign in _BROKEN if sign not in first]
+    found = [
+        f"(INSTR({text}, X'c3') > 0 AND ({' OR '.join(f'INSTR({text}, {_bytes(sign)}) > 0' for sign in first)}))",
+        *(f"INSTR({text}, {_bytes(sign)}) > 0" for sign in others),
+    ]
+    return f"LENGTH({name}) <> CHAR_LENGTH({name}) AND ({' OR '.join(found)})"
+
+
+def _stray(text: str, name: str) -> str:
+    """Write the test for what does not belong into a text; the cheap conditions first."""
+    words = ", ".join(_bytes(word) for word in _NOTHING)
+    marks = " OR ".join(f"INSTR({text}, {_bytes(sign)}) > 0" for sign in ("&amp;", "&#", "&quot;"))
+    return (
+        f"(LENGTH({name}) < 10 AND {text} IN ({words}))"
+        f" OR (LEFT({text}, 1) = {_bytes(chr(34))} AND RIGHT({text}, 1) = {_bytes(chr(34))})"
+        f" OR RIGHT({text}, 1) = X'0d' OR (INSTR({text}, {_bytes('&')}) > 0 AND ({marks}))"
+        f" OR (LENGTH({name}) <> CHAR_LENGTH({name}) AND INSTR({text}, X'efbbbf') > 0)"
+    )
 
 
 def orphans(database: Database, key: ForeignKey, *, child: TableName, parent: TableName) -> int:
