@@ -100,7 +100,8 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
 ) -> Run:
     """Validate what every notebook takes and connect. Changes nothing.
 
-    `given` is the notebook's namespace, in which its parameters are looked up again whenever something is applied.
+    `given` is the notebook's namespace, in which its parameters are looked up again whenever something is applied, and
+    where `profile` and `timezone` are found that were given to a notebook whose cell does not list them.
     With `one_cluster` False an empty `cluster` means the whole account, and the run's cluster is None. An empty
     `timezone` takes the zone that `timestamp` is written in, else this machine's.
 
@@ -111,13 +112,13 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     show_progress()
     _begin_record(notebook)
     now = utc_now()
+    namespace = {} if given is None else given
     asked = parse_timestamp(timestamp, now=now)
-    zone = reader_zone(timezone or asked.zone)
-    session = connect(region=region, profile=profile)
+    zone = reader_zone(timezone or namespace.get("timezone", "") or asked.zone)
+    session = connect(region=region, profile=profile or namespace.get("profile", ""))
     _knock(session, notebook)
     identity = session.identity()
     found = find_cluster(session, cluster) if cluster or one_cluster else None
-    namespace = {} if given is None else given
     run = Run(
         notebook=notebook,
         now=now,

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from runbook_lib import runbook
 from runbook_lib.errors import InputRefused
 from runbook_lib.records.parameter_file import read_parameter_file
 from runbook_lib.records.parameters import Written, check_parameters, read_parameters
+from runbook_lib.records.run import notebook_parameters
 from tests.records_support import run_cli, write_notebook
 
 CELL = """\
@@ -33,6 +35,26 @@ def notebook(source: str = CELL, *, tag: str = "parameters") -> dict[str, Any]:
 
 def check(source: str = CELL, **given: Any) -> dict[str, Any]:
     return check_parameters(read_parameters(notebook(source), name="n.ipynb"), given, name="n.ipynb")
+
+
+@pytest.mark.parametrize("path", sorted(Path("notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_one_parameter_file_serves_every_notebook(path: Path) -> None:
+    """The person's profile and zone are taken by a notebook whose cell has no room for them, and by its start."""
+    given = read_parameter_file(Path("parameters/production.example.yml"))
+    cluster = {"cluster"} & {parameter.name for parameter in notebook_parameters(path)}
+    kept = {name: value for name, value in given.items() if name != "cluster" or cluster}
+    values = check_parameters(notebook_parameters(path), kept, name=path.name)
+    assert values["timezone"] == "Asia/Tokyo"
+    assert "profile" in values
+
+
+def test_what_the_cell_does_not_list_is_found_by_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connected(*, region: str, profile: str) -> None:
+        raise InputRefused(f"asked for {profile} in {region}")
+
+    monkeypatch.setattr(runbook, "connect", connected)
+    with pytest.raises(InputRefused, match="asked for backup-admin in eu-west-1"):
+        runbook.start("bring_back_data", timestamp="latest", region="eu-west-1", given={"profile": "backup-admin"})
 
 
 def written(**given: Any) -> dict[str, Any]:

@@ -35,6 +35,14 @@ class Parameter:
         return repr(self.default) if not isinstance(self.default, str) else json.dumps(self.default, ensure_ascii=False)
 
 
+OF_THE_READER = (
+    Parameter(name="profile", annotation="str", default="", comment="AWS profile; empty takes the environment's"),
+    Parameter(name="timezone", annotation="str", default="", comment="zone to show times in beside UTC"),
+)
+"""What every notebook that has a `region` takes, also where its cell does not list it: `runbook.start` looks for both.
+One parameter file serves all notebooks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """A value as somebody wrote it (command line, YAML): only the parameter's type says what it means.
@@ -73,7 +81,9 @@ def read_parameters(notebook: Mapping[str, Any], *, name: str) -> tuple[Paramete
     names = [parameter.name for parameter in found]
     if twice := next((known for known in names if names.count(known) > 1), ""):
         raise InputRefused(f"The parameters cell of {name} gives `{twice}` twice.", hint="Keep one of them.")
-    return found
+    if "region" not in names:
+        return found
+    return (*found, *(parameter for parameter in OF_THE_READER if parameter.name not in names))
 
 
 def _is_text(statement: ast.stmt) -> bool:
