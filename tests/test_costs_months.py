@@ -86,8 +86,7 @@ def through_the_notebook(made, tmp_path, **parameters):
             NOTEBOOK, tmp_path / "record.ipynb", parameters=asked, progress_bar=False, kernel_name="python3"
         )
         outputs = [output["data"] for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
-        month = str(Month.holding(made.today))
-        tables = {path.stem.removeprefix(f"{month}-"): pd.read_csv(path) for path in folder.glob("*.csv")}
+        tables = {path.stem[len("2026-11-") :]: pd.read_csv(path) for path in folder.glob("*.csv")}
         yield tables, outputs[-1]["application/json"]["runbook_result"], outputs
 
 
@@ -148,7 +147,8 @@ def test_all_worlds_at_once_through_the_notebook_have_the_simulation_s_numbers(t
         assert "dark" in first
         assert "at least" in first
         check_table(tables, shown_text(outputs))
-        assert result["outcome"] == "planned"
+        assert (result["outcome"], result["changed"]) == ("planned", [])
+        assert len(result["plan_id"]) == 12
         assert len(tables) == 9
         assert sum(data.get("text/html", "").count("data:image/png;base64,") for data in outputs) == 6
 
@@ -164,7 +164,9 @@ def check_table(tables, text):
         if name in clusters.index:
             row = clusters.loc[name]
             assert row["change_gib_a_day"] / row["volume_gib"] == pytest.approx(rate)
-            assert f"{rate:.1%}" in next(line for line in text.splitlines() if name in line.split() and "over" in line)
+            changes = [line for line in text.splitlines() if line.startswith(f"{name} ") and ", over " in line]
+            assert changes
+            assert all(f"{rate:.1%}" in line for line in changes)
     if "young" in clusters.index:
         own = what_if.loc["young"].set_index("retention_days")["usd_month"]
         assert [round(own[days], 2) for days in (7, 14, 35)] == [4.51, 9.02, 22.54]
@@ -280,17 +282,16 @@ def never_smaller_in_silence(whole, fewer, what):
         assert cost.usd is None or cost.at_least or cost.usd >= before - 1e-6, (what, name, str(cost), before)
 
 
-SOME = [NOW - 2, NOW - 12]
-MORE = [NOW - 3, NOW - 9, NOW - 11, NOW - 14, NOW - 15, NOW - 40, *range(NOW - 30, NOW - 16)]
+SOME = [NOW - 2, NOW - 12, NOW - 3, NOW - 9, NOW - 11, NOW - 14, NOW - 15, NOW - 40, *range(NOW - 30, NOW - 16)]
 
 
-@pytest.mark.parametrize("days", [SOME, pytest.param(MORE, marks=pytest.mark.thorough)], ids=["some", "more"])
-def test_no_single_point_that_is_lost_makes_a_number_smaller_without_saying_at_least(days):
+@pytest.mark.thorough
+def test_no_single_point_that_is_lost_makes_a_rise_or_a_number_smaller_without_saying_at_least():
     whole, _ = sums(facts_of(made_of(*PLAIN, today=TODAY)))
     assert not any(cost.at_least for cost in whole.values())
     for index, life in enumerate(PLAIN):
         for metric in METRICS:
-            for day in days:
+            for day in SOME:
                 holed = [*PLAIN[:index], replace(life, lost={(metric, day)}), *PLAIN[index + 1 :]]
                 fewer, review = sums(facts_of(made_of(*holed, today=TODAY)))
                 never_smaller_in_silence(whole, fewer, (life.key, metric, day))

@@ -44,6 +44,7 @@ def run(tmp_path, **parameters):
     return shown, shown[-1]["application/json"]["runbook_result"]
 
 
+@pytest.mark.thorough
 def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_nothing(made, tmp_path):
     before = set(made.plane.rds.cluster_snapshots)
     shown, result = run(tmp_path, ask="prices, bill", output=str(tmp_path / "tables"), timezone="Asia/Tokyo")

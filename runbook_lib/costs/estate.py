@@ -44,6 +44,11 @@ class Estate:
     instance_classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
 
+    @property
+    def lists_all_snapshots(self) -> bool:
+        """Tell whether every snapshot could be looked at."""
+        return not any("snapshots" in text for text in self.unseen)
+
     @cached_property
     def by_name(self) -> dict[str, Cluster]:
         """The living clusters by their names."""

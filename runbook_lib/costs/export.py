@@ -103,10 +103,16 @@ def _known(cost: Cost) -> float | None:
     return cost.usd
 
 
+def _least(**sums: Cost | str) -> str | None:
+    """Name the columns that are least amounts: sums of which days were not measured, or something not seen."""
+    names = [name for name, cost in sums.items() if (cost.at_least if isinstance(cost, Cost) else cost)]
+    return " ".join(names) or None
+
+
 _MONTHS = {
     "month": "text", "automated_usd": "number", "snapshots_usd": "number", "backup_usd": "number",
     "copies_usd": "number", "outside_aurora_usd": "number", "usd_per_protected_gib": "number",
-    "is_least_amount": "flag", "days_settled": "whole", "cluster_days_missing": "whole",
+    "is_least_amount": "flag", "least_amounts": "text", "days_settled": "whole", "cluster_days_missing": "whole",
 }  # fmt: skip
 
 
@@ -121,6 +127,12 @@ def _months(review: Review) -> Iterable[Mapping[str, Any]]:
             "outside_aurora_usd": entry.other_usd,
             "usd_per_protected_gib": entry.usd_per_gib,
             "is_least_amount": entry.backup.at_least,
+            "least_amounts": _least(
+                automated_usd=entry.automated,
+                snapshots_usd=entry.snapshots,
+                backup_usd=entry.backup,
+                copies_usd=entry.copies,
+            ),
             "days_settled": entry.days_settled,
             "cluster_days_missing": entry.days_missing,
         }
@@ -129,8 +141,9 @@ def _months(review: Review) -> Iterable[Mapping[str, Any]]:
 _CLUSTERS = {
     "cluster": "text", "owner": "text", "exists": "flag", "retention_days": "whole", "volume_gib": "number",
     "automated_usd": "number", "snapshots_usd": "number", "backup_usd": "number", "forecast_usd": "number",
-    "month_before_usd": "number", "is_least_amount": "flag", "days_missing": "whole", "change_gib_a_day": "number",
-    "change_low_gib_a_day": "number", "change_high_gib_a_day": "number", "change_days": "whole",
+    "month_before_usd": "number", "is_least_amount": "flag", "least_amounts": "text", "days_missing": "whole",
+    "change_gib_a_day": "number", "change_low_gib_a_day": "number", "change_high_gib_a_day": "number",
+    "change_days": "whole",
 }  # fmt: skip
 
 
@@ -150,6 +163,12 @@ def _clusters(review: Review) -> Iterable[Mapping[str, Any]]:
             "forecast_usd": entry.forecast_usd,
             "month_before_usd": _known(entry.before),
             "is_least_amount": entry.backup.at_least,
+            "least_amounts": _least(
+                automated_usd=entry.automated,
+                snapshots_usd=entry.snapshots,
+                backup_usd=entry.backup,
+                month_before_usd=entry.before,
+            ),
             "days_missing": entry.days_missing,
             "change_gib_a_day": rate.gib_a_day if rate else None,
             "change_low_gib_a_day": rate.low if rate else None,
@@ -161,6 +180,7 @@ def _clusters(review: Review) -> Iterable[Mapping[str, Any]]:
 _OWNERS = {
     "owner": "text", "clusters": "whole", "backup_usd": "number", "forecast_usd": "number",
     "month_before_usd": "number", "change_usd": "number", "saves_usd_month": "number", "is_least_amount": "flag",
+    "least_amounts": "text",
 }  # fmt: skip
 
 
@@ -170,11 +190,17 @@ def _owners(review: Review, outlook: Outlook) -> Iterable[Mapping[str, Any]]:
             "owner": entry.owner or None,
             "clusters": entry.clusters,
             "backup_usd": _known(entry.backup),
-            "forecast_usd": entry.forecast_usd,
+            "forecast_usd": _known(entry.forecast),
             "month_before_usd": _known(entry.before),
             "change_usd": entry.change_usd,
             "saves_usd_month": entry.saves_usd,
             "is_least_amount": entry.backup.at_least,
+            "least_amounts": _least(
+                backup_usd=entry.backup,
+                forecast_usd=entry.forecast,
+                month_before_usd=entry.before,
+                saves_usd_month=outlook.left_out,
+            ),
         }
 
 

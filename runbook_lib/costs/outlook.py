@@ -32,6 +32,24 @@ class Outlook:
     advice: tuple[Advice, ...]
     anomalies: tuple[Anomaly, ...] = field(repr=False)
     thresholds: Thresholds
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> str:
+        """Say what is in no sum of the alternatives or of what could be saved; empty where nothing is left out."""
+        unknown = len(self.rates) - len(self.costs)
+        of = f"{unknown} of {len(self.rates)} clusters"
+        said = [f"of {of} the change rate or a snapshot's size is not known"] if unknown else []
+        sizes = [*(entry.size_gib for entry in (*self.plan.delete, *self.plan.later))]
+        sizes += [entry.size_gib for entry in self.plan.kept]
+        unsized = sum(1 for size in sizes if size is None)
+        said += [f"the size of {unsized} snapshot{'' if unsized == 1 else 's'} is not known"] if unsized else []
+        return "; ".join([*said, *self.unseen])
+
+    @property
+    def least(self) -> str:
+        """Return "at least " where something is left out of the sums."""
+        return "at least " if self.left_out else ""
 
     @property
     def together(self) -> tuple[RetentionCost, ...]:
@@ -54,7 +72,9 @@ def look_ahead(session: AwsSession, review: Review, *, keep_days: int, anomaly: 
         )
     usd, facts, at_least = review.usd_gib_month, review.facts, thresholds(anomaly)
     rates = review.rates
-    costs = retention_costs(review.amounts, review.held, rates, usd_gib_month=usd)
+    # without the snapshots every sum would be too small
+    whole = facts.estate.lists_all_snapshots
+    costs = retention_costs(review.amounts, review.held, rates, usd_gib_month=usd) if whole else {}
     plan = propose_cleanup(session, review.held, keep_days=keep_days, now=facts.now, usd_gib_month=usd)
     return Outlook(
         rates=rates,
@@ -64,4 +84,5 @@ def look_ahead(session: AwsSession, review: Review, *, keep_days: int, anomaly: 
         advice=advice(review, plan, costs),
         anomalies=anomalies(review.amounts, review.month.month, usd_gib_month=usd, at_least=at_least),
         thresholds=at_least,
+        unseen=facts.estate.unseen,
     )

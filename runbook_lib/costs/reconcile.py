@@ -94,7 +94,8 @@ class Comparison:
             said.append(f"{self.missing_days} days of a cluster have no metrics")
         if self.incomparable_days:
             said.append(
-                f"on {self.incomparable_days} days of a cluster the metrics do not tell the retention or the parts"
+                f"on {self.incomparable_days} days of a cluster the metrics do not tell the retention or the parts, "
+                "so the rule gives at least this"
             )
         if not said:
             return "agree" if self.billed_gib_months is not None else "rule and metrics agree"

@@ -24,21 +24,23 @@ class Driver:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerCost:
-    """What one owner's clusters cost. `forecast_usd` is of the clusters that something was measured of."""
+    """What one owner's clusters cost. `forecast` is a least amount where of a cluster nothing was measured."""
 
     owner: str
     clusters: int
     backup: Cost
     before: Cost
-    forecast_usd: float
+    forecast: Cost
     saves_usd: float
 
     @property
     def change_usd(self) -> float | None:
         """What is foreseen beyond the month before; None where either is not wholly known."""
-        if self.before.usd is None or self.before.at_least or self.backup.usd is None or self.backup.at_least:
+        if self.before.usd is None or self.forecast.usd is None or self.backup.usd is None:
             return None
-        return self.forecast_usd - self.before.usd
+        if self.before.at_least or self.backup.at_least or self.forecast.at_least:
+            return None
+        return self.forecast.usd - self.before.usd
 
 
 def drivers(review: Review) -> tuple[Driver, ...]:
@@ -67,9 +69,14 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     ]
     if rest.any():
         listed.append(Driver(what="not told apart", usd=float(rest.sum()) * usd, why="the parts were not measured"))
-    listed.append(Driver(what="together", usd=whole, why="without the price: both months are at today's list price"))
-    if left := int((~known).sum()):
-        listed.append(Driver(what="not known", usd=None, why=f"{left} clusters without a measured day in a month"))
+    left, days = int((~known).sum()), int(found.missing_of(month).sum() + found.missing_of(month.plus(-1)).sum())
+    why = "without the price: both months are at today's list price"
+    listed.append(Driver(what="together", usd=whole, why=why + ("; not all is known" if left or days else "")))
+    if left:
+        why = f"{left} cluster{'' if left == 1 else 's'} without a measured day in a month"
+        listed.append(Driver(what="not known", usd=None, why=why))
+    if days:
+        listed.append(Driver(what="days missing", usd=None, why=f"{days} cluster-days were not measured: not known"))
     return tuple(listed)
 
 
@@ -122,11 +129,15 @@ def owners(review: Review, advice: Sequence[Advice]) -> tuple[OwnerCost, ...]:
                 clusters=len(own),
                 backup=added([cluster.backup for cluster in apart]),
                 before=added([cluster.before for cluster in apart]),
-                forecast_usd=sum(foreseen, 0.0),
+                forecast=Cost(
+                    usd=sum(foreseen) if foreseen else None,
+                    missing=len(own) - len(foreseen),
+                    unseen=bool(review.facts.estate.unseen),
+                ),
                 saves_usd=sum((saved.get(cluster.cluster, 0.0) for cluster in own), 0.0),
             )
         )
-    return tuple(sorted(found, key=lambda entry: -entry.forecast_usd))
+    return tuple(sorted(found, key=lambda entry: -entry.forecast.known_usd))
 
 
 def added(costs: Sequence[Cost]) -> Cost:

@@ -108,6 +108,7 @@ class ProtectionGrid:
     today_usd: float | None
     volume_gib: float
     gib_a_day: float
+    left_out: int  # clusters whose rate is not known: in no sum
 
 
 def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: float) -> ProtectionGrid:
@@ -130,6 +131,7 @@ def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: f
         today_usd=None if np.isnan(billed) else billed * usd_gib_month,
         volume_gib=volume,
         gib_a_day=records,
+        left_out=len(rates) - len(known),
     )
 
 

@@ -186,4 +186,5 @@ def _candidate(holding: Holding, left: Mapping[str, int]) -> Candidate:
 def saves_text(plan: CleanupPlan) -> str:
     """Say in a few words what the plan would do."""
     count = len(plan.delete)
-    return f"delete {count} snapshot{'' if count == 1 else 's'}, {usd_text(plan.usd_month)} a month less"
+    least = "at least " if any(candidate.size_gib is None for candidate in plan.delete) else ""
+    return f"delete {count} snapshot{'' if count == 1 else 's'}, {least}{usd_text(plan.usd_month)} a month less"

@@ -33,6 +33,7 @@ def _advice(outlook: Outlook) -> Table:
         left_out=max(0, len(rows) - SHOWN),
         note="What would save now comes first, then what begins to cost soon. Deleting snapshots and lengthening "
         "the retention are alternatives: their sums do not add up."
+        + (f" There may be more: at least, because {outlook.left_out}." if outlook.left_out else "")
         if rows
         else "",
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from runbook_lib.costs.anomalies import Anomaly
 from runbook_lib.costs.bill import USD_A_REQUEST, VIEWS
 from runbook_lib.costs.outlook import Outlook
@@ -98,6 +100,11 @@ def _table(compared: Sequence[Comparison]) -> Table:
 
 def _listed(review: Review) -> Table:
     listed, metric = listed_against_metric(review.every)
+    without = int(np.isnan(review.every.last_settled(review.every.snapshot_gib)).sum())
+    unsized = sum(1 for holding in review.held if holding.size_gib is None)
+    said = [f"at least: {without} clusters without a point of that day are in neither"] if without else []
+    said += [f"at least: {text}" for text in review.facts.estate.unseen]
+    said += [f"at least: the size of {unsized} is not known"] if unsized else []
     price, day = review.usd_gib_month, review.every.usage.days[review.every.last_column]
     left = metric - listed
     text = (
@@ -107,8 +114,8 @@ def _listed(review: Review) -> Table:
         title=f"Snapshots outside the window on the last settled day, {day}",
         columns=("", "GiB", "USD a month", ""),
         rows=(
-            ("those of today's list, by the rule", round(listed, 1), listed * price, ""),
-            ("AWS's metric", round(metric, 1), metric * price, ""),
+            ("those of today's list, by the rule", round(listed, 1), listed * price, "\n".join(said)),
+            ("AWS's metric", round(metric, 1), metric * price, said[0] if without else ""),
             ("left over", round(left, 1), left * price, text),
         ),
     )

@@ -29,9 +29,9 @@ def clusters_sheet(review: Review, outlook: Outlook) -> Stack:
     )
     total = sum(saved.values())
     return Stack(
-        headline=f"{usd_text(total)} a month could be saved in {len([usd for usd in saved.values() if usd])} of "
-        f"{len(ranked)} clusters",
-        tables=(_figure(review, ranked, saved), _table(review, ranked, saved), _owners(review, outlook)),
+        headline=f"{outlook.least.capitalize()}{usd_text(total)} a month could be saved in "
+        f"{len([usd for usd in saved.values() if usd])} of {len(ranked)} clusters",
+        tables=(_figure(review, ranked, saved), _table(review, outlook, ranked, saved), _owners(review, outlook)),
     )
 
 
@@ -81,7 +81,7 @@ def _short(name: str) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
-def _table(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Table:
+def _table(review: Review, outlook: Outlook, ranked: Sequence[ClusterCost], saved: dict[str, float]) -> Table:
     rows = tuple(
         (
             f"{cluster.cluster}, in the metrics of {cluster.within}" if cluster.within else cluster.cluster,
@@ -106,7 +106,8 @@ def _table(review: Review, ranked: Sequence[ClusterCost], saved: dict[str, float
         rows=rows[:SHOWN_ROWS],
         marks={index: "warn" for index, cluster in enumerate(ranked[:SHOWN_ROWS]) if cluster.days_missing},
         left_out=max(0, len(rows) - SHOWN_ROWS),
-        note="≥ is a least amount: days of that cluster were not measured. — is not known.",
+        note="≥ is a least amount: days of that cluster were not measured. — is not known."
+        + (f" What could be saved is a least amount: {outlook.left_out}." if outlook.left_out else ""),
     )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _owners(review: Review, outlook: Outlook) -> Table:
             entry.owner or "no such tag",
             entry.clusters,
             shown(entry.backup),
-            entry.forecast_usd,
+            shown(entry.forecast),
             shown(entry.before),
             entry.change_usd,
             entry.saves_usd,
@@ -132,4 +133,5 @@ def _owners(review: Review, outlook: Outlook) -> Table:
         ),
         rows=rows,
         left_out=max(0, len(found) - SHOWN_ROWS),
+        note=f"What could be saved is a least amount: {outlook.left_out}." if outlook.left_out else "",
     )  # fmt: skip

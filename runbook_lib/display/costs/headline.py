@@ -110,11 +110,15 @@ def _against(cost: Cost, budget: float) -> tuple[str, str]:
 def _protected(review: Review) -> str:
     points = [("now", review.month), (f"in {review.before.month}", review.before)]
     points += [(f"in {review.months[0].month}", review.months[0])]
-    texts = [
-        f"{name} ${entry.usd_per_gib:.4f}" if entry.usd_per_gib is not None else f"{name} not known"
-        for name, entry in points
-    ]
+    texts = [f"{name} " + (per_gib(entry) or "not known") for name, entry in points]
     return "; ".join(texts)
+
+
+def per_gib(entry: MonthCost) -> str:
+    """Write what a protected GiB costs, empty where it is not known; it is a mean of the days that were measured."""
+    if entry.usd_per_gib is None:
+        return ""
+    return f"${entry.usd_per_gib:.4f}" + (" (by the days measured)" if entry.days_missing else "")
 
 
 def outlier_text(outliers: list[Anomaly], rises: int) -> str:
@@ -158,13 +162,14 @@ def _savings(outlook: Outlook) -> Table:
         (entry.cluster, entry.what, entry.saves_usd_month, 12 * entry.saves_usd_month) for entry in found[:_SAVINGS]
     )
     return Table(
-        title=f"Could be saved: {usd_text(month)} a month, {usd_text(12 * month)} a year"
+        title=f"Could be saved: {outlook.least}{usd_text(month)} a month, {outlook.least}{usd_text(12 * month)} a year"
         if rows
-        else "Could be saved: nothing was found",
+        else "Could be saved: nothing was found" + (", but not all could be looked at" if outlook.left_out else ""),
         columns=("cluster", "what", "USD a month", "USD a year") if rows else (),
         rows=rows,
         left_out=max(0, len(found) - _SAVINGS),
-        note="Nothing is done by this review: each is described below." if rows else "",
+        note=("Nothing is done by this review: each is described below." if rows else "")
+        + (f" At least: {outlook.left_out}." if outlook.left_out else ""),
     )
 
 

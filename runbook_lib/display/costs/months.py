@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from runbook_lib.costs.amounts import Amounts
 from runbook_lib.costs.review import Review
 from runbook_lib.costs.usage import Grid
+from runbook_lib.display.costs.headline import per_gib
 from runbook_lib.display.costs.style import (
     AUTOMATED,
     COPIES,
@@ -101,8 +104,7 @@ def months_table(review: Review) -> Table:
             days += f", {entry.days_missing} cluster-days missing"
             marks[index] = "warn"
         cells = tuple(shown(cost) for cost in (entry.automated, entry.snapshots, entry.backup, entry.copies))
-        per_gib = f"{entry.usd_per_gib:.4f}" if entry.usd_per_gib is not None else None
-        rows.append((str(entry.month), *cells, entry.other_usd, per_gib, days))
+        rows.append((str(entry.month), *cells, entry.other_usd, per_gib(entry) or None, days))
     return Table(
         title="Month by month, USD",
         columns=(
@@ -152,12 +154,11 @@ def days_figure(review: Review) -> Figure | Table:
 def days_table(review: Review) -> Table:
     """Return the numbers of the automated backups' days."""
     found, month = review.amounts, review.month.month
-    span = found.usage.span(month.first, month.last)
-    columns = [_sums(grid, span) for grid in (found.usage.volume_gib, found.usage.used_gib, found.automated_gib)]
+    grids = (found.usage.volume_gib, found.usage.used_gib, found.automated_gib)
     return Table(
         title=f"Automated backups day by day in {month}",
         columns=("day", "free, GiB", "used, GiB", "billed, GiB", "USD", ""),
-        rows=_day_rows(review, columns, found.automated_gib),
+        rows=_day_rows(review, grids, found.automated_gib),
         marks=_marks(review),
         folded=True,
         note="A day's USD is its part of the month. What one cluster leaves of its free amount is of no use to "
@@ -200,12 +201,11 @@ def billed_figure(review: Review) -> Figure | Table:
 def billed_table(review: Review) -> Table:
     """Return the numbers of what is billed each day."""
     found, month = review.amounts, review.month.month
-    span = found.usage.span(month.first, month.last)
-    columns = [_sums(grid, span) for grid in (found.automated_gib, found.snapshot_gib, found.billed_gib)]
+    grids = (found.automated_gib, found.snapshot_gib, found.billed_gib)
     return Table(
         title=f"Billed day by day in {month}",
         columns=("day", "automated over free, GiB", "snapshots, GiB", "together, GiB", "USD", ""),
-        rows=_day_rows(review, columns, found.billed_gib),
+        rows=_day_rows(review, grids, found.billed_gib),
         marks=_marks(review),
         folded=True,
     )
@@ -219,22 +219,32 @@ def _gib_of(amounts: Grid) -> str:
     return f"{'at least ' if unknown else ''}{float(np.nansum(amounts)):,.0f} GiB."
 
 
-def _day_rows(review: Review, columns: Sequence[Grid], billed: Grid) -> tuple[tuple[Any, ...], ...]:
+def _day_rows(review: Review, grids: Sequence[Grid], billed: Grid) -> tuple[tuple[Any, ...], ...]:
     """Return each day's cells: its amounts, its part of the month in USD, and what is not known of it."""
     found, month = review.amounts, review.month.month
     span = found.usage.span(month.first, month.last)
-    total, unknown = _sums(billed, span), (np.isnan(billed) & found.usage.expected)[:, span].sum(axis=0)
+    columns, total = [_sums(grid, span) for grid in grids], _sums(billed, span)
+    unknown = (np.any([np.isnan(grid) for grid in grids], axis=0) & _due(found))[:, span].sum(axis=0)
     rows = []
     for index, day in enumerate(found.usage.days[span]):
         settled = day <= found.usage.settled
         missing = int(unknown[index]) if settled else 0
         cells = [measured(float(column[index])) for column in columns]
         usd = measured(float(total[index]) / month.days * review.usd_gib_month)
-        text = "" if settled else "not settled"
+        text = "" if settled else "not settled: at least"
         if missing:
             text = f"{missing} of {len(billed)} clusters not measured" + (": at least" if usd is not None else "")
         rows.append((str(day), *cells, usd if settled else None, text))
     return tuple(rows)
+
+
+def _due(found: Amounts) -> NDArray[np.bool_]:
+    """Mark the days of which every point is due: of a cluster that is gone, those up to its last volume."""
+    days = np.arange(found.billed_gib.shape[1])
+    last = np.max(np.where(np.isnan(found.usage.volume_gib), -1, days), axis=1)
+    lives = np.array([lineage.lives for lineage in found.who], dtype=np.bool_)
+    due: NDArray[np.bool_] = found.usage.expected & (lives[:, None] | (days <= last[:, None]))
+    return due | (found.usage.expected & np.isnan(found.billed_gib))
 
 
 def _marks(review: Review) -> dict[int, str]:

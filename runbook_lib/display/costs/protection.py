@@ -26,7 +26,7 @@ def protection_sheet(outlook: Outlook) -> Stack:
     low, high = ((part or 0.0) / grid.volume_gib for part in (rate.low, rate.high)) if rate else (0.0, 0.0)
     spread = f" (from {low:.1%} to {high:.1%})" if f"{low:.1%}" != f"{high:.1%}" else ""
     measured = f"{len(known)} of {len(outlook.rates)} clusters measured, over {rate.days if rate else 0} days or more"
-    cost = f"{usd_text(grid.today_usd)} a month" if grid.today_usd is not None else "a cost that is not known"
+    cost = f"{_least(grid)}{usd_text(grid.today_usd)} a month" if grid.today_usd is not None else "a cost not known"
     return Stack(
         headline=f"Today: {cost}, with a retention of {retention:.0f} days, and snapshots as if taken daily and kept "
         f"{kept:.0f} days; {grid.gib_a_day / grid.volume_gib:.1%}{spread} of {grid.volume_gib:,.0f} GiB changes a day "
@@ -39,8 +39,8 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
     row, column = _nearest(grid)
     low, high = float(grid.usd.min()), float(grid.usd.max())
     words = (
-        f"From {usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the snapshots, so they "
-        f"cost nothing. The frame is nearest to where the clusters are; it shows {_today(grid)}."
+        f"From {_least(grid)}{usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the "
+        f"snapshots, so they cost nothing. The frame is nearest to where the clusters are; it shows {_today(grid)}."
     )
 
     def paint(axes: Any) -> None:
@@ -76,7 +76,11 @@ def _ink_on(shade: tuple[float, float, float, float]) -> str:
 def _today(grid: ProtectionGrid) -> str:
     if grid.today_usd is None:
         return "that cell's cost, because today's own is not known"
-    return f"what they really cost today: {usd_text(grid.today_usd)} a month"
+    return f"what they really cost today: {_least(grid)}{usd_text(grid.today_usd)} a month"
+
+
+def _least(grid: ProtectionGrid) -> str:
+    return "at least " if grid.left_out else ""
 
 
 def _framed(usd: float) -> str:
@@ -106,7 +110,8 @@ def _grid_table(grid: ProtectionGrid) -> Table:
         columns=("retention", *(f"kept {days} days" if days else "no snapshots" for days in grid.kept)),
         rows=tuple(rows),
         marks={row + 1: "good"},
-        note="Each at the change rate measured here; the marked row is today's own cost at the last day's pace. "
+        note=(f"At least: without {grid.left_out} clusters whose rate is not known. " if grid.left_out else "")
+        + "Each at the change rate measured here; the marked row is today's own cost at the last day's pace. "
         "A longer retention restores to any second; a snapshot only to its own.",
         folded=True,
     )

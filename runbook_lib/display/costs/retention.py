@@ -27,19 +27,21 @@ def retention_sheet(review: Review, outlook: Outlook) -> Stack:
     """Show the cost at each retention from 1 to 35 days, for all clusters and for each, and what a restore costs."""
     costs = outlook.together
     if not outlook.costs:
+        why = outlook.left_out or "there is no living cluster"
         return Stack(
-            headline="What another retention would cost is not known: the change rate of no cluster is measured",
+            headline=f"What another retention would cost is not known: {why}",
             tables=(_clusters(outlook), _restore(review, outlook)),
         )
     longest = max(rate.retention_days for rate in outlook.rates if rate.cluster in outlook.costs)
     least = min(costs[longest - 1 :], key=lambda cost: (round(cost.usd, 2), -cost.retention_days))
     return Stack(
-        headline=f"With one retention for all, {least.retention_days} days would cost least: {usd_text(least.usd)} a "
-        f"month, against {_today(outlook)} at today's retentions; no cluster would be protected for less than today's "
-        f"longest, {longest} days{_of_clusters(outlook)}",
+        headline=f"With one retention for all, {least.retention_days} days would cost least: {outlook.least}"
+        f"{usd_text(least.usd)} a month, against {outlook.least}{_today(outlook)} at today's retentions; no cluster "
+        f"would be protected for less than today's longest, {longest} days"
+        + (f" ({outlook.left_out})" if outlook.left_out else ""),
         tables=(
             _figure(outlook, costs),
-            _table(costs),
+            _table(outlook, costs),
             _clusters(outlook),
             _restore(review, outlook),
         ),
@@ -51,13 +53,6 @@ def _today(outlook: Outlook) -> str:
     return usd_text(sum(own[by_name[name] - 1].usd for name, own in outlook.costs.items()))
 
 
-def _of_clusters(outlook: Outlook) -> str:
-    left = len(outlook.rates) - len(outlook.costs)
-    if not left:
-        return ""
-    return f" (of {len(outlook.costs)} clusters; of {left} more the change rate or a snapshot's size is not known)"
-
-
 def _figure(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Figure:
     days = [cost.retention_days for cost in costs]
     set_today = sorted({rate.retention_days for rate in outlook.rates})
@@ -67,6 +62,7 @@ def _figure(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Figure:
         if set_today
         else "There is no living cluster."
     )
+    words += f". The lines are least amounts: {outlook.left_out}." if outlook.left_out else ""
 
     def paint(axes: Any) -> None:
         axes.plot(days, [cost.usd for cost in costs], color="black", linewidth=2.2, label="both together")
@@ -87,13 +83,14 @@ def _figure(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Figure:
     return draw(paint, title="What would another retention cost?", words=words, height_in=3.8)
 
 
-def _table(costs: tuple[RetentionCost, ...]) -> Table:
+def _table(outlook: Outlook, costs: tuple[RetentionCost, ...]) -> Table:
     shown = [cost for cost in costs if cost.retention_days in (1, 2, 3, 5, 7, 10, 14, 21, 28, 30, 35)]
     return Table(
         title="All clusters at one retention, USD a month",
         columns=("retention, days", "automated backup", "snapshots outside", "together"),
         rows=tuple((cost.retention_days, cost.automated_usd, cost.snapshots_usd, cost.usd) for cost in shown),
-        note="At the change rate measured in the present windows, with the snapshots there are today. "
+        note=(f"At least: {outlook.left_out}. " if outlook.left_out else "")
+        + "At the change rate measured in the present windows, with the snapshots there are today. "
         "A retention of one day costs nothing, and protects for one day.",
     )
 
