@@ -84,6 +84,7 @@ def test_every_table_is_written(taken):
     stems = {Path(path).name.rpartition(".")[0].removeprefix("2026-11-") for path in taken.files}
     assert stems == {
         "focus-1.0-costs", "months", "clusters", "owners", "snapshots", "savings", "anomalies", "what-if", "drivers",
+        "agreement", "clean-up",
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runbook_lib.costs import focus
 from runbook_lib.costs.outlook import Outlook
+from runbook_lib.costs.reconcile import compare
 from runbook_lib.costs.review import Cost, Review
 from runbook_lib.costs.summary import drivers, owners
 from runbook_lib.errors import InputRefused
@@ -96,6 +97,8 @@ def tables(review: Review, outlook: Outlook, account: str) -> dict[str, tuple[Co
         "anomalies": (_ANOMALIES, _anomalies(outlook)),
         "what-if": (_WHAT_IF, _what_if(outlook)),
         "drivers": (_DRIVERS, _drivers(review)),
+        "agreement": (_AGREEMENT, _agreement(review)),
+        "clean-up": (_CLEAN_UP, _clean_up(outlook)),
     }
 
 
@@ -287,3 +290,48 @@ _DRIVERS = {"what": "text", "usd_month": "number", "why": "text"}
 def _drivers(review: Review) -> Iterable[Mapping[str, Any]]:
     for driver in drivers(review):
         yield {"what": driver.what, "usd_month": driver.usd, "why": driver.why}
+
+
+_AGREEMENT = {
+    "month": "text", "until": "day", "rule_gib_months": "number", "metrics_gib_months": "number",
+    "bill_gib_months": "number", "metrics_usd": "number", "bill_usd": "number", "unexplained_usd": "number",
+    "agrees": "flag", "verdict": "text",
+}  # fmt: skip
+
+
+def _agreement(review: Review) -> Iterable[Mapping[str, Any]]:
+    months, today = tuple(entry.month for entry in review.months), review.facts.now.date()
+    for entry in compare(review.every, review.facts.bill, months, usd_gib_month=review.usd_gib_month, today=today):
+        yield {
+            "month": str(entry.month),
+            "until": entry.until,
+            "rule_gib_months": entry.model_gib_months,
+            "metrics_gib_months": entry.metrics_gib_months,
+            "bill_gib_months": entry.billed_gib_months,
+            "metrics_usd": entry.metrics_usd,
+            "bill_usd": entry.billed_usd,
+            "unexplained_usd": entry.unexplained_usd,
+            "agrees": False if entry.is_off else None if entry.not_comparable else True,
+            "verdict": entry.verdict,
+        }
+
+
+_CLEAN_UP = {"snapshot": "text", "cluster": "text", "would_be": "text", "size_gib": "number", "usd_month": "number",
+             "because": "text"}  # fmt: skip
+
+
+def _clean_up(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    plan = outlook.plan
+    past = "costs, past the days to keep"
+    rows = [(entry.name, entry.cluster, entry.size_gib, "deleted", past) for entry in plan.delete]
+    rows += [(entry.name, entry.cluster, entry.size_gib, "for the next plan", past) for entry in plan.later]
+    rows += [(kept.name, kept.cluster, kept.size_gib, "kept", kept.reason) for kept in plan.kept]
+    for name, cluster, size, fate, why in rows:
+        yield {
+            "snapshot": name,
+            "cluster": cluster,
+            "would_be": fate,
+            "size_gib": size,
+            "usd_month": None if size is None else size * plan.usd_gib_month,
+            "because": why,
+        }
