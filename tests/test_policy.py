@@ -223,11 +223,16 @@ def test_every_notebook_runs_with_exactly_its_policy_and_makes_the_calls_that_ar
         assert {*uses.always} - asked == set(), name
 
 
-def run_notebook(name: str, **parameters: str) -> dict[str, Any]:
-    """Run a notebook's code cells in this process, with these parameters; a kernel would only take longer."""
+def run_notebook(name: str, *, until: str = "", **parameters: str) -> dict[str, Any]:
+    """Run a notebook's code cells in this process, with these parameters; a kernel would only take longer.
+
+    It ends before the first cell that has `until` in it.
+    """
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     space: dict[str, Any] = {"__name__": name}
     for cell in cells:
+        if until and until in "".join(cell["source"]):
+            break
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), space)
             if "parameters" in cell["metadata"].get("tags", []):

@@ -99,6 +99,19 @@ def test_a_shared_snapshot_is_asked_for_as_such_and_an_encrypted_one_is_copied_f
     assert read_origin(session, None, asked=LATEST, now=builders.NOW, restore_from=THEIRS).source_arn == THEIRS
 
 
+def test_a_shared_snapshot_is_found_by_its_arn_and_is_in_no_list_of_ones_own(stand: Stand, session: AwsSession) -> None:
+    """RDS API reference, DescribeDBClusterSnapshots: without IncludeShared they are not there."""
+    source = find_cluster(session, "prod")
+    taken = utc_now() - timedelta(days=2)
+    arn = stand.plane.history.shared_snapshot("prod", "from-the-vendor", at=taken, owner="999999999999")
+    assert arn == THEIRS.replace("theirs", "from-the-vendor")
+    assert arn not in {snapshot.arn for snapshot in look_at_backups(session, source).snapshots}
+    plan = propose(session, source, asked=LATEST, now=utc_now(), choices=Choices(restore_from=arn, target="vendors"))
+    assert plan.calls[0].request["SnapshotIdentifier"] == arn
+    with pytest.raises(NotFound):
+        read_origin(session, source, asked=LATEST, now=utc_now(), restore_from="from-the-vendor")
+
+
 def test_a_name_that_is_nowhere_is_not_found(stand: Stand, session: AwsSession) -> None:
     for name in ("no-such-snapshot", THEIRS):
         with pytest.raises(NotFound):

@@ -124,7 +124,7 @@ def test_cleaning_up_reads_the_clusters_and_only_what_is_kept_for_good_of_the_sn
 
 
 def test_a_cost_review_reads_each_list_once_and_several_beside_each_other(account: Account) -> None:
-    facts = costs.read(connect(), moment=None, now=utc_now(), price_source="shipped")
+    facts = costs.read(connect(), moment=None, now=utc_now(), ask="")
     costs.look_ahead(connect(), costs.review(facts), keep_days=1)
     asked = account.calls()
     assert asked["rds:DescribeDBClusters"] == account.cluster_pages

@@ -104,7 +104,7 @@ def read_estate(session: AwsSession) -> Estate:
 
 def _snapshots(entries: Iterable[Mapping[str, Any]]) -> tuple[ClusterSnapshot, ...]:
     found = {
-        entry["DBClusterSnapshotArn"]: snapshot_from(entry)
+        entry.get("DBClusterSnapshotArn") or entry["DBClusterSnapshotIdentifier"]: snapshot_from(entry)
         for entry in entries
         if str(entry.get("Engine", "")).startswith("aurora") and entry.get("SnapshotCreateTime")
     }

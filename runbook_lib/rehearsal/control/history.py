@@ -61,6 +61,14 @@ class History:
         """Enter a snapshot that AWS Backup keeps."""
         self._snapshot(cluster, name, kind="awsbackup", at=at, data_id=data_id)
 
+    def shared_snapshot(self, cluster: str, name: str, *, at: datetime, owner: str) -> str:
+        """Enter a snapshot that another account shares with this one, like one of `cluster`, and return its ARN."""
+        snapshot = self._snapshot(cluster, name, kind="shared", at=at, data_id="")
+        with self._rds.world.lock:
+            snapshot.owner = owner
+            self._rds.cluster_snapshots[snapshot.arn] = self._rds.cluster_snapshots.pop(name)
+        return snapshot.arn
+
     def _snapshot(self, cluster: str, name: str, *, kind: str, at: datetime, data_id: str) -> Snapshot:
         with self._rds.world.lock:
             snapshot = Snapshot(self._rds, self._rds.cluster(cluster), name, snapshot_type=kind, at=at)

@@ -145,6 +145,8 @@ class AuroraResponse(RDSResponse):
             found = [snapshot for snapshot in found if snapshot.db_cluster_identifier == name]
         if kind:
             found = [snapshot for snapshot in found if snapshot.snapshot_type == kind]
+        elif not asked.get("include_shared"):  # API reference: "By default, these snapshots are not included."
+            found = [snapshot for snapshot in found if snapshot.snapshot_type != "shared"]
         return self._page(self._filtered(found, Snapshot), key="DBClusterSnapshots")
 
     def describe_db_cluster_automated_backups(self) -> ActionResult:

@@ -72,7 +72,7 @@ class Cluster(DBCluster):
         self.changing = ""  # the status that is to come; empty while nothing changes
         self._port = 3306
         # moto makes a secret with a password nobody set, and does not know Aurora's storage types: both are set below
-        ours = ("manage_master_user_password", "storage_type")
+        ours = ("manage_master_user_password", "storage_type", "domain", "domain_iam_role_name")
         kept = {key: value for key, value in settings.items() if key not in ours}
         super().__init__(backend, **{"master_user_password": secrets.token_hex(12), **kept})
         self.url_identifier = backend.url_identifier
@@ -81,6 +81,9 @@ class Cluster(DBCluster):
         # "The storage type isn't returned when you set it to aurora." (API reference, CreateDBCluster)
         asked_storage = settings.get("storage_type")
         self.storage_type = None if asked_storage in (None, "aurora") else asked_storage
+        directory, role = settings.get("domain"), settings.get("domain_iam_role_name")
+        joined = {"Domain": directory, "Status": "joined", "FQDN": f"{directory}.example", "IAMRoleName": role}
+        self.domain_memberships = [joined] if directory else []  # type: ignore[list-item]  # serialised alike
         self.allocated_storage = 1
         self.created = self.cluster_create_time = whole_milliseconds(backend.now())
         self.monitoring_interval = settings.get("monitoring_interval")
@@ -240,10 +243,20 @@ class Instance(DBInstanceClustered):
 
 
 class Snapshot(DBClusterSnapshot):
-    """A cluster snapshot that takes time, and remembers the cluster as it was."""
+    """A cluster snapshot that takes time, and remembers the cluster as it was.
+
+    `owner` is the account that shares it with this one; empty for this account's own.
+    """
 
     backend: AuroraBackend
     event_source_type = "db-cluster-snapshot"
+    owner = ""
+
+    @property
+    def arn(self) -> str:
+        """The ARN, which is in the owner's account."""
+        own = super().arn
+        return own.replace(f":{self.account_id}:", f":{self.owner}:") if self.owner else own
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from moto.rds.exceptions import RDSClientError
+from moto.rds.models import AssociatedRole
 
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.aurora.clusters import Settings, bring_up, register
@@ -38,7 +39,7 @@ _SENT = (
     "enable_iam_database_authentication", "backtrack_window", "enable_cloudwatch_logs_exports",
     "db_cluster_parameter_group_name", "deletion_protection", "copy_tags_to_snapshot", "storage_type", "network_type",
     "serverless_v2_scaling_configuration", "backup_retention_period", "preferred_backup_window",
-    "engine_lifecycle_support", "publicly_accessible", "iops",
+    "engine_lifecycle_support", "publicly_accessible", "iops", "domain", "domain_iam_role_name",
 )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def restore_to_point_in_time(backend: AuroraBackend, asked: Mapping[str, Any]) -
     def work(data: Data) -> None:
         data.restore_to_time(cluster.db_cluster_resource_id, source_id=source_id, moment=exact)
 
-    cluster = register(backend, _settings(source, asked))
+    cluster = _registered(backend, _settings(source, asked), asked)
     bring_up(
         backend,
         cluster,
@@ -146,8 +147,20 @@ def restore_from_snapshot(backend: AuroraBackend, asked: Mapping[str, Any]) -> C
     def work(data: Data) -> None:
         data.restore_snapshot(cluster.db_cluster_resource_id, snapshot_id=snapshot.data_id)
 
-    cluster = register(backend, settings)
+    cluster = _registered(backend, settings, asked)
     bring_up(backend, cluster, work, message=f"Restored from snapshot {snapshot.db_cluster_snapshot_identifier}.")
+    return cluster
+
+
+def _registered(backend: AuroraBackend, settings: Settings, asked: Mapping[str, Any]) -> Cluster:
+    """Enter a new cluster with the roles that were sent. A directory is joined with a role, and with none refused."""
+    if settings.get("domain") and not settings.get("domain_iam_role_name"):
+        raise invalid_combination("You must specify DomainIAMRoleName with Domain.")
+    cluster = register(backend, settings)
+    for sent in asked.get("associated_roles") or ():
+        role = {name.lower().replace("_", ""): value for name, value in sent.items()}
+        held = AssociatedRole(role_arn=role["rolearn"], feature_name=role.get("featurename", ""))
+        cluster._associated_roles.append(held)
     return cluster
 
 

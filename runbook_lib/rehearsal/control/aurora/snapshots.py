@@ -17,7 +17,7 @@ def snapshot_named(backend: AuroraBackend, name: str) -> Snapshot:
     """Return a snapshot by its identifier or ARN; automated ones have a colon in their names."""
     key = name.partition(":cluster-snapshot:")[2] or name
     if name.startswith("arn:") and name.split(":")[4] != backend.account_id:
-        raise snapshot_missing(name)  # another account's, which nobody has shared here
+        key = name  # another account's, which is known by its ARN if it is shared here
     found = backend.cluster_snapshots.get(key)
     if not isinstance(found, Snapshot):
         raise snapshot_missing(name)
