@@ -164,6 +164,61 @@ def test_an_index_and_a_foreign_key_that_are_lost_alone_are_seen_and_brought_bac
     assert held(odd.source) == held(odd.copy)
 
 
+RENAMED = (
+    "CREATE DATABASE odd",
+    "CREATE TABLE odd.p (id INT PRIMARY KEY)",
+    "CREATE TABLE odd.c (id INT PRIMARY KEY, p INT, CONSTRAINT tied FOREIGN KEY (p) REFERENCES odd.p (id),"
+    " CONSTRAINT said CHECK (p <> 7))",
+    "CREATE TABLE odd.alone (id INT PRIMARY KEY, v INT, CONSTRAINT solvent CHECK (v >= 0))",
+    "INSERT INTO odd.p VALUES (1)",
+    "INSERT INTO odd.c VALUES (1, 1)",
+    "INSERT INTO odd.alone VALUES (1, 1)",
+)
+
+
+def test_tables_that_were_renamed_away_give_up_the_names_of_their_constraints(estate: Estate) -> None:
+    estate.make(*RENAMED)
+    whole = held(estate.copy)
+    run(estate.source, "RENAME TABLE odd.c TO odd.c_old, odd.alone TO odd.alone_old")
+    had = held(estate.source)
+    done = bring_back(estate, tables=("odd",))
+    assert done.problems == ()
+    assert any("odd.c_old: its constraint tied will be called tied_1" in note for note in done.plan.notes)
+    found = held(estate.source)
+    assert {name: found[name] for name in whole} == whole
+    assert "CONSTRAINT `tied_1` FOREIGN KEY (`p`) REFERENCES `p` (`id`)" in found["odd.c_old"][0]
+    assert found["odd.alone_old"][1] == ["(1, 1)"]
+    verified = verify_copied(estate.copy, estate.source, done)
+    assert verified is not None
+    assert verified.failures == ()
+    undo = propose_undo(estate.source)
+    assert apply_undo(estate.source, undo, approve=undo.id).problems == ()
+    assert held(estate.source) == had
+
+
+def test_a_trigger_whose_column_is_gone_keeps_no_undo_from_ending(estate: Estate) -> None:
+    estate.make(
+        "CREATE DATABASE odd",
+        "CREATE TABLE odd.t (id INT PRIMARY KEY, v INT)",
+        "CREATE TRIGGER odd.g BEFORE INSERT ON odd.t FOR EACH ROW SET NEW.v = 1",
+        "CREATE TRIGGER odd.h BEFORE UPDATE ON odd.t FOR EACH ROW SET NEW.id = NEW.id",
+        "INSERT INTO odd.t VALUES (1, 1)",
+    )
+    run(estate.source, "ALTER TABLE odd.t DROP COLUMN v")
+    done = bring_back(estate, tables=("odd",))
+    assert done.problems == ()
+    assert held(estate.source) == held(estate.copy)
+    undo = propose_undo(estate.source)
+    undone = apply_undo(estate.source, undo, approve=undo.id)
+    assert len(undone.problems) == 1
+    assert "odd.g cannot be made again" in undone.problems[0]
+    with estate.source.connect() as source:
+        assert source.rows("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = 'odd'") == [
+            ("h",)
+        ]
+        assert source.rows("SELECT * FROM odd.t") == [(1,)]
+
+
 MERGED = (
     "CREATE DATABASE m",
     "CREATE TABLE m.two (id INT PRIMARY KEY, a INT, b INT, c INT AS (b * 2) STORED, UNIQUE (a), UNIQUE (b),"

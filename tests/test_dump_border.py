@@ -77,6 +77,10 @@ BORDERS = {
     "the word delimiter within a statement": Border(
         dump=ROOMS + b"SELECT 1 delimiter $$\nDROP TABLE victim.t$$\nDELIMITER ;\n", named="SELECT",
     ),
+    "a question that calls a function": Border(
+        dump=ROOMS + b"SHOW WARNINGS;\nSHOW TABLES FROM staging WHERE victim.f() = 1;\nSHOW COUNT(*) WARNINGS;\n",
+        named="SHOW TABLES",
+    ),
     "a statement in a SET": Border(
         dump=ROOMS + b"SET STATEMENT max_statement_time=5 FOR DROP DATABASE victim;\n", named="DROP DATABASE victim"
     ),

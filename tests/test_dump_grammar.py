@@ -55,7 +55,28 @@ STRANGE = (
     "/*", "\\u victim", "\\! true", "\\. x", "\\c", "\\d |", "delimiter |", "system true", "source x", "--x",
     "SET autocommit=0", "SET NAMES cp932", "SET NAMES gbk", "SET @s = 'ANSI_QUOTES'", "SET SQL_MODE=@s",
     "SET sql_mode='NO_BACKSLASH_ESCAPES'", "INSERT INTO rooms VALUES (1, '\\\\'); DROP TABLE victim.t; -- ')",
-    "\x95\\", "SET GLOBAL read_only = 1", "KILL 1",
+    "\x95\\", "SET GLOBAL read_only = 1", "KILL 1", "SHOW TABLES FROM staging WHERE victim.f() = 1",
+    "SHOW TABLES FROM victim", "CREATE OR REPLACE TABLE victim.t (a INT)", "INSERT INTO rooms TABLE victim.t",
+    "INSERT INTO rooms SET a = victim.f()", "INSERT INTO rooms VALUES (1, 2) ON DUPLICATE KEY UPDATE a = victim.f()",
+    "INSERT INTO rooms VALUES (1, 2) RETURNING victim.f()", "REPLACE rooms VALUES ROW(1, victim.f())",
+    "DROP TABLE IF EXISTS rooms, victim.t", "TABLE victim.t INTO OUTFILE '/tmp/never'", "IMPORT TABLE FROM '/x.sdi'",
+    "CREATE TABLE k (a INT DEFAULT (victim.f()))", "CREATE TABLE k VALUES ROW(victim.f())",
+    "CREATE TABLE k (a INT CHECK (victim.f() > 0))", "CREATE INDEX i ON victim.t (a)", "DROP INDEX i ON victim.t",
+    "EXPLAIN ANALYZE DELETE FROM victim.t", "ANALYZE FORMAT=JSON DELETE FROM victim.t", "DESCRIBE victim.t",
+    "ALTER DATABASE victim CHARACTER SET latin1", "ALTER TABLE rooms CONVERT PARTITION p TO TABLE victim.x",
+    "ALTER TABLE rooms ADD COLUMN z INT DEFAULT (victim.f())", "ALTER TABLE rooms WAIT 5 RENAME TO victim.x",
+    "CREATE DATABASE victim", "CREATE SCHEMA IF NOT EXISTS other", "FLUSH TABLES victim.t FOR EXPORT",
+    "BACKUP STAGE START", "SELECT * FROM victim.t FOR UPDATE", "SELECT 'x' INTO DUMPFILE '/tmp/never'",
+    "CREATE FUNCTION h() RETURNS INT RETURN victim.f()", "CREATE TRIGGER victim.g BEFORE INSERT ON t FOR EACH ROW SET"
+    " @x = 1", "SET @x := (SELECT victim.f())", "SET @x = IFNULL(@y, victim.f())", "COMMIT AND CHAIN",
+    "DO 1, victim.f()",
+    "DO SETVAL(victim.t, 1, victim.f())", "LOAD XML INFILE '/x' INTO TABLE victim.t", "SIGNAL SQLSTATE '45000'",
+    "VALUES ROW(victim.f())", "IF victim.f() THEN DO 1; END IF", "CHECKSUM TABLE victim.t", "SET ROLE ALL",
+    "SET DEFAULT ROLE ALL TO x", "GRANT ALL ON victim.* TO x", "SET TRANSACTION READ WRITE, ISOLATION LEVEL"
+    " SERIALIZABLE", "LOCK INSTANCE FOR BACKUP", "PURGE BINARY LOGS TO 'x'", "CACHE INDEX victim.t IN x",
+    "INSERT INTO rooms VALUES (1, 2); ; ; DROP TABLE victim.t",
+    "INSERT/*!99999 INTO victim.t VALUES (9) -- */ INTO rooms VALUES (1, 2)",
+    "with recursive r as (select 1) update victim.t set a = 0",
 )  # fmt: skip
 ENDS = (";\n", "\n", " ;", "\\g\n", "\\G\n", ";;\n", "|\n", "")
 HEAD = "-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)\n/*!50503 SET NAMES utf8mb4 */;\n"

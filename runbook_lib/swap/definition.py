@@ -8,7 +8,7 @@ commas; what is written within a name or a text is never taken for a word of the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from runbook_lib.inventory import TableName
@@ -81,6 +81,21 @@ def without_counter(shown: str) -> str:
 def constraints_of(shown: str) -> frozenset[str]:
     """Return a table's indexes, foreign keys and checks, as the server writes them."""
     return frozenset(part for part in _split(shown)[0] if not part.startswith("`"))
+
+
+def constraint_names(shown: str, *, checks: bool) -> frozenset[str]:
+    """Return the names of a table's foreign keys, with `checks` of its checks too, which are one in their schema."""
+    named = (part for part in _split(shown)[0] if _words(part)[:1] == ("CONSTRAINT",))
+    return frozenset(key_name(part) for part in named if checks or is_foreign(part))
+
+
+def with_constraints_renamed(shown: str, names: Mapping[str, str]) -> str:
+    """Return a definition with other names for some of its foreign keys and checks."""
+    marks = list(_marks(shown))
+    for at, mark in enumerate(marks):
+        if mark == "CONSTRAINT" and (new := names.get(_unquoted(marks[at + 2]))):
+            marks[at + 2] = quoted(new)
+    return "".join(marks)
 
 
 def constraint_name(clause: str) -> str:

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
-from runbook_lib.swap.definition import take_apart
+from runbook_lib.swap.definition import constraint_names, take_apart, with_constraints_renamed
 from runbook_lib.swap.facts import ForeignKey, ServerFacts
 
 COMMENT = "empty, for foreign keys of damaged tables whose parent was lost"
@@ -73,6 +74,45 @@ def closure(tables: Iterable[TableName], *keys: Iterable[ForeignKey]) -> tuple[T
             found.add(table)
             waiting.extend(tied[table] - found)
     return tuple(sorted(found))
+
+
+def namesakes(
+    known: Iterable[TableName], restored: ServerFacts, damaged: ServerFacts
+) -> dict[TableName, dict[str, str]]:
+    """Return the damaged tables with constraints called like one of a table that comes back, and other names for them.
+
+    Names of foreign keys are one in their schema, on MySQL those of checks too. A table that was renamed away has kept
+    them, and both tables cannot have them.
+    """
+    back = {table for table in known if table in restored.tables}
+    taken: dict[str, set[str]] = defaultdict(set)
+    for table in back:
+        names = constraint_names(restored.tables[table].create, checks=not damaged.is_mariadb)
+        taken[table.schema] |= {name.casefold() for name in names}
+    found: dict[TableName, dict[str, str]] = {}
+    for table, facts in sorted(damaged.tables.items()):
+        if table in back or not taken[table.schema]:
+            continue
+        names = constraint_names(facts.create, checks=not damaged.is_mariadb)
+        for name in sorted(name for name in names if name.casefold() in taken[table.schema]):
+            new = next(
+                new for number in count(1) if (new := f"{name[:58]}_{number}").casefold() not in taken[table.schema]
+            )
+            taken[table.schema].add(new.casefold())
+            found.setdefault(table, {})[name] = new
+    return found
+
+
+def named_apart(damaged: ServerFacts, others: Mapping[TableName, Mapping[str, str]]) -> ServerFacts:
+    """Return what is known of a server as if some constraints of its tables had these other names."""
+    tables = {
+        table: replace(facts, create=with_constraints_renamed(facts.create, others[table]))
+        if table in others
+        else facts
+        for table, facts in damaged.tables.items()
+    }
+    keys = (replace(key, name=others.get(key.table, {}).get(key.name, key.name)) for key in damaged.foreign_keys)
+    return replace(damaged, tables=tables, foreign_keys=tuple(keys))
 
 
 def lost_parents(known: Iterable[TableName], restored: ServerFacts, damaged: ServerFacts) -> tuple[TableName, ...]:

@@ -121,13 +121,27 @@ def present(database: Database, tables: Iterable[TableName]) -> set[TableName]:
     }
 
 
-def mend(database: Database, triggers: Sequence[StoredObject]) -> tuple[str, ...]:
-    """Make those triggers again that are missing, as after a run that was killed; return their names."""
+def mend(
+    database: Database, triggers: Sequence[StoredObject], *, refused: dict[str, str] | None = None
+) -> tuple[str, ...]:
+    """Make those triggers again that are missing, as after a run that was killed; return their names.
+
+    With `refused`, a trigger that the server does not take is put down there, and the others are made.
+    """
     found = existing(database, triggers)
     missing = [trigger for trigger in triggers if trigger.id not in found]
-    for trigger in missing:
-        make(database, trigger)
+    _make_all(database, missing, refused)
     return tuple(trigger.title for trigger in missing)
+
+
+def _make_all(database: Database, triggers: Sequence[StoredObject], refused: dict[str, str] | None) -> None:
+    for trigger in triggers:
+        try:
+            make(database, trigger)
+        except StepFailed as error:
+            if refused is None:
+                raise
+            refused[trigger.title] = error.message
 
 
 def _nothing(_: Database) -> None:
@@ -141,12 +155,13 @@ def do_swap(
     *,
     inside: Step = _nothing,
     between: Step = _nothing,
+    refused: dict[str, str] | None = None,
 ) -> None:
     """Lock, run `inside`, take the triggers away, rename, make the new triggers.
 
     `inside` sees the tables as nobody else changes them; when it raises, what it has not committed is taken back.
     `between` is run where the locks are let go before the rename. Where there is nothing to do but the rename, which is
-    atomic by itself, no table is locked before it.
+    atomic by itself, no table is locked before it. `refused`: as in `mend`.
 
     Raises:
         TryLater: the locks were not to be had in time; nothing was changed.
@@ -155,7 +170,7 @@ def do_swap(
     database.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, SESSION foreign_key_checks = 0")
     try:
         if swap.off or swap.on or inside is not _nothing:
-            _swap_under_locks(database, swap, state, inside, between)
+            _swap_under_locks(database, swap, state, (inside, between), refused)
         else:
             database.execute(rename_statement(swap.renames))
     except RunbookError as error:
@@ -171,7 +186,10 @@ def do_swap(
         database.execute("SET SESSION foreign_key_checks = DEFAULT, SESSION lock_wait_timeout = DEFAULT")
 
 
-def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Step, between: Step) -> None:
+def _swap_under_locks(
+    database: Database, swap: Swap, state: State, steps: tuple[Step, Step], refused: dict[str, str] | None
+) -> None:
+    inside, between = steps
     database.execute(f"USE {quoted(state.schema)}")  # a DELETE by alias wants any schema to be chosen
     database.execute(_lock_statement(database, swap, state))
     try:
@@ -182,8 +200,7 @@ def _swap_under_locks(database: Database, swap: Swap, state: State, inside: Step
             database.execute("UNLOCK TABLES")
             between(database)
         database.execute(rename_statement(swap.renames))
-        for trigger in swap.on:
-            make(database, trigger)
+        _make_all(database, swap.on, refused)
     except BaseException:
         database.execute("ROLLBACK")
         raise

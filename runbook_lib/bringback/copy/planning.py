@@ -21,7 +21,7 @@ from runbook_lib.mysql import Database
 from runbook_lib.proof import Proof, Side
 from runbook_lib.swap.definition import constraint_name, constraints_of, take_apart, without_counter
 from runbook_lib.swap.facts import Column, ServerFacts, StoredObject, TableFacts
-from runbook_lib.swap.foreign_keys import closure, lost_parents, stand_ins
+from runbook_lib.swap.foreign_keys import closure, lost_parents, named_apart, namesakes, stand_ins
 from runbook_lib.swap.names import dated_schema, staging_schema, state_schema, undone_schema
 from runbook_lib.swap.reach import shut_out
 from runbook_lib.swap.reading import read_server
@@ -109,15 +109,22 @@ def plan_copy_back(
     wanted = _wanted(restored, damaged, verdicts, choices)
     swapped = closure(wanted, restored.foreign_keys, damaged.foreign_keys)
     known = [table for table in swapped if table in restored.tables or table in damaged.tables]
+    coming = [table for table in known if _rows_from(table, wanted, restored, damaged) == "restored"]
+    if alike := namesakes(coming, restored, damaged):
+        swapped = closure((*wanted, *alike), restored.foreign_keys, damaged.foreign_keys)
+        known = [table for table in swapped if table in restored.tables or table in damaged.tables]
     origins = {table: _rows_from(table, wanted, restored, damaged) for table in known}
     facts = {table: (restored if origins[table] == "restored" else damaged).tables[table] for table in known}
     schemas = sorted({table.schema for table in known})
     key = _key((restored.identity, damaged.identity, damaged.swaps), facts, origins, choices)
     lost = lost_parents(known, restored, damaged)
     set_aside = {table.schema for table in (*lost, *(table for table in known if table in damaged.tables))}
+    coming = [table for table in known if origins[table] == "restored"]
+    alike = namesakes(coming, restored, damaged)
+    renamed = named_apart(damaged, alike)
     frame = _Frame(
         restored=restored,
-        damaged=damaged,
+        damaged=renamed,
         choices=choices,
         dumper=dumper,
         words=verdicts.words if verdicts else {},
@@ -125,7 +132,7 @@ def plan_copy_back(
         dated={schema: dated_schema(schema, now) for schema in schemas if schema in set_aside},
         known=frozenset(known),
     )
-    scope = _scope(restored, choices, [table for table in known if origins[table] == "restored"])
+    scope = _scope(restored, choices, coming)
     others = around_tables(scope, restored, damaged, known, definitions=choices.definitions)
     grants, taken = grants_again(others.lost, scope, restored, damaged)
     concerned = {*schemas, *scope.schemas, *(item.schema for item in others.lost)}
@@ -147,7 +154,7 @@ def plan_copy_back(
         dated_schemas=frame.dated,
         foreign_keys=tuple(
             foreign_key
-            for server, origin in ((restored, "restored"), (damaged, "damaged"))
+            for server, origin in ((restored, "restored"), (renamed, "damaged"))
             for foreign_key in server.foreign_keys
             if origins.get(foreign_key.table) == origin
         ),
@@ -165,7 +172,7 @@ def plan_copy_back(
         shut=shut_out(frame.belongs(now), damaged),
         definitions=choices.definitions,
         along=scope.in_words,
-        notes=said + others.notes + taken + (() if choices.tables else _unproved(restored, verdicts, known)),
+        notes=said + others.notes + taken + _said_of(alike) + _unproved(restored, verdicts, known, choices),
         choices=choices,
         fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
@@ -222,9 +229,11 @@ def _wanted(
     return tuple(sorted(table for table in {*verdicts.damaged, *less} if table in restored.tables))
 
 
-def _unproved(restored: ServerFacts, verdicts: Verdicts | None, known: list[TableName]) -> tuple[str, ...]:
-    """Name the tables of which the proof says nothing: that is not the same as "not damaged"."""
-    if verdicts is None:
+def _unproved(
+    restored: ServerFacts, verdicts: Verdicts | None, known: list[TableName], choices: CopyChoices
+) -> tuple[str, ...]:
+    """Name the tables of which the proof says nothing, without a choice: that is not the same as "not damaged"."""
+    if verdicts is None or choices.tables:
         return ()
     missed = sorted(str(name) for name in restored.tables if name not in verdicts.words and name not in known)
     return (f"the proof says nothing of {', '.join(missed)}: name them to bring them back",) if missed else ()
@@ -236,6 +245,14 @@ def _lost_of(table: TableFacts, present: TableFacts | None) -> tuple[str, ...]:
         return ()
     names = {constraint_name(text) for text in constraints_of(present.create)}
     return tuple(sorted(text for text in constraints_of(table.create) if constraint_name(text) not in names))
+
+
+def _said_of(alike: Mapping[TableName, Mapping[str, str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{table}: its constraint {old} will be called {new}: a table that comes back has that name"
+        for table, names in alike.items()
+        for old, new in names.items()
+    )
 
 
 def _rows_from(table: TableName, wanted: tuple[TableName, ...], restored: ServerFacts, damaged: ServerFacts) -> str:
@@ -388,7 +405,9 @@ def _newer_by(table: TableName, rule: str, own: TableFacts, present: TableFacts 
 def _table_notes(origin: str, own: TableFacts, present: TableFacts | None, rule: str) -> tuple[str, ...]:
     notes = []
     if origin == "damaged":
-        notes.append("not damaged: made again from its own rows, because foreign keys tie it to a table that is")
+        notes.append(
+            "not damaged: made again from its own rows, because a key or a constraint's name ties it to one that is"
+        )
     if present and origin == "restored" and without_counter(own.create) != without_counter(present.create):
         notes.append("its definition was changed since; it becomes again what it was")
         if lost := _lost_of(own, present):

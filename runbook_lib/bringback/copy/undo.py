@@ -151,6 +151,7 @@ def apply_undo(damaged: Side, plan: CopyUndoPlan, *, approve: str, restored: Sid
     began = utc_now()
     done = plan.undoes
     swap = undo_of(done)
+    refused: dict[str, str] = {}  # a trigger of a column that is gone was there, but cannot be made
     with damaged.connect() as database:
         steady(database)
         state = State(database, done.state)
@@ -164,11 +165,16 @@ def apply_undo(damaged: Side, plan: CopyUndoPlan, *, approve: str, restored: Sid
             mend(database, swap.off)
             _drop_objects(database, [item for item in done.objects if item.kind != "SEQUENCE"])  # tables need those
             _put_back(database, done)  # a view can be made only while its tables are there
-            do_swap(database, swap, state)
-        mend(database, swap.on)
+            do_swap(database, swap, state, refused=refused)
+        mend(database, swap.on, refused=refused)
         untie(database, done.stand_ins)
         _drop_objects(database, done.objects)
-        problems = (*_put_back(database, done), *give(database, [grant.taken_away for grant in _taken_away(done)]))
+        said = (f"{trigger} cannot be made again: {why}" for trigger, why in refused.items())
+        problems = (
+            *said,
+            *_put_back(database, done),
+            *give(database, [grant.taken_away for grant in _taken_away(done)]),
+        )
         for schema in done.new_schemas:
             if not database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (schema,)):
                 database.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")

@@ -337,7 +337,9 @@ def _flush(found: list[Token]) -> Reading | None:
 
 
 def _show(found: list[Token]) -> Reading | None:
-    return Reading(act=Act.NOTHING, found=tuple(found))
+    # its WHERE may call a function, which may do anything
+    calls = any(token.upper in ("(", "WHERE") for token in found)
+    return None if calls else Reading(act=Act.NOTHING, found=tuple(found))
 
 
 _FORMS: dict[str, Callable[[list[Token]], Reading | None]] = {
