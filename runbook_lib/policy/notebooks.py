@@ -62,12 +62,11 @@ NOTEBOOKS = {
         ),
     ),
     "clean_up_restores": Uses(
-        always=(
-            *_FIND, "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", "rds:DescribeDBClusterSnapshots",
-            "rds:DescribeDBClusterAutomatedBackups",
-        ),
+        always=(*_FIND, "rds:DescribeDBInstances", "rds:DescribeGlobalClusters"),
+        # where there is a copy, and where one would go: what must still be there afterwards
         sometimes=(
-            "cloudwatch:GetMetricData", "pricing:GetProducts", "rds:AddTagsToResource", "rds:DeleteDBInstance",
+            "cloudwatch:GetMetricData", "pricing:GetProducts", "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusterAutomatedBackups", "rds:AddTagsToResource", "rds:DeleteDBInstance",
             "rds:DeleteDBCluster",
         ),
     ),
