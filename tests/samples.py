@@ -341,6 +341,7 @@ def everything(database: Database) -> dict[str, object]:
     """Return every definition and every value of the five databases, read by statements of its own."""
     found: dict[str, object] = {}
     database.execute("SET sql_mode = '', time_zone = '+00:00'")
+    database.execute("USE information_schema")  # a view's text leaves out the schema that is chosen
     names = "information_schema.{} WHERE {} IN ('films', 'staff', 'Music', 'models', 'world')"
     for schema, name, kind in database.rows(
         f"SELECT table_schema, table_name, table_type FROM {names.format('tables', 'table_schema')}"
