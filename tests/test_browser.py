@@ -329,7 +329,7 @@ def cut_over_and_undo(reader: Reader, truth: Truth) -> None:
     """Let the copy take the cluster's name, and give the name back, each by a plan of its own."""
     name, session = truth.incident.stand_in.cluster, truth.incident.session
     ids = {which: describe_cluster(session, which).resource_id for which in (name, truth.copy)}
-    reader.go_to("ways")
+    reader.type_parameters(way="compare", approve="")  # a record of its own, from the top
     reader.run_to("ways")
     reader.notebook.get_by_role("radio", name="cut over: the copy takes the name").check()
     reader.button("Take this way").click()
