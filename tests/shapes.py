@@ -29,7 +29,7 @@ _ALWAYS = {
     "DBClusterIdentifier", "DBClusterArn", "DBInstanceIdentifier", "DBClusterSnapshotIdentifier", "EvalActionName",
     "EvalDecision", "Id", "Timestamps", "Values", "AccountQuotaName", "Used", "Max", "ParameterName", "GroupId", "Arn",
     "KeyId", "KeyMetadata", "Name", "Key", "VpcSecurityGroupId", "Engine", "DBInstanceClass", "Account",
-    "DBProxyName", "AlarmName", "DBInstanceArn",
+    "DBInstanceArn",
 }  # fmt: skip
 
 

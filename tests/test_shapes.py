@@ -178,7 +178,7 @@ def test_nothing_is_ever_deleted_because_of_what_a_shape_leaves_out(aws: ShapedA
     session = aws.drawn(dice, share=share, known={"MetricDataResults": []})
     assert propose_clean_up(session, now=NOW, also_unexpired=True).delete == ()
     try:
-        facts = costs.read(session, moment=NOW, now=NOW, ask="")
+        facts = costs.read(session, moment=NOW, now=NOW, ask="bill")
         outlook = costs.look_ahead(session, costs.review(facts), keep_days=1)
     except RunbookError as refusal:
         assert refusal.hint  # noqa: PT017  # either is right

@@ -96,11 +96,16 @@ def _view(session: AwsSession, granularity: str, start: date, end: date) -> tupl
     }
     answers = list(_pages(session, request))
     periods: dict[str, dict[str, Any]] = {}
-    for period in (period for answer in answers for period in answer["ResultsByTime"]):
-        # a period with many groups goes on, on the next page
-        known = periods.setdefault(period["TimePeriod"]["Start"], {**period, "Groups": []})
-        known["Groups"] += period.get("Groups", ())
-    return [_line(period) for period in periods.values()], len(answers)
+    try:
+        for period in (period for answer in answers for period in answer["ResultsByTime"]):
+            # a period with many groups goes on, on the next page
+            known = periods.setdefault(period["TimePeriod"]["Start"], {**period, "Groups": []})
+            known["Groups"] += period.get("Groups", ())
+        return [_line(period) for period in periods.values()], len(answers)
+    except (LookupError, TypeError, ValueError) as error:
+        raise StepFailed(
+            f"Cost Explorer's answer lacks something: {error}.", hint='Leave "bill" out of `ask`, or look again later.'
+        ) from error
 
 
 def _pages(session: AwsSession, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from runbook_lib.aws import AwsSession, declare
 from runbook_lib.bringback.cutover.pairing import Pairing
 from runbook_lib.checks import Check, bad, ok, unknown, warn
+from runbook_lib.errors import StepFailed
 from runbook_lib.looking import Seen, look
 from runbook_lib.restore.copies.leftovers import DESCRIBE_GLOBAL_CLUSTERS
 
@@ -54,9 +55,12 @@ def look_around(session: AwsSession, pairing: Pairing) -> Surroundings:
 
 def _proxies(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
     for proxy in DESCRIBE_PROXIES.pages(session):
-        targets = DESCRIBE_PROXY_TARGETS.pages(session, DBProxyName=proxy["DBProxyName"])
+        name = proxy.get("DBProxyName")
+        if not name:
+            raise StepFailed("AWS lists a proxy without its name.", hint="Look at the proxies in the console.")
+        targets = DESCRIBE_PROXY_TARGETS.pages(session, DBProxyName=name)
         if any({found.get("RdsResourceId"), found.get("TrackedClusterId")} & {*names} for found in targets):
-            yield str(proxy["DBProxyName"])
+            yield str(name)
 
 
 def _alarms(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
@@ -68,7 +72,7 @@ def _alarms(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
             dimension.get("Value") in names and str(dimension.get("Name", "")).startswith("DB")
             for dimension in dimensions
         ):
-            yield str(alarm["AlarmName"])
+            yield str(alarm.get("AlarmName") or "an alarm without a name")
 
 
 def _subscriptions(session: AwsSession, names: Iterable[str]) -> Iterator[str]:
