@@ -8,7 +8,7 @@ ARGS ?=
 PYTEST := pytest -p no:nbval -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test test-thorough test-browser lab lint format setup pictures lowest constraints clean
+.PHONY: help rehearse test test-thorough test-release test-browser lab lint format setup pictures lowest constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,7 +20,10 @@ test: ## the tests, on every database engine found (ARGS="-k words" picks some)
 	@$(SETUP) --engine $(PYTEST) $(ARGS)
 
 test-thorough: ## what takes longer: every kill, every second, every answer lost, every notebook under its own policy
-	@$(SETUP) --engine $(PYTEST) -m thorough $(ARGS)
+	@$(SETUP) --engine $(PYTEST) -m "thorough and not release" $(ARGS)
+
+test-release: ## before a release: everything at full length, on every engine (an hour)
+	@$(SETUP) --engine $(PYTEST) -m release $(ARGS)
 
 test-browser: ## JupyterLab in a real browser, from the index to the finished record (pictures: browser-pictures/)
 	@$(SETUP) --engine --browser pytest -m browser $(ARGS)

@@ -130,6 +130,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         return
     if {"told", "engine"} <= {*item.fixturenames} and not _on_first_engine(item):
         item.add_marker(pytest.mark.thorough)
+    if item.get_closest_marker("both_at_release") and not _on_first_engine(item):
+        item.add_marker(pytest.mark.release)
     if item.get_closest_marker("xdist_group"):
         return
     on = f"-{item.callspec.params['engine']}" if "engine" in item.fixturenames else ""

@@ -180,7 +180,7 @@ def check_table(tables, text):
     assert not (tables["anomalies"]["cluster"] == "point").any()
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 @pytest.mark.parametrize("name", WORLDS)
 def test_each_world_alone_through_the_notebook_has_the_simulation_s_numbers(name, tmp_path):
     made = made_of(*WORLDS[name])

@@ -14,7 +14,7 @@ from runbook_lib.rehearsal.engines import Engine
 from tests.dumps import MASTER, Client, contents, make_shop
 from tests.test_dump_clean import checked, cleaned
 
-pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("dumps")]
+pytestmark = [pytest.mark.release, pytest.mark.xdist_group("dumps")]
 
 # Tables, views and routines with what each server can write into a definition.
 BOTH = r"""

@@ -37,7 +37,7 @@ def evening(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Evening(stand_in, story)
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 @pytest.mark.one_engine
 def test_the_storys_bad_load_is_told_the_evening_before_refused_in_live_data_and_held_beside_it(
     evening: Evening, tmp_path: Path
