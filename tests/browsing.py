@@ -212,6 +212,15 @@ class Reader:
         light = "true" if name.endswith("Light") else "false"
         self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
 
+    def comes_on_top(self, element: Any) -> bool:
+        """Scroll to an element, and wait until the page has come to rest and a click on its middle would reach it."""
+        for _ in range(25):
+            element.scroll_into_view_if_needed()
+            if self.is_on_top(element):
+                return True
+            self.page.wait_for_timeout(200)
+        return False
+
     def is_on_top(self, element: Any) -> bool:
         """Tell whether a click on the middle of an element would reach it."""
         return bool(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -16,6 +19,7 @@ from jupyter_client.manager import KernelManager
 
 from runbook_lib.cli import _workplace
 from runbook_lib.records.comparison import compare
+from runbook_lib.records.interactive.journal import Journal
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.register import entries
 from runbook_lib.records.run import run_notebook
@@ -216,3 +220,33 @@ def test_there_is_nothing_to_finish_where_nothing_ran(project: Path) -> None:
     refused = run_cli("records", "finish", cwd=project)
     assert refused.returncode == 2
     assert "runbook lab" in refused.stderr
+
+
+def test_finished_twice_at_once_there_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buttons work in threads of their own: one that leads on may be pressed while Finish still writes."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setattr("ipykernel.connect.get_connection_file", lambda: "kernel.json")
+    path = write_notebook(tmp_path / "small.ipynb", "1")
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        cell.execution_count = 1
+    nbformat.write(notebook, path)
+    journal = Journal(path, original=path)
+    for cell in code:
+        info = SimpleNamespace(cell_id=cell.id, raw_cell=cell.source)
+        journal.before(info)
+        journal.after(SimpleNamespace(info=info, error_before_exec=None, error_in_exec=None, execution_count=1))
+    once = journal._finish
+
+    def slowly(*, how: str) -> str:
+        time.sleep(0.5)
+        return once(how=how)
+
+    monkeypatch.setattr(journal, "_finish", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: journal.finish(), range(2))
+    assert first == second
+    store = Store(tmp_path / "records")
+    assert len(list(store.folders())) == len((store.root / "chain.jsonl").read_text().splitlines()) == 1
+    assert verify_store(store) == ()

@@ -38,6 +38,7 @@ class Journal:
         self._numbers: dict[str, int] = {}
         self._given_up = False
         self._current: CellRun | None = None
+        self._ending, self._said = threading.Lock(), ""  # buttons work beside the cells, in threads of their own
 
     # What the kernel says.
 
@@ -106,11 +107,20 @@ class Journal:
     def finish(self) -> str:
         """Save the notebook, write its record and give what to tell the reader.
 
-        What the page has lost, because it was loaded again before it was saved, is named as missing.
+        What the page has lost, because it was loaded again before it was saved, is named as missing. Asked twice at
+        once (a button, and another that leads on), it writes one record, and both are told the same.
 
         Raises:
             CheckFailed: nothing has run, or the file lacks what has run because JupyterLab has not saved it.
         """
+        beside = self._ending.locked()
+        with self._ending:
+            if beside and self._recording is None:
+                return self._said
+            self._said = self._saved_and_finished()
+            return self._said
+
+    def _saved_and_finished(self) -> str:
         if self._recording is None:
             raise CheckFailed("No cell has run since the last record.", hint="Run the notebook, then finish it.")
         before = self.path.stat().st_mtime_ns
@@ -125,8 +135,9 @@ class Journal:
 
     def close(self) -> None:
         """Finish with what is on the disk, because the kernel ends."""
-        if self._recording is not None:
-            self._finish(how="by the kernel's end")
+        with self._ending:
+            if self._recording is not None:
+                self._finish(how="by the kernel's end")
 
     def _open(self) -> bool:
         if self._recording is not None or self._given_up:
