@@ -121,14 +121,17 @@ def told_story(told: Told) -> ToldStory:
     return ToldStory(plane=told.stand_in.data, story=told.story, source=told.stand_in.source_id)
 
 
+_ON_BOTH = ("test_proof", "test_dump", "test_timeline", "test_mysql", "test_guard_accounts")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep tests that share something costly in one process: a told story, or what a module sets up for itself.
 
-    The story on a second engine waits for the thorough run: what depends on the engine is tested on both without it.
+    A second engine waits for the thorough run, but where what servers write and answer is all that is tested.
     """
     if not isinstance(item, pytest.Function):
         return
-    if {"told", "engine"} <= {*item.fixturenames} and not _on_first_engine(item):
+    if "engine" in item.fixturenames and not item.path.stem.startswith(_ON_BOTH) and not _on_first_engine(item):
         item.add_marker(pytest.mark.thorough)
     if item.get_closest_marker("both_at_release") and not _on_first_engine(item):
         item.add_marker(pytest.mark.release)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from runbook_lib import restore
 from runbook_lib.aws import AwsSession, connect
-from runbook_lib.bringback.cutover import apply_cut_over, check_cut_over, plan_cut_over, propose_cut_over, to_tell
+from runbook_lib.bringback.cutover import check_cut_over, plan_cut_over, propose_cut_over, to_tell
 from runbook_lib.bringback.cutover.pairing import Pairing
 from runbook_lib.clusters import describe_cluster, find_cluster
 from runbook_lib.errors import CheckFailed
@@ -113,31 +112,6 @@ def test_a_taken_name_and_a_busy_cluster_stop_it(aws: ControlPlane) -> None:
     with aws.held():
         session.client("rds").modify_db_cluster(DBClusterIdentifier=CLUSTER, CopyTagsToSnapshot=True)
         assert checked(session)["states"].state == "bad"
-
-
-def test_a_change_that_another_session_has_just_begun_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For some seconds AWS still says "available" and refuses every other change (FACTS 6.3)."""
-    hidden = replace(brisk(), unseen=timedelta(milliseconds=300), modify=timedelta(milliseconds=300))
-    with ControlPlane(None, pace=hidden) as plane, plane.in_environment():
-        session = connect()
-        make_source(session, identifier=CLUSTER)
-        plane.history.cluster_created(CLUSTER, at=utc_now() - timedelta(days=30))
-        asked = parse_timestamp(iso(utc_now() - timedelta(hours=3)), now=utc_now())
-        choices = restore.Choices(purpose="cutover", target="the-copy")
-        restored = restore.propose(session, find_cluster(session, CLUSTER), asked=asked, now=utc_now(), choices=choices)
-        restore.apply(session, restored, approve=restored.id)
-        plan = propose_cut_over(session, source=CLUSTER, now=utc_now())
-        session.client("rds").modify_db_cluster(DBClusterIdentifier=CLUSTER, CopyTagsToSnapshot=True)
-        assert describe_cluster(session, CLUSTER).status == "available"
-        done = apply_cut_over(session, plan, approve=plan.id)
-        assert done.done
-        assert describe_cluster(session, CLUSTER).tags["recovery:target"] == "the-copy"
-        refused = [
-            request
-            for request in plane.requests.of("ModifyDBCluster")
-            if "NewDBClusterIdentifier" in request.parameters
-        ]
-        assert len(refused) > 2  # the two renames, and one at least that was refused first
 
 
 def newer(name: str, extra: int, changed: int = 0) -> TableVerdict:

@@ -142,6 +142,7 @@ def test_each_thing_that_is_not_as_planned_turns_the_result_red_with_its_name(wo
     page.stop()
 
 
+@pytest.mark.thorough
 def test_what_the_damaged_server_refuses_to_make_is_red_too(world: World, records: Path) -> None:
     with world.source("prod-copy") as database:
         database.execute("CREATE DATABASE shop_else")
@@ -162,6 +163,7 @@ def test_what_the_damaged_server_refuses_to_make_is_red_too(world: World, record
             database.execute("DROP DATABASE shop_else")
 
 
+@pytest.mark.thorough
 def test_a_unique_value_that_two_rows_have_is_foreseen_with_the_choice_as_it_is_typed(
     world: World, records: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_unique_value_that_two_rows_have_is_foreseen_with_the_choice_as_it_is_
     page.stop()
 
 
+@pytest.mark.thorough
 def test_a_swap_that_was_cut_off_goes_on_with_the_same_choices_and_with_no_others(
     world: World, records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +215,7 @@ def _cut_off(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.thorough
 def test_what_the_account_may_not_look_at_is_unknown_and_says_what_is_missing(world: World, records: Path) -> None:
     account = {"username": "few", "password": "few-of-7"}
     keeper = boto3.client("secretsmanager", region_name="ap-northeast-1")
@@ -232,6 +236,7 @@ def test_what_the_account_may_not_look_at_is_unknown_and_says_what_is_missing(wo
     page.stop()
 
 
+@pytest.mark.thorough
 def test_every_hint_of_a_copy_back_its_undo_and_the_drop_does_what_it_says(world: World, records: Path) -> None:
     page = stepped(records, cluster="prod", copy="prod-copy")
     result = run_from(page, "parameters")
@@ -260,6 +265,7 @@ def test_every_hint_of_a_copy_back_its_undo_and_the_drop_does_what_it_says(world
     page.stop()
 
 
+@pytest.mark.thorough
 def test_every_hint_of_a_cut_over_its_undo_and_the_clean_up_does_what_it_says(world: World, records: Path) -> None:
     session = connect()
     ids = {name: describe_cluster(session, name).resource_id for name in ("prod", "prod-copy")}

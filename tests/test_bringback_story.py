@@ -109,6 +109,7 @@ def night(told: Told) -> Iterator[Night]:
         rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
 
 
+@pytest.mark.thorough
 def test_cut_over_the_name_answers_with_the_restored_data_and_undone_with_the_damaged(night: Night) -> None:
     session = night.session
     before = prove_pairing(session, night.pairing)

@@ -100,9 +100,9 @@ def test_a_least_privilege_policy_lets_the_restore_through_and_nothing_beside_it
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
-        (allow("rds:delete*", on="arn:a:*"), True),
+        (allow("rds:delete*", on="arn:aws:rds:eu-west-1:123456789012:cluster:*"), True),
         (allow("rds:Create*"), False),
-        (allow("rds:DeleteDBCluster", on="arn:a:c"), False),
+        (allow("rds:DeleteDBCluster", on="arn:aws:rds:eu-west-1:123456789012:cluster:c"), False),
         ({"Effect": "Allow", "NotAction": "rds:Delete*", "Resource": "*"}, False),
         (allow("*", when={"StringEquals": {"aws:ResourceTag/team": "data"}}), True),
         (allow("*", when={"StringEquals": {"aws:ResourceTag/team": "Data"}}), False),
@@ -119,6 +119,7 @@ def test_a_least_privilege_policy_lets_the_restore_through_and_nothing_beside_it
 def test_a_statement_means_what_iam_says(statement: dict[str, Any], allowed: bool) -> None:
     """IAM User Guide, "IAM JSON policy elements: Condition operators"."""
     context = {"aws:ResourceTag/team": ["data"], "aws:TagKeys": ["a", "b"]}
-    wanted = Wanted(action="rds:DeleteDBCluster", resource="arn:a:b", context=context, is_whole=True)
+    resource = "arn:aws:rds:eu-west-1:123456789012:cluster:b"
+    wanted = Wanted(action="rds:DeleteDBCluster", resource=resource, context=context, is_whole=True)
     assert is_allowed(read_document({"Statement": statement}), wanted) is allowed
     assert not is_allowed(read_document({"Statement": [statement, allow("*", effect="Deny")]}), wanted)

@@ -167,6 +167,7 @@ def test_an_answer_cut_off_makes_nothing_twice(
     assert made(session) == sorted(applied.changed) == [plan.target, f"{plan.target}-1"]
 
 
+@pytest.mark.thorough
 def test_a_burst_of_internal_failures_is_waited_out(
     aws: ControlPlane, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +257,7 @@ def test_applied_again_whole_it_tells_the_same(aws: ControlPlane, moment: str) -
     assert json.dumps(again.adopted) == json.dumps(first.changed)
 
 
+@pytest.mark.thorough
 def test_a_deleted_cluster_is_restored_from_its_retained_backup(aws: ControlPlane) -> None:
     gone = aws.history.retained_backup(
         "gone-db", since=utc_now() - timedelta(days=9), last=utc_now() - timedelta(days=2)

@@ -1,6 +1,6 @@
 """However much an account holds, a notebook asks for what it needs: the number of AWS calls of each, and its bound.
 
-The table of docs/real-account.md says why each number is the least. `make test` fills a small account, the release
+The table of docs/real-account.md says why each number is the least. the thorough run fills a small account, the release
 run 1,000 clusters with 20,000 snapshots and 9,000 events: the bounds are the same, by pages of 100.
 """
 
@@ -23,7 +23,7 @@ from runbook_lib.clusters import find_cluster
 from runbook_lib.errors import InputRefused, RunbookError
 from runbook_lib.times import AskedTime, utc_now
 from tests.control_support import Stand, production, stand_in
-from tests.matrix import release
+from tests.matrix import release, thorough
 from tests.scale import KINDS, fill
 from tests.test_policy import run_notebook
 
@@ -56,7 +56,7 @@ class Account:
         return Counter(str(request) for request in new if request.service != "sts")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(SMALL), release(LARGE)], ids=["small", "large"])
+@pytest.fixture(scope="module", params=[thorough(SMALL), release(LARGE)], ids=["small", "large"])
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     clusters, snapshots, events = request.param
     with stand_in() as stand, stand.plane.in_environment():
@@ -83,6 +83,7 @@ def test_inspecting_one_cluster_takes_at_most_fifteen_calls(account: Account) ->
     asked = account.calls()
     assert asked.total() <= 15, asked
     assert asked.pop("rds:DescribeEvents") <= 3 + 2
+    assert asked.pop("cloudwatch:GetMetricData") <= 2  # of the timeline, and the volume's days for the copy's price
     assert set(asked.values()) == {1}, asked
 
 

@@ -260,8 +260,8 @@ class Planned(Protocol):
         """The cluster."""
 
     @property
-    def moment(self) -> datetime:
-        """The second."""
+    def moment(self) -> datetime | None:
+        """The second; None is the latest."""
 
     @property
     def instance_classes(self) -> tuple[str, ...]:
@@ -274,15 +274,18 @@ class Planned(Protocol):
 
 def cost_of_plan(session: AwsSession, plan: Planned, *, now: datetime) -> CopyCost:
     """Work out what a planned copy costs a day: list prices that ship with this, and the volume before its second."""
-    volume, why = volume_before(session, plan.source, plan.moment, now=now)
+    volume, why = volume_before(session, plan.source, plan.moment or now, now=now)
     return _cost(session.region, plan.instance_classes, volume, optimized=plan.is_io_optimized, why=why)
 
 
 def cost_of_one_copy(
-    session: AwsSession, cluster: Cluster, instances: Sequence[Instance], *, at: datetime, now: datetime
+    session: AwsSession, cluster: Cluster, instances: Sequence[Instance], *, at: datetime | None, now: datetime
 ) -> CopyCost:
-    """Work out what a copy of a cluster as it was `at` a second costs a day, with one instance like the writer."""
-    volume, why = volume_before(session, cluster.identifier, at, now=now)
+    """Work out what a copy of a cluster as it was `at` a second costs a day, with one instance like the writer.
+
+    None is the latest second, where nobody knows which that is.
+    """
+    volume, why = volume_before(session, cluster.identifier, at or now, now=now)
     classes = [instance.instance_class for instance in instances[:1]]
     return _cost(session.region, classes, volume, optimized=io_optimized(cluster), why=why)
 
