@@ -26,7 +26,7 @@ from tests.copying import NOW
 from tests.storytelling import ToldStory
 
 # It restores the whole story once more; test_bringback_story shows the same by the notebook.
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.both_at_release]
 
 WRITTEN = {"staging.inquiries", "staging.access_logs", "staging.audit_logs", "staging.apartments"}
 

@@ -183,7 +183,7 @@ def test_a_unique_value_that_two_rows_have_is_foreseen_with_the_choice_as_it_is_
     page.stop()
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_a_swap_that_was_cut_off_goes_on_with_the_same_choices_and_with_no_others(
     world: World, records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,7 +236,7 @@ def test_what_the_account_may_not_look_at_is_unknown_and_says_what_is_missing(wo
     page.stop()
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_every_hint_of_a_copy_back_its_undo_and_the_drop_does_what_it_says(world: World, records: Path) -> None:
     page = stepped(records, cluster="prod", copy="prod-copy")
     result = run_from(page, "parameters")

@@ -206,7 +206,7 @@ def test_forty_clusters_through_the_notebook_have_the_table_s_numbers(tmp_path):
         assert "Could be saved: $1,473.01 a month" in text
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_a_cluster_without_metrics_through_the_notebook_is_not_known_and_no_success(tmp_path):
     with through_the_notebook(made_of(WORLDS["without-metrics"][0]), tmp_path) as (tables, result, outputs):
         assert result["outcome"] == "check-failed"
@@ -216,7 +216,7 @@ def test_a_cluster_without_metrics_through_the_notebook_is_not_known_and_no_succ
         assert "would cost least" not in shown_text(outputs)
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_february_through_the_notebook_is_a_least_amount_that_no_bill_is_held_against(tmp_path):
     today = datetime.now(UTC).date()
     month = next(month for month in reversed(Month.holding(today).back_to(13)[:-1]) if month.number == 2)
@@ -285,7 +285,7 @@ def never_smaller_in_silence(whole, fewer, what):
 SOME = [NOW - 2, NOW - 12, NOW - 3, NOW - 9, NOW - 11, NOW - 14, NOW - 15, NOW - 40, *range(NOW - 30, NOW - 16)]
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_no_single_point_that_is_lost_makes_a_rise_or_a_number_smaller_without_saying_at_least():
     whole, _ = sums(facts_of(made_of(*PLAIN, today=TODAY)))
     assert not any(cost.at_least for cost in whole.values())

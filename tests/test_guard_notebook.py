@@ -88,6 +88,7 @@ def loaded(stand_in: StandIn, tmp_path: Path) -> Iterator[Loaded]:
         clear(admin)
 
 
+@pytest.mark.both_at_release
 @pytest.mark.thorough
 def test_a_person_reads_the_plan_approves_it_and_takes_it_back(loaded: Loaded) -> None:
     assert loaded.run() == 3

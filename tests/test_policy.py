@@ -556,7 +556,7 @@ def test_what_a_policy_does_not_name_is_not_taken_for_granted(tmp_path: Path) ->
     assert "too wide: NotResource allows whatever it does not name." in lines
 
 
-@pytest.mark.thorough
+@pytest.mark.release
 def test_a_policy_too_long_for_one_is_split_and_means_the_same(tmp_path: Path) -> None:
     """IAM User Guide, "IAM and AWS STS quotas": a managed policy ends at 6,144 characters."""
     sources = tuple(f"{PREFIX}:cluster:tenant-{number:03}" for number in range(60))
