@@ -30,7 +30,15 @@ async function (asked) {
         goTo(left, next);
         await app.commands.execute("notebook:run-all-below");
       }
-      await say(left, "from runbook_lib.records.interactive import finish_from_outside as _f; _f()");
+      const write = "from runbook_lib.records.interactive import finish_from_outside as _f; _f()";
+      let reply = await say(left, write);
+      // a kernel that is just putting aside what was queued behind an error puts this aside too
+      for (let again = 0; again < 3 && reply?.content?.status === "aborted"; again++) reply = await say(left, write);
+      if (reply?.content?.status !== "ok") {
+        const why = reply?.content?.evalue || reply?.content?.status || "its kernel is gone";
+        const message = `The record of ${left.title.label} is not written: ${why} Go back there and press Finish.`;
+        app.commands.execute("apputils:notify", {message, type: "error", options: {autoClose: false}});
+      }
     }
   }
   let panel = panelOf(asked.path);
