@@ -26,7 +26,7 @@ test-release: ## before a release: everything at full length, on every engine (a
 	@$(SETUP) --engine $(PYTEST) -m release $(ARGS)
 
 test-browser: ## JupyterLab in a real browser, from the index to the finished record (pictures: browser-pictures/)
-	@$(SETUP) --engine --browser pytest -m "browser and not release" $(ARGS)
+	@$(SETUP) --engine --browser pytest -m browser $(ARGS)
 
 lab: ## JupyterLab on the notebooks
 	@$(SETUP) $(if $(findstring --rehearsal,$(ARGS)),--engine) runbook lab $(ARGS)

@@ -393,7 +393,6 @@ def rds(incident: Told) -> Any:
     return boto3.client("rds", region_name=incident.stand_in.control.region)
 
 
-@pytest.mark.release
 def test_the_way_with_mistakes(reader: Reader, index: str, incident: Told, project: Path) -> None:
     """A stale plan, typos, double clicks, restarts, cells out of order: each is said, none hurts."""
     reader.open(index)

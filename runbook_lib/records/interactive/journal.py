@@ -23,7 +23,7 @@ from runbook_lib.records.store import default_store
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 60.0  # for JupyterLab to save what it was asked to, on a machine that is busy too
+_PATIENCE_SECONDS = 15.0  # for JupyterLab to save what it was asked to; after a reload nothing more comes
 
 
 class Journal:
