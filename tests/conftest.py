@@ -121,7 +121,7 @@ def told_story(told: Told) -> ToldStory:
     return ToldStory(plane=told.stand_in.data, story=told.story, source=told.stand_in.source_id)
 
 
-_ON_BOTH = ("test_proof", "test_dump", "test_timeline", "test_mysql", "test_guard_accounts")
+_ON_BOTH = ("test_proof", "test_dump", "test_timeline_b", "test_timeline_l", "test_mysql", "test_guard_accounts")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

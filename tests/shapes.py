@@ -5,8 +5,9 @@ In this process (`ShapedAws`), or over HTTP so that a notebook's kernel reaches 
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from random import Random
@@ -42,15 +43,18 @@ class Shapes:
     def __init__(self, dice: Random, *, share: float, known: dict[str, Any] | None = None) -> None:
         self._dice, self._share, self._known = dice, share, {"Engine": "aurora-mysql", **(known or {})}
 
-    def answer(self, shape: Any) -> dict[str, Any]:
-        """Return an answer of an operation's output shape."""
+    def answer(self, shape: Any, *, asked: Sequence[str] = ()) -> dict[str, Any]:
+        """Return an answer of an operation's output shape. `asked` are the ids of the metrics that are asked for."""
         body = self._value(shape, depth=0) if shape else {}
         for name in ("Marker", "NextToken", "nextToken", "NextPageToken"):  # the last page
             body.pop(name, None)
         body |= {"IsTruncated": False} if "IsTruncated" in body else {}
-        for number, result in enumerate(body.get("MetricDataResults") or ()):  # answers name their questions
-            result["Id"] = f"m{number}"
-            result["Values"] = [1.0] * len(result["Timestamps"])
+        if "MetricDataResults" in body:  # answers name their questions, and some say nothing
+            results = [self._value(shape.members["MetricDataResults"].member, depth=1) for _ in asked]
+            for name, result in zip(asked, results, strict=True):
+                result["Id"] = name
+                result["Values"] = [1.0] * len(result["Timestamps"])
+            body["MetricDataResults"] = results
         return dict(body)
 
     def value(self, shape: Any) -> Any:
@@ -121,7 +125,16 @@ class ShapedAws:
         return made
 
     def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        return AWSResponse("http://x", 200, {}, None), self._shapes.answer(model.output_shape)
+        asked = ids_of(json.loads(params["body"])) if isinstance(params.get("body"), str | bytes) else ids_of(params)
+        return AWSResponse("http://x", 200, {}, None), self._shapes.answer(model.output_shape, asked=asked)
+
+
+def ids_of(asked: Any) -> list[str]:
+    """Return the ids of the metrics that a request asks for, in whatever way it is written down."""
+    if isinstance(asked, dict):
+        mine = [str(asked["Id"])] if "MetricStat" in asked else []
+        return mine + [name for value in asked.values() for name in ids_of(value)]
+    return [name for value in asked for name in ids_of(value)] if isinstance(asked, list) else []
 
 
 class ShapeServer:
@@ -169,7 +182,7 @@ class ShapeServer:
         operation = service.operation_model(request.operation)
         protocol = determine_request_protocol(service, environ.get("CONTENT_TYPE", ""))
         with self._lock:
-            answer = self.shapes.answer(operation.output_shape)
+            answer = self.shapes.answer(operation.output_shape, asked=ids_of(request.parameters))
         sent = get_serializer_class(request.service, protocol)(operation_model=operation).serialize(answer)
         content = sent["body"].encode() if isinstance(sent["body"], str) else sent["body"]
         start_response(f"{sent['status_code']} Answered", [(str(k), str(v)) for k, v in sent["headers"].items()])

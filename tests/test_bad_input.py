@@ -55,7 +55,7 @@ def run(aws: ControlPlane, *arguments: str, **environment: str) -> subprocess.Co
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        (["-p", "cluster", "no-such"], {}, f'"{CLUSTER}"'),
+        thorough(["-p", "cluster", "no-such"], {}, f'"{CLUSTER}"'),
         thorough(["-p", "timestamp", "05/11/2026"], {}, "day/month"),
         thorough(["-p", "timestampp", "latest"], {}, "timestamp"),
         ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "credentials"),

@@ -20,6 +20,8 @@ from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 from tests.test_bringback_copy_killed import TABLES, run_apart
 
+pytestmark = pytest.mark.both_at_release
+
 DATED = "letting_damaged_20260205t093000z"
 
 

@@ -16,6 +16,8 @@ from runbook_lib.proof import prove
 from tests.copying import NOW, ROOMS, Estate
 from tests.matrix import thorough
 
+pytestmark = pytest.mark.both_at_release
+
 TABLES = ("house.hold", "letting")
 # Statement before which the process is killed, and how many such statements it lives through.
 MOMENTS = [
@@ -27,9 +29,9 @@ MOMENTS = [
     thorough("LOCK TABLES", 0),
     thorough("INSERT INTO `house.hold_copyback", 0),
     thorough("COMMIT", 0),
-    ("DROP TRIGGER IF EXISTS `letting`", 0),
+    thorough("DROP TRIGGER IF EXISTS `letting`", 0),
     ("RENAME TABLE", 0),
-    ("TRIGGER", 3),
+    thorough("TRIGGER", 3),
     thorough("DROP DATABASE IF EXISTS", 0),
     thorough("REPLACE INTO", 6),
 ]

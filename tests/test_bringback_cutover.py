@@ -115,6 +115,7 @@ def test_the_copy_takes_every_name_and_is_made_fit_first(aws: ControlPlane) -> N
     assert done.without_name is not None
 
 
+@pytest.mark.thorough
 def test_no_other_change_is_made_than_the_plan_showed_and_the_clusters_come_last(aws: ControlPlane) -> None:
     session = connect()
     plan, mark = planned(session), len(aws.requests)
@@ -141,6 +142,7 @@ def test_an_undo_gives_every_name_back_and_leaves_no_mark(aws: ControlPlane) -> 
         propose_undo_cut_over(session, source=CLUSTER)
 
 
+@pytest.mark.thorough
 def test_after_it_the_name_means_the_copy_for_every_other_notebook(aws: ControlPlane) -> None:
     """It should not let a clean-up take the serving copy, nor an unnamed cluster mean the damaged one."""
     session = connect()
@@ -236,6 +238,7 @@ def test_stopped_after_any_change_a_second_run_finishes_it_and_the_undo_too(
         assert marks(session) == []
 
 
+@pytest.mark.thorough
 def test_killed_while_nothing_has_the_name_a_second_run_finishes(aws: ControlPlane) -> None:
     session = connect()
     copy = describe_cluster(session, COPY).resource_id

@@ -117,6 +117,7 @@ def checks_of(page: Stepped) -> dict[str, tuple[str, str, str]]:
     return {row[1]: (row[0], row[2], row[3]) for row in shown.rows}
 
 
+@pytest.mark.thorough
 def test_each_thing_that_is_not_as_planned_turns_the_result_red_with_its_name(world: World, records: Path) -> None:
     page = stepped(records, cluster="prod", copy="prod-copy", way="copy", rows="keep new", conflicts="copy")
     page.run_to("checks")
@@ -265,6 +266,7 @@ def test_every_hint_of_a_copy_back_its_undo_and_the_drop_does_what_it_says(world
     page.stop()
 
 
+@pytest.mark.release
 @pytest.mark.thorough
 def test_every_hint_of_a_cut_over_its_undo_and_the_clean_up_does_what_it_says(world: World, records: Path) -> None:
     session = connect()

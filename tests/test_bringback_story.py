@@ -39,6 +39,8 @@ from runbook_lib.times import AskedTime, utc_now
 from tests.conftest import QUICK, Told
 from tests.control_support import settle, settle_instance
 
+pytestmark = pytest.mark.both_at_release
+
 ROOT = Path(__file__).parents[1]
 NAME, COPY = "the-night", "the-night-restored"
 

@@ -199,6 +199,7 @@ def test_the_approval_of_another_plan_is_refused_and_changes_nothing(made):
     assert mutations(made) == []
 
 
+@pytest.mark.thorough
 def test_once_applied_the_same_approval_is_stale(made):
     session, outlook = look(made)
     costs.apply_cleanup(session, outlook.plan, approve=outlook.plan.id)
@@ -208,6 +209,7 @@ def test_once_applied_the_same_approval_is_stale(made):
         costs.apply_cleanup(session, again.plan, approve=outlook.plan.id)
 
 
+@pytest.mark.thorough
 def test_a_snapshot_shared_tagged_or_gone_since_the_plan_stops_everything_before_the_first_deletion(made):
     session, outlook = look(made)
     last = outlook.plan.delete[-1].name
@@ -228,6 +230,7 @@ def test_a_snapshot_shared_tagged_or_gone_since_the_plan_stops_everything_before
     refused("is gone")
 
 
+@pytest.mark.thorough
 def test_a_shared_snapshot_is_found_out_before_the_plan_is_shown(made):
     session, outlook = look(made)
     name = outlook.plan.delete[0].name
@@ -239,6 +242,7 @@ def test_a_shared_snapshot_is_found_out_before_the_plan_is_shown(made):
     assert {kept.name: kept.reason for kept in again.plan.kept}[name] == "shared with all"
 
 
+@pytest.mark.thorough
 def test_a_refusal_half_way_says_what_was_deleted_before_it(made):
     session, outlook = look(made)
     second = outlook.plan.delete[1].name

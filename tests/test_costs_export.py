@@ -193,6 +193,7 @@ def test_the_result_is_planned_while_something_waits_for_approval_and_failed_whe
     assert result.facts["month"] == "2026-11"
 
 
+@pytest.mark.thorough
 def test_tables_without_a_row_have_their_columns_and_types_and_what_is_not_known_is_empty(tmp_path):
     nothing = costs.review(days.facts_of(days.lived([], today=TODAY)))
     dark = {(metric, day) for metric in days.METRICS for day in range(430)}

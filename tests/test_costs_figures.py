@@ -16,6 +16,7 @@ from runbook_lib.display import Figure, Table
 from runbook_lib.display import costs as show
 from runbook_lib.display import figure as drawing
 from tests.costs_world import Sim, facts_of
+from tests.matrix import release
 
 TODAY = date(2026, 11, 22)
 
@@ -34,7 +35,7 @@ def sims(count):
     ]
 
 
-@pytest.fixture(scope="module", params=[1, 12, 200])
+@pytest.fixture(scope="module", params=[release(1), 12, release(200)])
 def seen(request):
     """Return every sheet of a review, and the axes each figure was painted on."""
     axes_of, plain = {}, drawing.draw
@@ -65,6 +66,7 @@ def figures(sheets):
     return [part for sheet in sheets for part in sheet.tables if isinstance(part, Figure)]
 
 
+@pytest.mark.thorough
 def test_no_labels_lie_over_each_other(seen):
     _, axes_of = seen
     assert len(axes_of) == 6

@@ -132,6 +132,7 @@ def foreseen_usd(made, story, month):
     )
 
 
+@pytest.mark.thorough
 def test_all_worlds_at_once_through_the_notebook_have_the_simulation_s_numbers(tmp_path):
     made = made_of(*(life for lives in WORLDS.values() for life in lives))
     with through_the_notebook(made, tmp_path, budget=50.0) as (tables, result, outputs):

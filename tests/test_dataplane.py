@@ -12,6 +12,8 @@ from runbook_lib.mysql import connect
 from runbook_lib.rehearsal.dataplane import DataPlane
 from tests.dated import MASTER, START, after, at
 
+pytestmark = pytest.mark.both_at_release
+
 
 def test_a_restore_holds_what_was_committed_up_to_the_second_and_nothing_after(plane: DataPlane) -> None:
     plane.create("source", master=MASTER, moment=START)

@@ -136,7 +136,7 @@ def dumps() -> st.SearchStrategy[tuple[str, bool]]:
     return st.one_of(plain, mixed, mixed)
 
 
-DUMPS = int(os.environ.get("RUNBOOK_TEST_DUMPS", "100"))  # a thousand take a quarter of an hour for each engine
+DUMPS = int(os.environ.get("RUNBOOK_TEST_DUMPS", "50"))  # a thousand take a quarter of an hour for each engine
 
 
 def test_a_thousand_dumps_leave_another_schema_alone(server: Side) -> None:

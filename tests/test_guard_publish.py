@@ -160,6 +160,7 @@ def test_letters_are_told_by_their_bytes_whatever_the_collation(server: Server) 
     assert (denied, shape.broken, shape.questions, shape.stray) == ({}, 1, 1, 5)
 
 
+@pytest.mark.thorough
 @pytest.mark.one_engine
 def test_a_load_that_still_runs_is_held(server: Server, two_servers: TwoServers) -> None:
     load(server.admin, Night(houses=42, seed=2))
@@ -306,6 +307,7 @@ def cut_after(side: Side, statements: int) -> Side:
     return Side(name=side.name, connect=connect)
 
 
+@pytest.mark.both_at_release
 @pytest.mark.thorough
 def test_cut_off_after_any_statement_there_is_one_generation_and_a_second_run_ends_it(server: Server) -> None:
     for statements in range(40):

@@ -195,7 +195,7 @@ def test_a_value_is_the_same_in_a_wider_type(two_servers: TwoServers, here: str,
     assert counts(two_servers.table()) == (0, 0, 1)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(edits=st.dictionaries(st.integers(0, 1999), st.sampled_from(["delete", "change", "insert"]), max_size=12))
 def test_any_few_edits_are_counted_exactly(two_servers: TwoServers, edits: dict[int, str]) -> None:
     two_servers.begin(

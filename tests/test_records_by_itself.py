@@ -43,6 +43,7 @@ def _nobody_records(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
+@pytest.mark.thorough
 def test_a_kernel_that_nobody_records_keeps_a_record_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,7 +135,16 @@ SITUATIONS = (
 )
 
 
-LONG = ("two errors", "sys.exit(3)", "cell timeout", "kernel os._exit", "SIGHUP")  # each has one much like it
+LONG = (
+    "two errors",
+    "sys.exit(3)",
+    "cell timeout",
+    "kernel os._exit",
+    "SIGHUP",
+    "SIGINT",
+    "kernel killed for memory",
+    "raises-exception tag",
+)  # each has one much like it
 
 
 @pytest.mark.parametrize(

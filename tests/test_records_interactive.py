@@ -116,6 +116,7 @@ def open_lab(project: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.thorough
 def test_it_is_the_record_of_a_headless_run_but_for_mode_person_and_times(open_lab: Any, project: Path) -> None:
     lab = open_lab("print('looked at', timestamp)", RESULT)
     lab.type("parameters", 'timestamp: str = "2026-02-04T10:00:00Z"  # the moment the incident is about')
@@ -189,6 +190,7 @@ def test_a_secret_that_was_shown_is_not_in_the_record(open_lab: Any) -> None:
     assert b"[removed: password]" in kept
 
 
+@pytest.mark.thorough
 def test_a_kernel_that_ends_finishes_its_record(open_lab: Any, project: Path) -> None:
     """As when JupyterLab is closed or the kernel restarted in the middle."""
     lab = open_lab("1 + 1", RESULT)

@@ -173,6 +173,7 @@ def test_a_place_that_is_none_is_refused_before_the_run(address: str) -> None:
         Destination(address=address)
 
 
+@pytest.mark.thorough
 def test_a_run_whose_s3_is_down_is_done_and_published_later(tmp_path: Path, s3: Any) -> None:
     """Exit code 9, a loud line, a complete local record; `records publish` finishes it, once."""
     notebook = write_notebook(tmp_path / "work.ipynb", "print('done')")

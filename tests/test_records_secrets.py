@@ -89,6 +89,7 @@ def test_planted_secrets_are_in_no_file_of_the_record(tmp_path: Path) -> None:
         assert f"[removed: {kind}]" in text
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("planted")
 def test_papermills_own_output_and_log_are_clean_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

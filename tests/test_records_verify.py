@@ -19,6 +19,7 @@ from runbook_lib.records.register import entries
 from runbook_lib.records.sealing import SEALING
 from runbook_lib.records.store import CHAIN, FILES, Store
 from runbook_lib.records.verify import verify_record, verify_store
+from tests.matrix import thorough
 from tests.records_support import make_record, run_cli
 
 
@@ -142,7 +143,9 @@ def killed(store: Store, *, with_proof: bool = True) -> Path:
     return recording.path
 
 
-@pytest.mark.parametrize("what", ["a killed run", "a removed manifest", "a bad chain", "a running run"])
+@pytest.mark.parametrize(
+    "what", ["a killed run", *(map(thorough, ["a removed manifest", "a bad chain", "a running run"]))]
+)
 def test_reading_changes_nothing(store: Store, tmp_path: Path, what: str) -> None:
     folder = make_record(store)
     held = None

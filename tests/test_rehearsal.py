@@ -96,6 +96,7 @@ def test_the_whole_incident_headless(told: Told, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.both_at_release
 @pytest.mark.parametrize("at", ["inside-a-load", "just-after-the-load", "after-the-wipe"])
 def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) -> None:
     plan = plan_for(told, at)
@@ -106,6 +107,7 @@ def test_the_data_of_any_other_second_comes_back_exactly(told: Told, at: str) ->
     assert differences(told.story.proofs[told.story.restore_point], found), "another second's proof must not fit"
 
 
+@pytest.mark.thorough
 @pytest.mark.one_engine
 def test_a_snapshot_is_restored_through_the_same_plan_and_approval(told: Told) -> None:
     """It should give what the data was at the snapshot, under the settings of the source."""
@@ -121,6 +123,7 @@ def test_a_snapshot_is_restored_through_the_same_plan_and_approval(told: Told) -
     assert copy.raw["DBClusterParameterGroup"] == source.raw["DBClusterParameterGroup"]
 
 
+@pytest.mark.thorough
 @pytest.mark.one_engine
 def test_what_is_verified_is_what_the_copy_holds(told: Told) -> None:
     plan = plan_for(told, "before-the-wipe", target="to-be-verified")
@@ -177,6 +180,7 @@ def test_a_stale_approval_is_refused_and_changes_nothing(told: Told) -> None:
     assert since(told, mark) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.one_engine
 def test_a_cutover_has_every_instance_and_setting_of_the_source(told: Told) -> None:
     plan = plan_for(told, "just-after-the-load", purpose="cutover", target="taking-over")

@@ -109,6 +109,7 @@ def test_killed_after_any_change_the_next_run_makes_the_same_one_copy(
     assert steady(session) == before
 
 
+@pytest.mark.thorough
 def test_a_second_engineer_beside_the_first_makes_no_second_copy(aws: ControlPlane, moment: str) -> None:
     session, before = connect(), steady(connect())
     plan = plan_of(session, moment, "cutover")
@@ -133,6 +134,7 @@ def apply(session: AwsSession, plan: RestorePlan) -> Applied:
     return restore.apply(session, plan, approve=plan.id)
 
 
+@pytest.mark.release
 @pytest.mark.thorough
 def test_thirty_percent_throttled_is_only_slower(aws: ControlPlane, moment: str) -> None:
     session, before = connect(), steady(connect())
@@ -188,6 +190,7 @@ def test_a_dead_end_stops_and_says_what_to_do(aws: ControlPlane, moment: str) ->
     assert steady(session) == before
 
 
+@pytest.mark.thorough
 def test_a_zone_without_room_stops_and_names_the_ways_out(aws: ControlPlane, moment: str) -> None:
     session = connect()
     plan = plan_of(session, moment, "cutover")
@@ -203,6 +206,7 @@ def sign_in(file: Path, key: str) -> None:
     file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n")
 
 
+@pytest.mark.thorough
 def test_an_expired_sign_in_is_waited_for_and_taken_up(
     aws: ControlPlane, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_deleted_cluster_is_restored_from_its_retained_backup(aws: ControlPlan
     assert sorted(apply(session, plan).changed) == made(session)
 
 
+@pytest.mark.thorough
 def test_a_snapshot_from_before_the_window_passes_the_checks(aws: ControlPlane) -> None:
     session = connect()
     name = aws.history.manual_snapshot(CLUSTER, "before-the-window", at=utc_now() - timedelta(days=20))

@@ -26,7 +26,7 @@ from runbook_lib.times import iso, utc_now
 from tests.conftest import QUICK
 from tests.samples import KINDS, SAMPLES, damage, everything, make
 
-pytestmark = [pytest.mark.thorough, pytest.mark.both_at_release]
+pytestmark = pytest.mark.release
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 # Each round gives every database another kind: after eleven each has had each. Every round takes a minute or two.
 ROUNDS = int(os.environ.get("RUNBOOK_TEST_ROUNDS", "0"))

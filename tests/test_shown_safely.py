@@ -89,6 +89,7 @@ def test_our_own_tables_and_pictures_stay_whole() -> None:
     assert drawing("<svg onload='x()'></svg>").startswith('<img alt="figure" src="data:image/svg+xml;base64,')
 
 
+@pytest.mark.thorough
 def test_a_report_forbids_and_holds_nothing_that_acts(tmp_path: Path) -> None:
     cells = [f"from IPython.display import HTML\nHTML({html!r})" for html in HOSTILE]
     notebook = write_notebook(tmp_path / "hostile.ipynb", *cells)

@@ -155,6 +155,7 @@ def test_every_row_written_after_the_wipe_is_in_the_source_and_was_not_there_bef
             assert not restored.value(counted), row
 
 
+@pytest.mark.both_at_release
 @pytest.mark.parametrize(
     "moment", [one if one in ("inside-a-load", "before-the-wipe") else thorough(one) for one in MOMENTS]
 )
@@ -164,6 +165,7 @@ def test_a_restore_to_the_second_gives_exactly_the_storys_proof(told_story: Told
         assert differences(story.proofs[story.moments[moment]], take_proof(copy)) == ()
 
 
+@pytest.mark.both_at_release
 def test_a_restore_to_the_second_after_the_restore_point_has_lost_the_first_table(told_story: ToldStory) -> None:
     """One second later is too late, so a proof of the restore point shows that the second was met."""
     plane, story = told_story.plane, told_story.story

@@ -20,7 +20,7 @@ from runbook_lib.times import iso, parse_timestamp, utc_now
 from tests.conftest import QUICK
 from tests.samples import everything, make
 
-pytestmark = [pytest.mark.thorough, pytest.mark.both_at_release]
+pytestmark = pytest.mark.release
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 WRONG = "UPDATE models.products SET price = price * 100, name = 'x' WHERE stock > 5"  # nearly every row
 

@@ -41,8 +41,7 @@ def lived(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield happened
 
 
-@pytest.mark.both_at_release
-@pytest.mark.thorough
+@pytest.mark.release
 def test_each_incident_is_read_by_the_notebook(lived: list[Incident], tmp_path: Path) -> None:
     for incident in lived:
         read = papermill.execute_notebook(

@@ -96,6 +96,7 @@ def test_with_a_second_wipe_both_are_shown_and_none_is_chosen(told: Told, facts:
     assert [one.second for one in proposal.candidates] == [drop[0].at - SECOND, told.story.restore_point]
 
 
+@pytest.mark.thorough
 def test_a_wipe_that_took_an_hour_goes_back_to_before_its_first_statement(told: Told, facts: Timeline) -> None:
     story = told.story
     wipe = [one for one in facts.destructions if one.at >= story.wiped_from]

@@ -32,7 +32,7 @@ from tests.stepping import Stepped, manifests
 restoring: Any = import_module("runbook_lib.restore.apply")  # the package names a function so
 
 pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("walks")]
-WALKS, STEPS = int(os.environ.get("RUNBOOK_WALKS", "6")), 14  # of each notebook
+WALKS, STEPS = int(os.environ.get("RUNBOOK_WALKS", "3")), 14  # of each notebook
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ def metric_results(
 
     Raises:
         AccessDenied: the caller may not use cloudwatch:GetMetricData.
-        StepFailed: CloudWatch could not read a metric.
+        StepFailed: CloudWatch could not read a metric, or answered what was not asked.
     """
+    asked = {query["Id"] for query in queries}
     for result in GET_METRIC_DATA.pages(session, MetricDataQueries=list(queries), StartTime=start, EndTime=end):
         status = result.get("StatusCode")
         if status == "Forbidden":
@@ -31,4 +32,9 @@ def metric_results(
             )
         if status == "InternalError":
             raise StepFailed("CloudWatch could not read a metric of AWS/RDS.", hint="Wait a minute and run again.")
+        if result.get("Id") not in asked:  # whose figure it is cannot be known
+            raise StepFailed(
+                "CloudWatch answered with a metric that was not asked for.",
+                hint="Run again; see what stands between this machine and AWS (a proxy, an endpoint of your own).",
+            )
         yield result
