@@ -65,73 +65,62 @@ def _not_an_ordinary_word(found: re.Match[str]) -> bool:
 SHAPES = (
     Shape(
         kind="password",
-        shape=re.compile(
-            rf"\bidentified\s{{1,20}}(?:(?P<plugin>(?:with|via)\s{{1,20}}['\"]?\w{{1,64}}['\"]?)\s{{1,20}})?(?P<how>by|as|using)\s{{1,20}}(?:password\s{{0,20}}\(?\s{{0,20}})?{_SECRET}",
-            _I,
-        ),
+        pattern=rf"\bidentified\s{{1,20}}(?:(?P<plugin>(?:with|via)\s{{1,20}}['\"]?\w{{1,64}}['\"]?)\s{{1,20}})?(?P<how>by|as|using)\s{{1,20}}(?:password\s{{0,20}}\(?\s{{0,20}})?{_SECRET}", flags=_I,
         needs=("identified",), folded=True, accept=_sql_clause,
     ),
-    Shape(kind="password", shape=re.compile(rf"['\"]\s{{1,20}}replace\s{{1,20}}{_SECRET}(?=\s{{0,20}}(?:retain|require|account|password|,|;|$))", _I), needs=("replace",), folded=True),
+    Shape(kind="password", pattern=rf"['\"]\s{{1,20}}replace\s{{1,20}}{_SECRET}(?=\s{{0,20}}(?:retain|require|account|password|,|;|$))", flags=_I, needs=("replace",), folded=True),
     Shape(
         kind="password",
-        shape=re.compile(
-            rf"\bset\s{{1,20}}password(?:\s{{1,20}}for\s{{1,20}}[^\s=]{{1,200}}(?:\s{{0,20}}@\s{{0,20}}[^\s=]{{1,200}})?)?\s{{0,20}}(?:=|\bto\b)\s{{0,20}}(?:(?:old_)?password\s{{0,20}}\(\s{{0,20}})?{_SECRET}",
-            _I,
-        ),
+        pattern=rf"\bset\s{{1,20}}password(?:\s{{1,20}}for\s{{1,20}}[^\s=]{{1,200}}(?:\s{{0,20}}@\s{{0,20}}[^\s=]{{1,200}})?)?\s{{0,20}}(?:=|\bto\b)\s{{0,20}}(?:(?:old_)?password\s{{0,20}}\(\s{{0,20}})?{_SECRET}", flags=_I,
         needs=("password",), folded=True,
     ),
-    Shape(kind="password", shape=re.compile(rf"\bpassword\s{{0,8}}\(\s{{0,8}}{_SECRET}", _I), needs=("password",), folded=True),
-    Shape(kind="password", shape=re.compile(rf"(?:\bPASSWORD|(?<=[(,])\s{{0,8}}[Pp]assword)\s{{1,8}}{_SECRET}"), needs=("password",), folded=True),
-    Shape(kind="encryption key", shape=re.compile(rf"\b(?:aes_|des_)?(?:en|de)crypt\s{{0,8}}\([^()\n]{{1,300}}?,\s{{0,8}}{_SECRET}", _I), needs=("crypt",), folded=True),
+    Shape(kind="password", pattern=rf"\bpassword\s{{0,8}}\(\s{{0,8}}{_SECRET}", flags=_I, needs=("password",), folded=True),
+    Shape(kind="password", pattern=rf"(?:\bPASSWORD|(?<=[(,])\s{{0,8}}[Pp]assword)\s{{1,8}}{_SECRET}", needs=("password",), folded=True),
+    Shape(kind="encryption key", pattern=rf"\b(?:aes_|des_)?(?:en|de)crypt\s{{0,8}}\([^()\n]{{1,300}}?,\s{{0,8}}{_SECRET}", flags=_I, needs=("crypt",), folded=True),
     Shape(
         kind="password",
-        shape=re.compile(rf"\brds_set_external_(?:master|source)\w{{0,40}}\s{{0,8}}\(\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}\d{{1,5}}\s{{0,40}},\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_SECRET}", _I),
+        pattern=rf"\brds_set_external_(?:master|source)\w{{0,40}}\s{{0,8}}\(\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}\d{{1,5}}\s{{0,40}},\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_SECRET}", flags=_I,
         needs=("rds_set_external_",), folded=True,
     ),
     Shape(
         kind="password",
-        shape=re.compile(rf"(?<![A-Za-z0-9])(?:connect|mysqli?|PDO)\s{{0,8}}\(\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_SECRET}"),
+        pattern=rf"(?<![A-Za-z0-9])(?:connect|mysqli?|PDO)\s{{0,8}}\(\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_QUOTED}\s{{0,40}},\s{{0,40}}{_SECRET}",
         needs=("connect(", "connect (", "mysql", "PDO"),
     ),
     # command lines
-    Shape(kind="password", shape=re.compile(rf"{_CLIENT}\b[^\n|;&]{{0,400}}?\s-p{_WORD}"), needs=("-p",), accept=_not_an_option),
-    Shape(kind="password", shape=re.compile(rf"\b(?:sshpass|mydumper|myloader|mongo\w{{0,10}}|snmp\w{{0,10}})\b[^\n|;&]{{0,200}}?\s-p\s{{1,8}}{_WORD}"), needs=("-p ",)),
-    Shape(kind="password", shape=re.compile(rf"\bsshpass\s{{1,8}}-p{_WORD}"), needs=("sshpass",)),
-    Shape(kind="password", shape=re.compile(rf"\bredis-cli\b[^\n|;&]{{0,200}}?\s(?:-a|--pass)\s{{1,8}}{_WORD}"), needs=("redis-cli",)),
-    Shape(kind="password", shape=re.compile(r"\bcurl\b[^\n|;]{0,400}?\s(?:-u\s{0,8}|--(?:proxy-)?user[ =]{1,8})['\"]?[^\s:'\"]{1,100}:(?P<secret>[^\s'\"]{1,512})"), needs=("curl",)),
+    Shape(kind="password", pattern=rf"{_CLIENT}\b[^\n|;&]{{0,400}}?\s-p{_WORD}", needs=("-p",), accept=_not_an_option),
+    Shape(kind="password", pattern=rf"\b(?:sshpass|mydumper|myloader|mongo\w{{0,10}}|snmp\w{{0,10}})\b[^\n|;&]{{0,200}}?\s-p\s{{1,8}}{_WORD}", needs=("-p ",)),
+    Shape(kind="password", pattern=rf"\bsshpass\s{{1,8}}-p{_WORD}", needs=("sshpass",)),
+    Shape(kind="password", pattern=rf"\bredis-cli\b[^\n|;&]{{0,200}}?\s(?:-a|--pass)\s{{1,8}}{_WORD}", needs=("redis-cli",)),
+    Shape(kind="password", pattern=r"\bcurl\b[^\n|;]{0,400}?\s(?:-u\s{0,8}|--(?:proxy-)?user[ =]{1,8})['\"]?[^\s:'\"]{1,100}:(?P<secret>[^\s'\"]{1,512})", needs=("curl",)),
     Shape(
         kind="password",
-        shape=re.compile(
-            rf"(?<![\w-])--[\w-]{{0,40}}(?:password|passwd|passphrase|secret|secret-string|secret-key|token|api-?key|private-key|auth-key)(?:\s{{1,8}}|=){_WORD}",
-            _I,
-        ),
+        pattern=rf"(?<![\w-])--[\w-]{{0,40}}(?:password|passwd|passphrase|secret|secret-string|secret-key|token|api-?key|private-key|auth-key)(?:\s{{1,8}}|=){_WORD}", flags=_I,
         needs=("--",), accept=lambda found: not found["secret"].startswith("-") and _not_an_ordinary_word(found),
     ),
-    Shape(kind="password", shape=re.compile(rf"\bConvertTo-SecureString\s{{1,8}}(?:-String\s{{1,8}})?{_SECRET}", _I), needs=("securestring",), folded=True),
+    Shape(kind="password", pattern=rf"\bConvertTo-SecureString\s{{1,8}}(?:-String\s{{1,8}})?{_SECRET}", flags=_I, needs=("securestring",), folded=True),
     # files of clients
-    Shape(kind="password", shape=re.compile(r"\b(?:login|username)\s{1,20}\S{1,200}\s{1,20}(?:password|passwd)\s{1,20}(?P<secret>\S{1,512})", _I), needs=("passw",), folded=True),
-    Shape(kind="password", shape=re.compile(r"(?m)^[ \t]{0,20}(?:password|passwd)[ \t]{1,8}(?P<secret>\S{1,512})[ \t]{0,20}$"), needs=("passw",), accept=_not_an_ordinary_word),
-    Shape(kind="password", shape=re.compile(r"(?m)^(?P<host>[^\s:#]{1,255}):(?:\d{2,5}|\*):(?P<db>[^\s:]{1,63}):[^\s:\d][^\s:]{0,62}:(?P<secret>(?:[^\s:\\]|\\.){1,512})$"), needs=(":",), accept=_of_pgpass),
+    Shape(kind="password", pattern=r"\b(?:login|username)\s{1,20}\S{1,200}\s{1,20}(?:password|passwd)\s{1,20}(?P<secret>\S{1,512})", flags=_I, needs=("passw",), folded=True),
+    Shape(kind="password", pattern=r"(?m)^[ \t]{0,20}(?:password|passwd)[ \t]{1,8}(?P<secret>\S{1,512})[ \t]{0,20}$", needs=("passw",), accept=_not_an_ordinary_word),
+    Shape(kind="password", pattern=r"(?m)^(?P<host>[^\s:#]{1,255}):(?:\d{2,5}|\*):(?P<db>[^\s:]{1,63}):[^\s:\d][^\s:]{0,62}:(?P<secret>(?:[^\s:\\]|\\.){1,512})$", needs=(":",), accept=_of_pgpass),
     # addresses
     Shape(
         kind="password in a URL",
-        shape=re.compile(r"(?<=://)[^\s:/@\"'<>]{0,200}:(?P<secret>[^\s\"'<>]{1,512})(?=@[\w.\[\]:%-]{1,255}(?:[/?#:,;)\]}\s\"'<>]|$))"),
+        pattern=r"(?<=://)[^\s:/@\"'<>]{0,200}:(?P<secret>[^\s\"'<>]{1,512})(?=@[\w.\[\]:%-]{1,255}(?:[/?#:,;)\]}\s\"'<>]|$))",
         needs=("://",), accept=_not_a_port,
     ),
     Shape(
         kind="password in a DSN",
-        shape=re.compile(r"(?<![\w.:-])[\w.-]{1,64}:(?P<secret>[^\s\"'<>]{1,256}?)(?=@(?:tcp6?|unix|cloudsql\w{0,10})\()"),
+        pattern=r"(?<![\w.:-])[\w.-]{1,64}:(?P<secret>[^\s\"'<>]{1,256}?)(?=@(?:tcp6?|unix|cloudsql\w{0,10})\()",
         needs=("@tcp", "@unix", "@cloudsql"), accept=_not_a_time,
     ),
     # headers
     Shape(
         kind="authorization",
-        shape=re.compile(
-            r"authorization\\{0,4}(?:[\"']|&quot;|&#3[49];)?\s{0,8}(?P<sep>[:=,])\s{0,8}(?:[bru]{1,2}(?=\\{0,4}[\"']))?\\{0,4}(?:[\"']|&quot;|&#3[49];)?"
-            r"(?P<scheme>(?:bearer|basic|token|apikey|negotiate|digest|key)\s{1,8})?(?P<secret>[^\s\"'<>,;\\]{6,4096})", _I,
-        ),
+        pattern=r"authorization\\{0,4}(?:[\"']|&quot;|&#3[49];)?\s{0,8}(?P<sep>[:=,])\s{0,8}(?:[bru]{1,2}(?=\\{0,4}[\"']))?\\{0,4}(?:[\"']|&quot;|&#3[49];)?"
+            r"(?P<scheme>(?:bearer|basic|token|apikey|negotiate|digest|key)\s{1,8})?(?P<secret>[^\s\"'<>,;\\]{6,4096})", flags=_I,
         needs=("authorization",), folded=True, accept=_of_a_header,
     ),
-    Shape(kind="authorization", shape=re.compile(r"\bbearer\s{1,8}(?P<secret>[\w.+/=~-]{16,4096})", _I), needs=("bearer",), folded=True, accept=lambda found: bool(re.search(r"\d", found["secret"]))),
-    Shape(kind="cookie", shape=re.compile(r"(?m)\b(?:set-)?cookie\\{0,4}[\"']?\s{0,8}:\s{0,8}\\{0,4}[\"']?(?P<secret>[\w.%-]{1,100}=[^\n\"']{8,4096})", _I), needs=("cookie",), folded=True),
+    Shape(kind="authorization", pattern=r"\bbearer\s{1,8}(?P<secret>[\w.+/=~-]{16,4096})", flags=_I, needs=("bearer",), folded=True, accept=lambda found: bool(re.search(r"\d", found["secret"]))),
+    Shape(kind="cookie", pattern=r"(?m)\b(?:set-)?cookie\\{0,4}[\"']?\s{0,8}:\s{0,8}\\{0,4}[\"']?(?P<secret>[\w.%-]{1,100}=[^\n\"']{8,4096})", flags=_I, needs=("cookie",), folded=True),
 )  # fmt: skip

@@ -8,6 +8,7 @@ The shapes are our own; gitleaks' and detect-secrets' rules were read for what s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from runbook_lib.redaction import assigned, clients, vendors
@@ -16,6 +17,7 @@ _NAME = re.compile(r"(?i)password|passwd|passphrase|\bpwd\b|_pwd|secret|token|ap
 _ONLY_A_REFERENCE = re.compile(r"(?i)_(arn|id|ids|name|names|ref|env|variable|file|path|count|days)$")
 
 
+_SHORT = 4000  # signs: names, sources and metadata, which are looked at at every save of a notebook
 _NO_VALUE = re.compile(r"\[removed:.*|…|\.{3}|\*{3,}|\$?\{\w*\}|<\w+>", re.DOTALL)
 
 
@@ -38,6 +40,15 @@ def spans(text: str, *, code: bool = False) -> list[Span]:
 
     In `code` a value without quotes is a name or a call, and none of a secret's.
     """
+    return list(_of_short(text, code) if len(text) <= _SHORT else _found(text, code=code))
+
+
+@lru_cache(maxsize=2048)
+def _of_short(text: str, code: bool) -> tuple[Span, ...]:  # a cache counts names as other keys
+    return tuple(_found(text, code=code))
+
+
+def _found(text: str, *, code: bool) -> list[Span]:
     folded = text.lower()
     found = []
     for shape in (*vendors.SHAPES, *clients.SHAPES):

@@ -11,20 +11,27 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A shape of secret. The group `secret` is what is removed; `accept` has the last word on a match.
+    """A shape of secret. The group `secret` of `pattern` is what is removed; `accept` has the last word on a match.
 
     `needs` are words of which one must be in the text, in lower case if `folded`; none means that it is always tried.
     """
 
     kind: str
-    shape: re.Pattern[str]
+    pattern: str
+    flags: int = 0
     needs: tuple[str, ...] = ()
     folded: bool = False
     accept: Callable[[re.Match[str]], bool] = bool
+
+    @cached_property
+    def shape(self) -> re.Pattern[str]:
+        """The pattern compiled, at its first use: most runs need few of them, and all take a fifth of a second."""
+        return re.compile(self.pattern, self.flags)
 
 
 def entropy(text: str) -> float:
@@ -42,7 +49,7 @@ def _looks_random(found: re.Match[str]) -> bool:
 
 def _token(kind: str, shape: str, *needs: str) -> Shape:
     """Return the shape of a token that stands alone: no letter or digit directly before it."""
-    return Shape(kind=kind, shape=re.compile(rf"(?<![A-Za-z0-9])(?P<secret>{shape})"), needs=needs)
+    return Shape(kind=kind, pattern=rf"(?<![A-Za-z0-9])(?P<secret>{shape})", needs=needs)
 
 
 _KEY_BLOCK = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -50,10 +57,7 @@ _KEY_BLOCK = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 SHAPES = (
     Shape(
         kind="private key",
-        shape=re.compile(
-            rf"(?P<secret>{_KEY_BLOCK}(?:(?!-----).){{0,32768}}(?:-----END [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----)?)",
-            re.DOTALL,
-        ),
+        pattern=rf"(?P<secret>{_KEY_BLOCK}(?:(?!-----).){{0,32768}}(?:-----END [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----)?)", flags=re.DOTALL,
         needs=("PRIVATE KEY",),
     ),
     _token("private key", r"PuTTY-User-Key-File-\d: (?:.|\n){0,8192}?Private-MAC: [0-9a-f]{8,}", "PuTTY-User-Key-File"),
@@ -63,18 +67,18 @@ SHAPES = (
     _token("AWS access key", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])", "AKIA", "ASIA", "ABIA", "ACCA"),
     Shape(
         kind="AWS secret key",
-        shape=re.compile(r"(?<![A-Za-z0-9/+=])(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"),
+        pattern=r"(?<![A-Za-z0-9/+=])(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
         accept=_looks_random,
     ),
     _token("AWS key of Bedrock", r"(?:ABSK[A-Za-z0-9+/]{100,260}={0,2}|bedrock-api-key-[\w+/=-]{20,600})", "ABSK", "bedrock-api-key-"),
     Shape(
         kind="AWS signature",
-        shape=re.compile(r"X-Amz-(?:Signature|Security-Token|Credential)=(?P<secret>[^&\s\"'<>]{1,4096})"),
+        pattern=r"X-Amz-(?:Signature|Security-Token|Credential)=(?P<secret>[^&\s\"'<>]{1,4096})",
         needs=("X-Amz-",),
     ),
     Shape(
         kind="AWS signature",
-        shape=re.compile(r"AWS4-HMAC-SHA256 [^\n]{0,300}?Signature=(?P<secret>[0-9a-f]{64})"),
+        pattern=r"AWS4-HMAC-SHA256 [^\n]{0,300}?Signature=(?P<secret>[0-9a-f]{64})",
         needs=("AWS4-HMAC-SHA256",),
     ),
     # code hosts and packages
@@ -91,22 +95,22 @@ SHAPES = (
     _token("Slack token", r"xox[abeprsoc](?:\.xox[abp])?-[\w-]{10,300}|xapp-\d-[\w-]{20,300}", "xox", "xapp-"),
     Shape(
         kind="webhook address",
-        shape=re.compile(r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/(?P<secret>[\w/]{8,300})"),
+        pattern=r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/(?P<secret>[\w/]{8,300})",
         needs=("hooks.slack",),
     ),
     Shape(
         kind="webhook address",
-        shape=re.compile(r"discord(?:app)?\.com/api/(?:v\d+/)?webhooks/(?P<secret>\d{10,25}/[\w-]{30,100})"),
+        pattern=r"discord(?:app)?\.com/api/(?:v\d+/)?webhooks/(?P<secret>\d{10,25}/[\w-]{30,100})",
         needs=("/webhooks/",),
     ),
     Shape(
         kind="webhook address",
-        shape=re.compile(r"\.webhook\.office\.com/(?:webhookb2/)?(?P<secret>[\w@/-]{30,400})"),
+        pattern=r"\.webhook\.office\.com/(?:webhookb2/)?(?P<secret>[\w@/-]{30,400})",
         needs=(".webhook.office.com",),
     ),
     Shape(
         kind="webhook address",
-        shape=re.compile(r"(?:hooks\.zapier\.com/hooks/catch|chat\.googleapis\.com/v1/spaces|maker\.ifttt\.com/trigger)/(?P<secret>[^\s\"'<>]{8,300})"),
+        pattern=r"(?:hooks\.zapier\.com/hooks/catch|chat\.googleapis\.com/v1/spaces|maker\.ifttt\.com/trigger)/(?P<secret>[^\s\"'<>]{8,300})",
         needs=("hooks.zapier.com", "chat.googleapis.com", "maker.ifttt.com"),
     ),
     _token("Discord token", r"[MNO][A-Za-z\d]{22,27}\.[\w-]{6}\.[\w-]{27,40}", "."),
@@ -119,7 +123,7 @@ SHAPES = (
     # clouds and tools
     _token("Google key", r"AIza[\w-]{35}(?![\w-])|GOCSPX-[\w-]{28}|ya29\.[\w-]{20,400}|1//0[\w-]{40,120}", "AIza", "GOCSPX-", "ya29.", "1//0"),
     _token("Azure secret", r"[\w~.]{3}\dQ~[\w~.-]{31,34}", "Q~"),
-    Shape(kind="Azure signature", shape=re.compile(r"[?&;]sig=(?P<secret>[\w%+/=-]{20,200})"), needs=("sig=",)),
+    Shape(kind="Azure signature", pattern=r"[?&;]sig=(?P<secret>[\w%+/=-]{20,200})", needs=("sig=",)),
     _token("DigitalOcean token", r"do[opr]_v1_[0-9a-f]{64}", "_v1_"),
     _token("Heroku key", r"HRKU-[\w-]{30,80}", "HRKU-"),
     _token("Fly token", r"FlyV1 [\w+/=,-]{40,2000}|fo1_[\w-]{43}", "FlyV1", "fo1_"),
@@ -161,10 +165,10 @@ SHAPES = (
     _token("LaunchDarkly key", r"(?:sdk|api|mob)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", "sdk-", "api-", "mob-"),
     _token("PagerDuty key", r"u\+[\w-]{18}(?![\w-])", "u+"),
     # password hashes: as good as the password for many
-    Shape(kind="password hash", shape=re.compile(r"(?P<secret>(?<![\w*])\*[0-9A-F]{40})(?![0-9A-Za-z])"), needs=("*",)),
+    Shape(kind="password hash", pattern=r"(?P<secret>(?<![\w*])\*[0-9A-F]{40})(?![0-9A-Za-z])", needs=("*",)),
     Shape(
         kind="password hash",
-        shape=re.compile(r"(?P<secret>\$(?:2[abxy]\$\d\d|[156y]|A\$00[0-9]|argon2(?:id|i|d)\$v=\d+)\$[^\s'\"]{20,200})"),
+        pattern=r"(?P<secret>\$(?:2[abxy]\$\d\d|[156y]|A\$00[0-9]|argon2(?:id|i|d)\$v=\d+)\$[^\s'\"]{20,200})",
         needs=("$",),
     ),
 )  # fmt: skip
