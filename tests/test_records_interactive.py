@@ -158,6 +158,26 @@ def test_cells_that_were_left_out_or_failed_are_told_and_decide_how_it_ended(ope
     assert states(lab.record() / "record.ipynb") == ["never-ran", "never-ran", "completed"]
 
 
+def test_what_runs_after_a_record_goes_on_from_it_and_says_so(open_lab: Any) -> None:
+    """The kernel still has the values of the cells above, so the next record is about the same parameters."""
+    lab = open_lab("print('looked at', timestamp)", RESULT)
+    lab.type("parameters", 'timestamp: str = "2026-02-04T10:00:00Z"')
+    lab.run("parameters", "cell-0", "cell-1")
+    finished = lab.finish()
+    assert finished.returncode == 0, finished.stderr
+    first = lab.manifest()
+    lab.run("cell-1")
+    finished = lab.finish()
+    assert finished.returncode == 0, finished.stderr
+    second = lab.manifest()
+    assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
+    assert second.headline == f"{first.headline} 2 cells (the first is cell 2) ran before this record: {first.run_id}."
+    assert second.parameters == first.parameters == {"timestamp": "2026-02-04T10:00:00Z"}
+    lab.run("parameters")
+    lab.finish()
+    assert (lab.manifest().outcome, "had not run again" in lab.manifest().headline) == ("aborted", True)
+
+
 @pytest.mark.thorough
 def test_what_ran_before_a_cell_above_it_ran_again_is_not_taken_for_its_result(open_lab: Any) -> None:
     lab = open_lab("1 + 1", RESULT)

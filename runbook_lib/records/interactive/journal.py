@@ -154,7 +154,7 @@ class Journal:
             self._given_up = True
             log.warning("%s What is done here is not recorded.", error.message)
             return False
-        self._recording, self._steps, self._begun = recording, Steps(), time.monotonic()
+        self._recording, self._begun = recording, time.monotonic()
         self._numbers = {cell.get("id", ""): number for number, cell in enumerate(cells, start=1)}
         os.environ.update(recording.environment())
         self._announce(recording)
@@ -182,7 +182,7 @@ class Journal:
         from runbook_lib.records.interactive.stepped import unsaved_cells
 
         until = time.monotonic() + patience_seconds
-        while missing := unsaved_cells(self.path, self._steps):
+        while missing := [cell for cell in unsaved_cells(self.path, self._steps) if not self._steps.runs[cell].record]:
             if time.monotonic() > until:
                 break
             time.sleep(0.2)
@@ -199,7 +199,7 @@ class Journal:
         kept = Executed(self.path, original=self.original, steps=self._steps, recording=recording, how=how)
         seconds = time.monotonic() - self._begun
         manifest = sealing.finish(recording, kept, seconds=seconds, end_kernel=lambda: None)
-        self._recording = None
+        self._recording, self._steps = None, self._steps.after_record(recording.run_id)
         for variable in (events.RUN_ID_VARIABLE, events.EVENTS_VARIABLE):
             os.environ.pop(variable, None)
         lost = "".join(f"\nMISSING from it: {loss}" for loss in recording.losses)

@@ -123,7 +123,7 @@ class Executed:
             injected = _is_tagged(cell, _INJECTED)
             run = run if injected else self._steps.runs.get(cell.id)  # injected: as the parameters cell before it
             self._cell(cell, run, number, injected=injected, lacking=lacking)
-            if run is not None and not injected:
+            if run is not None and not injected and not run.record:
                 self._add_phase(heading, run.seconds)
 
     def _cell(self, cell: NotebookNode, run: CellRun | None, number: int, *, injected: bool, lacking: set[str]) -> None:
@@ -132,6 +132,7 @@ class Executed:
         status: dict[str, Any] = {"status": "failed" if state is CellState.FAILED else state.value, "exception": None}
         if run is not None:
             facts["seconds"] = 0.0 if injected else run.seconds
+            facts |= {"note": f"ran before this record, in {run.record}"} if run.record else {}
             ended = run.began + timedelta(seconds=run.seconds)
             status |= {"start_time": run.began.isoformat(), "end_time": ended.isoformat(), "duration": facts["seconds"]}
             status["exception"] = state is not CellState.COMPLETED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ class CellRun:
     """The last run of one cell. `order` counts runs and choices together; `error` is class, message and our lines.
 
     `for_machines` holds the JSON of what it showed, by its text: the page gets only what is for people.
+    `record` is the id of the record before this one if the cell ran there, in the same kernel, and not since.
     """
 
     cell_id: str
@@ -32,6 +33,7 @@ class CellRun:
     error: tuple[str, str, tuple[str, ...]] | None = None
     times: int = 1
     for_machines: dict[str, Any] = field(default_factory=dict)
+    record: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +63,23 @@ class Steps:
         self.count += 1
         return self.count
 
+    def after_record(self, run_id: str) -> Steps:
+        """Return what still holds when this run's record is written and a cell is run again: the kernel is the same."""
+        kept = {
+            cell: replace(run, record=run.record or run_id)
+            for cell, run in self.runs.items()
+            if run.state is CellState.COMPLETED
+        }
+        return Steps(runs=kept, choices=list(self.choices), count=self.count)
+
 
 def ending_of(cells: Sequence[tuple[int, Any]], steps: Steps, result: Mapping[str, Any] | None, *, how: str) -> Ending:
     """Return the ending. `cells` are the notebook's code cells in their order, each with its number.
 
     `how` says what finished the run.
     Only a run whose cells all completed, each after those above it, ends as its result says. Otherwise the result, if
-    there is one, may be about other values than the cells above it show.
+    there is one, may be about other values than the cells above it show. A cell that ran in the record before, in the
+    same kernel, is said to have run there.
     """
     # papermill's injected cell has no run of its own: it is the parameters cell's
     own = [(number, cell) for number, cell in cells if not _is_injected(cell)]
@@ -88,7 +100,13 @@ def ending_of(cells: Sequence[tuple[int, Any]], steps: Steps, result: Mapping[st
         return _aborted(
             f"Ended {how}: {_cells(behind)} had not run again since something above was run or chosen again."
         )
-    return outcomes.of_result(result)
+    ending = outcomes.of_result(result)
+    earlier = {number: steps.runs[cell.id].record for number, cell in own if steps.runs[cell.id].record}
+    if not earlier:
+        return ending
+    where = ", ".join(dict.fromkeys(earlier.values()))
+    said = f"{_cells([*earlier]).capitalize()} ran before this record: {where}."
+    return replace(ending, headline=" ".join([*([ending.headline] if ending.headline else ()), said]))
 
 
 def _is_injected(cell: Any) -> bool:
