@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -25,7 +28,7 @@ from runbook_lib.restore.origins import read_origin
 from runbook_lib.timeline.aws_facts import list_events, list_runs, read_series
 from runbook_lib.times import AskedTime
 from tests.shapes import NOW, ShapedAws, Shapes, ShapeServer
-from tests.test_policy import run_notebook
+from tests.test_policy import ROOT, run_notebook
 
 ME = Identity(account="123456789012", arn="arn:aws:iam::123456789012:user/engineer")
 LATEST = AskedTime(text="latest", moment=None)
@@ -115,6 +118,9 @@ READS = {
     "inspect_backups": (NAMED, KNOWN),
     "clean_up_restores": ({}, {}),
     "audit_schemas": (NAMED, KNOWN),
+    "restore_to_timestamp": (NAMED, KNOWN),
+    "bring_back_data": ({"cluster": "n-1"}, KNOWN),
+    "cost_analysis": ({}, {}),
 }
 
 
@@ -147,6 +153,23 @@ def test_every_notebook_reads_whatever_a_shape_allows_or_refuses_it_in_a_sentenc
 
     holds()
     assert server.asked
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("notebook", READS)
+def test_in_a_kernel_it_ends_as_well_or_with_a_sentence(server: ShapeServer, notebook: str, tmp_path: Path) -> None:
+    parameters, known = READS[notebook]
+    given = [part for name, value in parameters.items() for part in ("-p", name, value)]
+    command = [sys.executable, "-c", "from runbook_lib.cli import main; main()", "run", f"notebooks/{notebook}.ipynb"]
+    for seed, share in enumerate((0.0, 0.5, 1.0)):
+        server.shapes = Shapes(Random(seed), share=share, known={**ACCOUNT, **known})
+        done = subprocess.run(
+            [*command, "--records", str(tmp_path), *given], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 2, 3, 4, 5, 6, 7), done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert (done.returncode == 0) is ("What to do:" not in done.stderr)
+    assert server.changing == []
 
 
 @FEW

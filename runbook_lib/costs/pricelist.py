@@ -105,9 +105,17 @@ def live_price(session: AwsSession, product: Product) -> tuple[float, date]:
     """Ask AWS for a product's on-demand price in the session's region: USD for one unit, and its date.
 
     Raises:
-        PriceNotFound: no such product, several, another unit or currency, or no on-demand price.
+        PriceNotFound: no such product, several, another unit or currency, no on-demand price, or an answer in another
+            form than the price list's.
         AccessDenied: the caller may not use pricing:GetProducts.
     """
+    try:
+        return _price_of(session, product)
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise _not_found(session, product, "an answer that cannot be read") from error
+
+
+def _price_of(session: AwsSession, product: Product) -> tuple[float, date]:
     usable = [entry for entry in _products(session, product) if _is_usage(entry, product.usage)]
     matching = _of_engine(usable, product.engine) or _of_engine(usable, "Any")
     if len(matching) != 1:
