@@ -23,7 +23,8 @@ from tests.copying import Estate
 from tests.proving import TwoServers
 from tests.storytelling import ToldStory
 
-settings.register_profile("tests", deadline=None)  # how long an example takes is the machine's affair
+# How long an example takes is the machine's affair; what failed is printed so that it can be drawn again.
+settings.register_profile("tests", deadline=None, print_blob=True)
 settings.load_profile("tests")
 
 

@@ -83,8 +83,8 @@ def test_parquet_says_the_same_as_csv(taken):
 def test_every_table_is_written(taken):
     stems = {Path(path).name.rpartition(".")[0].removeprefix("2026-11-") for path in taken.files}
     assert stems == {
-        "focus-1.0-costs", "months", "clusters", "owners", "snapshots", "savings", "anomalies", "what-if", "drivers",
-        "agreement", "clean-up",
+        "focus-1.0-costs", "months", "clusters", "owners", "snapshots", "savings", "anomalies", "what-if", "protection",
+        "drivers", "agreement", "clean-up",
     }  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_all_worlds_at_once_through_the_notebook_have_the_simulation_s_numbers(t
         check_table(tables, shown_text(outputs))
         assert (result["outcome"], result["changed"]) == ("planned", [])
         assert len(result["plan_id"]) == 12
-        assert len(tables) == 11
+        assert len(tables) == 12
         assert sum(data.get("text/html", "").count("data:image/png;base64,") for data in outputs) == 6
 
 

@@ -52,7 +52,7 @@ def test_the_review_runs_headless_with_the_bill_writes_its_tables_and_deletes_no
     assert result["changed"] == []
     assert len(result["plan_id"]) == 12
     assert "agree within 5%" in result["facts"]["agreement"]
-    assert len(list((tmp_path / "tables").glob("*.csv"))) == 11
+    assert len(list((tmp_path / "tables").glob("*.csv"))) == 12
     pictures = sum(data.get("text/html", "").count("data:image/png;base64,") for data in shown)
     assert pictures == 6
     assert set(made.plane.rds.cluster_snapshots) == before

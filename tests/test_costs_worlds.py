@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from datetime import date
+from random import Random
 
 import numpy as np
 import pytest
@@ -20,50 +21,52 @@ DAYS = 430
 TODAYS = (date(2026, 11, 22), date(2026, 3, 3), date(2026, 2, 27), date(2026, 12, 31))
 
 
-@st.composite
-def life(draw, number):
+def life(dice, number):
     """Draw the life of one cluster: made, deleted, renamed, its retention changed, a load, points lost, a copy."""
-    born = draw(st.one_of(st.none(), st.integers(DAYS - 110, DAYS - 4)))
+    born = dice.choice((None, dice.randint(DAYS - 110, DAYS - 4)))
     since = DAYS - 110 if born is None else born
-    recent = st.integers(min(since + 1, DAYS - 4), DAYS - 4)
-    names = [(-999, f"c{number}")]
-    if draw(st.booleans()):
-        names.append((draw(recent), f"c{number}-renamed"))
-    retention = [(-999, draw(st.sampled_from((1, 2, 7, 14, 35))))]
-    if draw(st.integers(0, 3)) == 0:
-        retention.append((draw(recent), draw(st.sampled_from((1, 5, 7, 14, 30)))))
-    changes = draw(st.sampled_from((0.0, 4.0, 20.0, 55.5)))
-    loads = {draw(recent): changes * draw(st.integers(5, 30))} if draw(st.integers(0, 3)) == 0 else {}
-    every, keep = draw(st.sampled_from(((0, None), (1, 20), (7, 60), (30, None), (10, None))))
-    lost = {
-        (draw(st.sampled_from(METRICS)), draw(st.integers(DAYS - 60, DAYS - 1))) for _ in range(draw(st.integers(0, 4)))
-    }
-    if draw(st.integers(0, 4)) == 0:
-        gap = draw(st.integers(DAYS - 50, DAYS - 8))
-        lost |= {(metric, day) for metric in METRICS for day in range(gap, gap + draw(st.integers(1, 8)))}
+
+    def recent():
+        return dice.randint(min(since + 1, DAYS - 4), DAYS - 4)
+
+    names = [(-999, f"c{number}")] + [(recent(), f"c{number}-renamed")] * dice.randint(0, 1)
+    retention = [(-999, dice.choice((1, 2, 7, 14, 35)))]
+    if dice.randint(0, 3) == 0:
+        retention.append((recent(), dice.choice((1, 5, 7, 14, 30))))
+    changes = dice.choice((0.0, 4.0, 20.0, 55.5))
+    loads = {recent(): changes * dice.randint(5, 30)} if dice.randint(0, 3) == 0 else {}
+    every, keep = dice.choice(((0, None), (1, 20), (7, 60), (30, None), (10, None)))
+    lost = {(dice.choice(METRICS), dice.randint(DAYS - 60, DAYS - 1)) for _ in range(dice.randint(0, 4))}
+    # a point lost on the days on which something begins or changes tells more than one in between
+    turns = [day for day in (born, *(since for since, _ in (*names[1:], *retention[1:]))) if day is not None]
+    if turns and dice.randint(0, 2) == 0:
+        lost |= {(dice.choice(METRICS), dice.choice(turns) + dice.randint(-1, 1)) for _ in range(dice.randint(1, 3))}
+    if dice.randint(0, 4) == 0:
+        gap = dice.randint(DAYS - 50, DAYS - 8)
+        lost |= {(metric, day) for metric in METRICS for day in range(gap, gap + dice.randint(1, 8))}
     return Life(
         key=f"cluster-{number:03d}",
         names=names,
-        volume=draw(st.sampled_from((10.0, 100.0, 560.0))),
-        grows=draw(st.sampled_from((0.0, 0.5))),
+        volume=dice.choice((10.0, 100.0, 560.0)),
+        grows=dice.choice((0.0, 0.5)),
         changes=changes,
         born=born,
-        died=draw(recent) if draw(st.integers(0, 5)) == 0 else None,
+        died=recent() if dice.randint(0, 5) == 0 else None,
         retention=retention,
         loads=loads,
         every=every,
         keep=keep,
-        first_taken=draw(st.integers(0, 9)),
+        first_taken=dice.randint(0, 9),
         lost=lost,
-        copies=[(draw(recent), 90.0)] if draw(st.integers(0, 5)) == 0 else [],
-        tags={"recovery:was": f"c{number}"} if len(names) > 1 and draw(st.booleans()) else {},
-        says_nothing_outside=draw(st.booleans()),
+        copies=[(recent(), 90.0)] if dice.randint(0, 5) == 0 else [],
+        tags={"recovery:was": f"c{number}"} if len(names) > 1 and dice.randint(0, 1) else {},
+        says_nothing_outside=bool(dice.randint(0, 1)),
     )
 
 
-def cut_over(draw, number):
+def cut_over(dice, number):
     """Draw two lives whose names were exchanged by a cut-over."""
-    on = draw(st.integers(DAYS - 40, DAYS - 5))
+    on = dice.randint(DAYS - 40, DAYS - 5)
     name = f"s{number}"
     damaged = Life(key=f"cluster-d{number}", names=[(-999, name), (on, f"{name}-damaged")], every=10, keep=90,
                    tags={"recovery:was": name})  # fmt: skip
@@ -72,13 +75,14 @@ def cut_over(draw, number):
     return [damaged, restored]
 
 
-@st.composite
-def worlds(draw, most):
-    count = draw(st.one_of(st.integers(1, 5), st.integers(1, most)))
-    drawn = [draw(life(number)) for number in range(count)]
-    if draw(st.integers(0, 2)) == 0:
-        drawn += cut_over(draw, count)
-    return drawn, draw(st.sampled_from(TODAYS))
+def world(seed, most):
+    """Return the lives of a world and its last day. All of it comes from the seed, so that it can be made again."""
+    dice = Random(seed)
+    count = dice.choice((dice.randint(1, 5), dice.randint(1, most)))
+    drawn = [life(dice, number) for number in range(count)]
+    if dice.randint(0, 2) == 0:
+        drawn += cut_over(dice, count)
+    return drawn, dice.choice(TODAYS)
 
 
 def label_of(made: Lived, story):
@@ -102,9 +106,12 @@ def check(lives, today) -> None:
             if any(other.within == cluster.cluster for other in review.clusters):
                 continue  # its metrics also have copies of a size that nobody can know, and it says so
             shown = cluster.backup if month == months_of[-1] else cluster.before
+            assert shown.at_least is (shown.missing > 0)
+            if missing < shown.missing <= missing + len(nameless_days(made, story, month)):
+                assert shown.usd is None or (usd is not None and shown.usd <= usd + 1e-6), (story.life, month)
+                continue
+            assert shown.missing == missing, (story.life, month)
             assert shown.usd == (None if usd is None else pytest.approx(usd, abs=1e-6)), (story.life, month)
-            assert shown.missing == missing
-            assert shown.at_least is (missing > 0)
         check_parts(made, review, story, row)
         check_rate(made, review, story)
     check_copies(made, review)
@@ -118,13 +125,25 @@ def check(lives, today) -> None:
             for number in made.month_days(entry.month.year, entry.month.number)
             if (gib := series[number]) is not None
         )
-        assert entry.backup.usd is None or entry.backup.usd == pytest.approx(usd, abs=1e-6), entry
+        nameless = any(nameless_days(made, story, entry.month) for story in made.stories)
+        shown = 0.0 if entry.backup.usd is None else entry.backup.usd
+        assert entry.backup.usd is None or shown == pytest.approx(usd, abs=1e-6) or (nameless and shown < usd), entry
         assert entry.backup.at_least is (entry.days_missing > 0)
     today = review.facts.now.date()
     for entry in compare(review.every, review.facts.bill, tuple(months_of), usd_gib_month=USD, today=today):
         assert not entry.is_off, entry
     check_forecast(made, review)
     check_anomalies(made, review)
+
+
+def nameless_days(made, story, month):
+    """Return the days of which no point tells the name a renamed cluster had: what was billed may lack a part then."""
+    return [
+        number
+        for number in made.month_days(month.year, month.number)
+        if len(story.life.names) > 1 and story.exists_on(number) and story.days[number].lives
+        and story.lost("volume", number) and story.lost("used", number)
+    ]  # fmt: skip
 
 
 def check_parts(made, review, story, row):
@@ -201,6 +220,20 @@ def check_anomalies(made, review):
 
 
 FOUND = {
+    "the first day's volume lost, under a name that it had for that day only": [
+        Life(key="cluster-a", names=[(-999, "a"), (421, "a-new")], volume=560, changes=4.0, born=420, loads={425: 44.0},
+             retention=[(-999, 14)], every=1, keep=20, first_taken=5, says_nothing_outside=True,
+             lost={("billed", 407), ("billed", 429), ("volume", 420)})
+    ],
+    "the same, with nothing left that tells the name of that day": [
+        Life(key="cluster-a", names=[(-999, "a"), (421, "a-new")], volume=560, changes=4.0, born=420, every=1, keep=20,
+             retention=[(-999, 14)], lost={("used", 420), ("volume", 420)})
+    ],
+    "the volume lost on the day of a rename, while a copy is billed under the old name": [
+        Life(key="cluster-a", names=[(-999, "a"), (410, "a-new")], changes=8.0, every=7, keep=60,
+             lost={("volume", 409), ("volume", 410), ("volume", 411)}, copies=[(390, 90.0)],
+             tags={"recovery:was": "a"})
+    ],
     "the day before a shorter retention, when no snapshot was outside yet": [
         Life(key="cluster-a", names=[(-999, "a")], volume=10, changes=4.0, born=346, every=1, keep=20,
              retention=[(-999, 35), (378, 1)], loads={368: 20.0}, lost={("used", 376), ("snapshot", 379)})
@@ -234,19 +267,21 @@ FOUND = {
 def test_worlds_that_a_search_found_have_no_number_that_is_not_the_simulation_s(name):
     check(FOUND[name], date(2026, 11, 22))
     check(FOUND[name], date(2026, 3, 3))
+    check(FOUND[name], date(2026, 12, 31))
 
 
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+SEEDS = st.integers(0, 2**32 - 1)  # what a failing test prints: `world(seed, most)` is the same world everywhere
 
 
 @settings(QUICK, max_examples=12, derandomize=True)
-@given(world=worlds(4))
-def test_every_number_of_a_random_world_is_the_simulation_s_or_says_not_known(world):
-    check(*world)
+@given(seed=SEEDS)
+def test_every_number_of_a_random_world_is_the_simulation_s_or_says_not_known(seed):
+    check(*world(seed, 4))
 
 
 @pytest.mark.thorough
 @settings(QUICK, max_examples=int(os.environ.get("RUNBOOK_WORLDS", "8")))
-@given(world=worlds(40))
-def test_many_random_worlds_of_up_to_forty_clusters(world):
-    check(*world)
+@given(seed=SEEDS)
+def test_many_random_worlds_of_up_to_forty_clusters(seed):
+    check(*world(seed, 40))

@@ -18,6 +18,8 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from runbook_lib.cli import _workplace
+from runbook_lib.cli.records import finish
+from runbook_lib.errors import StepFailed, TryLater
 from runbook_lib.records.comparison import compare
 from runbook_lib.records.interactive.journal import Journal
 from runbook_lib.records.manifest import Manifest
@@ -197,6 +199,30 @@ def test_what_was_never_saved_is_asked_for_before_the_record_is_written(open_lab
     assert "lacks what 3 of its cells show" in refused.stderr
     nbformat.write(lab.notebook, lab.path)
     assert lab.finish().returncode == 0
+
+
+@pytest.mark.thorough
+def test_a_kernel_that_does_not_answer_is_called_busy_only_while_a_cell_runs(
+    open_lab: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "_PATIENCE_SECONDS", 1)
+    lab = open_lab("import asyncio, time\nasyncio.get_running_loop().call_later(0.2, time.sleep, 4)", "time.sleep(3)")
+    lab.run("parameters", "cell-0")
+    time.sleep(0.5)
+    asked = ["--records", str(project / "records")]
+    with pytest.raises(StepFailed, match="did not answer for 1 seconds, though no cell runs in it"):
+        finish.command.main(asked, standalone_mode=False)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(lab.run, "cell-1")
+        events = lab.record() / "events.jsonl"
+        while events.read_text().count('"cell-started"') < 3:
+            time.sleep(0.1)
+        with pytest.raises(TryLater, match=r"busy with cell 4\."):
+            finish.command.main(asked, standalone_mode=False)
+        running.result()
+    assert not (lab.record() / "manifest.json").exists(), "what was asked for in vain is not done afterwards"
+    assert lab.finish().returncode == 0
+    assert states(lab.record() / "record.ipynb") == ["completed", "completed"]
 
 
 @pytest.mark.thorough

@@ -96,6 +96,7 @@ def tables(review: Review, outlook: Outlook, account: str) -> dict[str, tuple[Co
         "savings": (_SAVINGS, _savings(outlook)),
         "anomalies": (_ANOMALIES, _anomalies(outlook)),
         "what-if": (_WHAT_IF, _what_if(outlook)),
+        "protection": (_PROTECTION, _protection(outlook)),
         "drivers": (_DRIVERS, _drivers(review)),
         "agreement": (_AGREEMENT, _agreement(review)),
         "clean-up": (_CLEAN_UP, _clean_up(outlook)),
@@ -281,6 +282,30 @@ def _what_if(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
                 "automated_usd_month": cost.automated_usd,
                 "snapshots_usd_month": cost.snapshots_usd,
                 "usd_month": cost.usd,
+            }
+
+
+_PROTECTION = {"what": "text", "retention_days": "number", "snapshots_kept_days": "number", "usd_month": "number",
+               "volume_gib": "number", "change_gib_a_day": "number", "is_least_amount": "flag"}  # fmt: skip
+
+
+def _protection(outlook: Outlook) -> Iterable[Mapping[str, Any]]:
+    grid = outlook.grid
+    if grid.left_out == len(outlook.rates):
+        return  # of no cluster is the change rate known
+    of = {"volume_gib": grid.volume_gib, "change_gib_a_day": grid.gib_a_day, "is_least_amount": grid.left_out > 0}
+    retention, kept = grid.today
+    now = {"retention_days": retention, "snapshots_kept_days": kept, "usd_month": grid.today_usd}
+    yield {"what": "today, as if daily snapshots were kept", **now, **of}
+    for row, days in enumerate(grid.retentions):
+        for column, keep in enumerate(grid.kept):
+            usd = float(grid.usd[row, column])
+            yield {
+                "what": "daily snapshots",
+                "retention_days": days,
+                "snapshots_kept_days": keep,
+                "usd_month": usd,
+                **of,
             }
 
 

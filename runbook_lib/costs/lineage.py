@@ -129,7 +129,7 @@ def attributed(usage: Usage, who: Sequence[Lineage]) -> tuple[Usage, tuple[Linea
     billed. Every day a cluster is known to have cost or lived is `expected`, whether there is a point or not.
     """
     rows = {name: row for row, name in enumerate(usage.clusters)}
-    points = ~(np.isnan(usage.volume_gib) & np.isnan(usage.billed_gib))
+    points = _measured(usage)
     owners = _owners(usage, who, rows, points)
     parts: list[list[tuple[int, slice]]] = [[] for _ in who]
     before: list[tuple[str, int, int]] = []
@@ -157,12 +157,19 @@ def attributed(usage: Usage, who: Sequence[Lineage]) -> tuple[Usage, tuple[Linea
         metrics_asked=usage.metrics_asked,
         **grids,
     )
+    measured = _measured(found)
     for index, lineage in enumerate(everybody):
-        found.expected[index] = _expected(lineage, found, index)
+        found.expected[index] = _expected(lineage, found, measured[index])
     return found, everybody
 
 
 _GRIDS = ("volume_gib", "used_gib", "snapshot_gib", "billed_gib")
+
+
+def _measured(usage: Usage) -> NDArray[np.bool_]:
+    """Mark the days on which a row has a point of any metric: whose it is was there, or had left something."""
+    found: NDArray[np.bool_] = np.any([~np.isnan(getattr(usage, name)) for name in _GRIDS], axis=0)
+    return found
 
 
 def _owners(
@@ -223,32 +230,34 @@ def _gathered(usage: Usage, parts: Sequence[Sequence[tuple[int, slice]]]) -> dic
 def _lacking(usage: Usage, pieces: Sequence[tuple[int, slice]]) -> dict[str, NDArray[np.bool_]]:
     """Mark the days on which what is billed under one name is not all that a cluster of several names was billed.
 
-    The name of a day is the one with a volume; without a point of it, it may be the one before or the one after it, and
-    only a name that is billed on other clusters' or names' days too leaves in doubt whose a point is.
+    The name of a day is the one with a volume or a use, which only a living cluster has. Without either it may be the
+    one before or the one after it, before the first of them any: then only a name that is billed on other names' days
+    too leaves in doubt whether a point is the cluster's of the day.
     """
     rows, every = [row for row, _ in pieces], np.arange(usage.billed_gib.shape[1])
     owned = np.zeros((len(pieces), len(every)), dtype=np.bool_)
     for place, (_, span) in enumerate(pieces):
         owned[place, span] = True
     points = {name: owned & ~np.isnan(getattr(usage, name)[rows]) for name in _GRIDS}
-    volumes = points["volume_gib"]
-    days = np.flatnonzero(volumes.any(axis=0))
+    lives = points["volume_gib"] | points["used_gib"]
+    named, certain = np.argmax(lives, axis=0), lives.any(axis=0)
+    days = np.flatnonzero(certain)
     if not len(days):
         return {name: np.zeros(len(every), dtype=np.bool_) for name in _GRIDS}
-    named, certain = np.argmax(volumes, axis=0), volumes.any(axis=0)
     at = np.searchsorted(days, every, side="right")
     before = named[days[np.maximum(at - 1, 0)]]
     after = np.where(certain, before, named[days[np.minimum(at, len(days) - 1)]])
+    known = (before == after) & (at > 0)  # before the first of these days nothing tells the name
     elsewhere = points["billed_gib"] & certain & (np.arange(len(pieces))[:, None] != named)
     doubtful = {name: (point & elsewhere.any(axis=1)[:, None]).any(axis=0) for name, point in points.items()}
-    return {name: (~point[before, every] | ~point[after, every]) & ((before == after) | doubtful[name])
+    return {name: (~point[before, every] | ~point[after, every]) & (known | doubtful[name])
             for name, point in points.items()}  # fmt: skip
 
 
-def _expected(lineage: Lineage, usage: Usage, row: int) -> NDArray[np.bool_]:
-    """Mark the days on which AWS must have billed or measured something of a cluster."""
-    known = np.flatnonzero(~(np.isnan(usage.volume_gib[row]) & np.isnan(usage.billed_gib[row])))
-    days = np.zeros(usage.billed_gib.shape[1], dtype=np.bool_)
+def _expected(lineage: Lineage, usage: Usage, measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the days on which AWS must have billed or measured something of a cluster: it has the points `measured`."""
+    known = np.flatnonzero(measured)
+    days = np.zeros(len(measured), dtype=np.bool_)
     starts = [usage.column(day) for day in (lineage.created, None if lineage.created else lineage.evident) if day]
     starts += [int(known[0])] if len(known) else []
     if lineage.cluster and not starts:

@@ -97,14 +97,15 @@ class ProtectionGrid:
     """Dollars a month of a retention (rows) with a daily snapshot kept so many days (columns).
 
     `today` is where the clusters are: their retention, weighed by size, and how long daily snapshots would have to be
-    kept to give the snapshots billed today. `today_usd` is what they really cost at the last settled day's pace, None
-    where that was not measured: clusters of several retentions together are in no cell.
+    kept to give the snapshots billed today, None where those were not measured. `today_usd` is what they really cost at
+    the last settled day's pace, None where that was not measured: clusters of several retentions together are in no
+    cell.
     """
 
     retentions: tuple[int, ...]
     kept: tuple[int, ...]
     usd: Grid
-    today: tuple[float, float]
+    today: tuple[float, float | None]
     today_usd: float | None
     volume_gib: float
     gib_a_day: float
@@ -117,7 +118,7 @@ def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: f
     volume = sum(rate.volume_gib for rate in known)
     records = sum(rate.gib_a_day or 0.0 for rate in known)
     rows = [found.usage.row(rate.cluster) for rate in known]
-    snapshots = float(np.nansum(found.last_settled(found.snapshot_gib)[rows])) if rows else 0.0
+    snapshots = float(found.last_settled(found.snapshot_gib)[rows].sum()) if rows else 0.0
     billed = float(found.last_settled(found.billed_gib)[rows].sum()) if rows else float("nan")
     retention = sum(rate.retention_days * rate.volume_gib for rate in known) / volume if volume else 0.0
     usd = np.array(
@@ -127,12 +128,18 @@ def protection_grid(found: Amounts, rates: Sequence[Change], *, usd_gib_month: f
         retentions=GRID_RETENTIONS,
         kept=GRID_KEPT,
         usd=usd,
-        today=(retention, retention + snapshots / volume if snapshots and volume else 0.0),
+        today=(retention, _as_if_kept(retention, snapshots, volume)),
         today_usd=None if np.isnan(billed) else billed * usd_gib_month,
         volume_gib=volume,
         gib_a_day=records,
         left_out=len(rates) - len(known),
     )
+
+
+def _as_if_kept(retention: float, snapshots: float, volume: float) -> float | None:
+    if np.isnan(snapshots):
+        return None
+    return retention + snapshots / volume if snapshots and volume else 0.0
 
 
 def _combined_gib(volume: float, records: float, retention: int, kept: int) -> float:

@@ -74,6 +74,40 @@ class _Checked:
     previous: Link | None = None
 
 
+class _Files:
+    """What lies in a record's folder. Only regular files are read: what a link leads to is no part of a record."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        with os.scandir(folder) as listed:
+            self.names = {entry.name: entry.is_file(follow_symlinks=False) for entry in listed}
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content; None for what is no file, or cannot be read."""
+        if not self.names.get(name):
+            return None
+        try:
+            descriptor = os.open(f"{self._folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            parts = [os.read(descriptor, status.st_size + 1)]
+            while part := os.read(descriptor, _PART):
+                parts.append(part)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def lacks(self, name: str) -> str:
+        """Say why a file could not be read."""
+        return _NO_FILE if name in self.names else "missing"
+
+
 def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
     name, life = store.name_of(folder), store.life_of(folder)
     checked = _Checked(name=name, run_id=run_id_of(folder), life=life)
@@ -81,11 +115,15 @@ def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
         return checked, [Finding(file=name, problem="is a link to somewhere else, not a folder of this store")]
     if life == "running":
         return checked, []
-    content = _read(folder / MANIFEST)
+    try:
+        files = _Files(folder)
+    except OSError as error:
+        return checked, [Finding(file=name, problem=f"cannot be read: {error.strerror}")]
+    content = files.read(MANIFEST)
     manifest, problems = None, []
     if content is None:
         if life != "killed":  # that one has no manifest yet, which is no fault of anybody
-            problems.append((MANIFEST, "missing" if not _is_there(folder / MANIFEST) else _NO_FILE))
+            problems.append((MANIFEST, files.lacks(MANIFEST)))
     else:
         try:
             manifest = read_manifest(content, name=MANIFEST)
@@ -94,8 +132,9 @@ def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
     is_sealed = manifest is not None and manifest.seal == _seal_of(content or b"")
     if manifest is not None and not is_sealed:
         problems.append((MANIFEST, "changed: its seal does not fit what it says"))
-    problems += _of_files(folder, manifest) if manifest else []
-    problems += _of_events(folder, manifest)
+    events = files.read(EVENTS)
+    problems += _of_files(files, manifest, checked.run_id, events) if manifest else []
+    problems += _of_events(events, manifest)
     checked = _Checked(
         name=name,
         run_id=checked.run_id,
@@ -108,18 +147,18 @@ def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
     return checked, [Finding(file=f"{name}/{file}", problem=problem) for file, problem in problems]
 
 
-def _of_files(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    if manifest.run_id != run_id_of(folder):
+def _of_files(files: _Files, manifest: Manifest, run_id: str, events: bytes | None) -> Iterator[tuple[str, str]]:
+    if manifest.run_id != run_id:
         yield MANIFEST, f"changed: it is of run {manifest.run_id}, and its folder is not"
     for name, expected in manifest.files.items():
-        found = _read(folder / name)
+        found = events if name == EVENTS else files.read(name)
         if found is None:
-            yield name, "missing" if not _is_there(folder / name) else _NO_FILE
+            yield name, files.lacks(name)
         elif len(found) < expected.bytes:
             yield name, f"cut: {len(found)} of {expected.bytes} bytes are left"
         elif hashlib.sha256(found).hexdigest() != expected.sha256:
             yield name, "changed"
-    for name in sorted(file.name for file in folder.iterdir()):
+    for name in sorted(files.names):
         if name not in manifest.files and name != MANIFEST:
             yield name, "not part of the record"
 
@@ -131,30 +170,10 @@ def _seal_of(content: bytes) -> str:
 
 
 _NO_FILE = "is a link or a folder, not a file, or cannot be read"
+_PART = 1 << 16  # what comes after the size that a file had when it was opened
 
 
-def _is_there(path: Path) -> bool:
-    return path.is_symlink() or path.exists()
-
-
-def _read(path: Path) -> bytes | None:
-    """Read a regular file; None for anything else: what a link leads to is no part of a record."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return file.read()
-        except OSError:
-            return None
-
-
-def _of_events(folder: Path, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
-    content = _read(folder / EVENTS)
+def _of_events(content: bytes | None, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
     lines = content.rstrip(b"\n").split(b"\n") if content else []
     before = ""
     for number, line in enumerate(lines, start=1):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import time
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import click
 
 from runbook_lib.cli._options import records_option
-from runbook_lib.errors import InputRefused, NotFound, StepFailed, TryLater
+from runbook_lib.errors import InputRefused, NotFound, RunbookError, StepFailed, TryLater
 from runbook_lib.records.outcomes import INTERACTIVE, Outcome
 from runbook_lib.records.register import Entry, entries, events_of
 from runbook_lib.records.store import Store
 
-_ASK = "__import__('runbook_lib.records.interactive', fromlist=['finish']).finish_from_outside()"
+_ASK = "__import__('runbook_lib.records.interactive', fromlist=['finish']).finish_from_outside(until={until!r})"
 _PATIENCE_SECONDS = 60
+_KNOCK_SECONDS = 5
 
 
 @click.command(short_help="Finish the record of a notebook stepped through in JupyterLab.")
@@ -23,8 +27,8 @@ _PATIENCE_SECONDS = 60
 @records_option
 def command(*, run: str, store: Store) -> None:
     """Have the notebook's kernel save and record what was run. RUN is its id, where several notebooks are open."""
-    kernel = _kernel_of(_stepped_through(store, run))
-    click.echo(_ask(kernel))
+    entry = _stepped_through(store, run)
+    click.echo(_ask(_kernel_of(entry), entry))
 
 
 def _stepped_through(store: Store, run: str) -> Entry:
@@ -52,25 +56,66 @@ def _kernel_of(entry: Entry) -> Path:
     return path
 
 
-def _ask(connection_file: Path) -> str:
-    from jupyter_client.blocking.client import BlockingKernelClient
-
-    client: Any = BlockingKernelClient(connection_file=str(connection_file))
-    client.load_connection_file()
+def _ask(connection_file: Path, entry: Entry) -> str:
+    client, until = _client(connection_file), time.time() + _PATIENCE_SECONDS
     client.start_channels()
     try:
-        asked = client.execute("", silent=True, store_history=False, user_expressions={"said": _ASK})
-        while True:
-            reply = client.get_shell_msg(timeout=_PATIENCE_SECONDS)
-            if reply["parent_header"].get("msg_id") == asked:
-                break
-    except Exception as error:
-        if type(error).__name__ != "Empty":
-            raise
-        raise TryLater("The kernel is busy with a cell.", hint="Finish when the cell has ended.") from error
+        asking = {"said": _ASK.format(until=until)}  # a kernel that comes to it later leaves it: nobody waits any more
+        asked = client.execute("", silent=True, store_history=False, user_expressions=asking)
+        reply = _reply(client, asked, connection_file, until)
     finally:
         client.stop_channels()
+    if reply is None:
+        raise _no_reply(entry)
     said = reply["content"].get("user_expressions", {}).get("said", {})
     if said.get("status") != "ok":
         raise StepFailed(str(said.get("evalue") or "The kernel did not answer."), hint="Save the notebook, then again.")
     return str(ast.literal_eval(said["data"]["text/plain"]))
+
+
+def _client(connection_file: Path) -> Any:
+    from jupyter_client.blocking.client import BlockingKernelClient
+
+    client: Any = BlockingKernelClient(connection_file=str(connection_file))
+    client.load_connection_file()
+    return client
+
+
+def _reply(client: Any, asked: str, connection_file: Path, until: float) -> dict[str, Any] | None:
+    """Wait for the reply to what was asked, None where it does not come.
+
+    A kernel may leave a request lying until the next client connects (ipykernel issue 1554): it is knocked at.
+    """
+    while (left := until - time.time()) > 0:
+        try:
+            reply: dict[str, Any] = client.get_shell_msg(timeout=min(left, _KNOCK_SECONDS))
+        except Empty:
+            _knock(connection_file)
+        else:
+            if reply["parent_header"].get("msg_id") == asked:
+                return reply
+    return None
+
+
+def _knock(connection_file: Path) -> None:
+    """Connect once more, and ask what changes nothing."""
+    client = _client(connection_file)
+    client.start_channels(iopub=False, stdin=False, hb=False, control=False)
+    try:
+        client.kernel_info()
+        with suppress(Empty):
+            client.get_shell_msg(timeout=1)
+    finally:
+        client.stop_channels()
+
+
+def _no_reply(entry: Entry) -> RunbookError:
+    """Say what its record knows of a kernel that does not answer: a cell runs in it, or none does."""
+    moves = [event for event in events_of(entry) if event["event"] in ("cell-started", "cell-ended")]
+    if moves and moves[-1]["event"] == "cell-started":
+        number = dict(moves[-1].get("facts", {})).get("cell") or "that was added"
+        return TryLater(f"The kernel is busy with cell {number}.", hint="Finish when the cell has ended.")
+    return StepFailed(
+        f"The kernel did not answer for {_PATIENCE_SECONDS} seconds, though no cell runs in it.",
+        hint="Finish again; or restart the kernel in JupyterLab: its record is written as it ends.",
+    )

@@ -27,20 +27,21 @@ def protection_sheet(outlook: Outlook) -> Stack:
     spread = f" (from {low:.1%} to {high:.1%})" if f"{low:.1%}" != f"{high:.1%}" else ""
     measured = f"{len(known)} of {len(outlook.rates)} clusters measured, over {rate.days if rate else 0} days or more"
     cost = f"{_least(grid)}{usd_text(grid.today_usd)} a month" if grid.today_usd is not None else "a cost not known"
+    held = "snapshots that are not known" if kept is None else f"snapshots as if taken daily and kept {kept:.0f} days"
     return Stack(
-        headline=f"Today: {cost}, with a retention of {retention:.0f} days, and snapshots as if taken daily and kept "
-        f"{kept:.0f} days; {grid.gib_a_day / grid.volume_gib:.1%}{spread} of {grid.volume_gib:,.0f} GiB changes a day "
+        headline=f"Today: {cost}, with a retention of {retention:.0f} days, and {held}; "
+        f"{grid.gib_a_day / grid.volume_gib:.1%}{spread} of {grid.volume_gib:,.0f} GiB changes a day "
         f"({measured})",
         tables=(_heat_map(grid), _grid_table(grid)),
     )
 
 
 def _heat_map(grid: ProtectionGrid) -> Figure:
-    row, column = _nearest(grid)
+    framed = _nearest(grid)
     low, high = float(grid.usd.min()), float(grid.usd.max())
     words = (
         f"From {_least(grid)}{usd_text(low)} to {usd_text(high)} a month. Below the stairs the window covers the "
-        f"snapshots, so they cost nothing. The frame is nearest to where the clusters are; it shows {_today(grid)}."
+        f"snapshots, so they cost nothing. {_today(grid)}"
     )
 
     def paint(axes: Any) -> None:
@@ -49,13 +50,14 @@ def _heat_map(grid: ProtectionGrid) -> Figure:
         image = axes.imshow(shades, cmap="cividis_r", aspect="auto", vmin=0, vmax=max(shades.max(), 1e-9))
         for index, usd in np.ndenumerate(grid.usd):
             ink = _ink_on(image.cmap(image.norm(shades[index])))
-            text = _cell(float(usd)) if index != (row, column) or grid.today_usd is None else _framed(grid.today_usd)
+            text = _cell(float(usd)) if index != framed or grid.today_usd is None else _framed(grid.today_usd)
             axes.text(index[1], index[0], text, ha="center", va="center", fontsize=9, color=ink)
         frame: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 3.5}
         inner: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.2}
         from matplotlib.patches import Rectangle
 
-        for style in (frame, inner):
+        for style in (frame, inner) if framed else ():
+            row, column = framed or (0, 0)
             axes.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, **style))
         axes.set_xticks(range(len(grid.kept)), [str(days) if days else "none" for days in grid.kept])
         axes.set_yticks(range(len(grid.retentions)), [str(days) for days in grid.retentions])
@@ -74,9 +76,12 @@ def _ink_on(shade: tuple[float, float, float, float]) -> str:
 
 
 def _today(grid: ProtectionGrid) -> str:
+    if grid.today[1] is None:
+        return "Nothing is framed: where the clusters are is not known, because their snapshots were not measured."
+    frame = "The frame is nearest to where the clusters are; it shows"
     if grid.today_usd is None:
-        return "that cell's cost, because today's own is not known"
-    return f"what they really cost today: {_least(grid)}{usd_text(grid.today_usd)} a month"
+        return f"{frame} that cell's cost, because today's own is not known."
+    return f"{frame} what they really cost today: {_least(grid)}{usd_text(grid.today_usd)} a month."
 
 
 def _least(grid: ProtectionGrid) -> str:
@@ -91,27 +96,34 @@ def _cell(usd: float) -> str:
     return f"{usd:,.2f}" if usd < 100 else f"{usd:,.0f}"
 
 
-def _nearest(grid: ProtectionGrid) -> tuple[int, int]:
+def _nearest(grid: ProtectionGrid) -> tuple[int, int] | None:
     retention, kept = grid.today
+    if kept is None:
+        return None
     row = int(np.argmin([abs(days - retention) for days in grid.retentions]))
     column = int(np.argmin([abs(days - kept) for days in grid.kept]))
     return row, column
 
 
 def _grid_table(grid: ProtectionGrid) -> Table:
-    row, column = _nearest(grid)
     rows: list[tuple[object, ...]] = [
         (f"{days} days", *(float(usd) for usd in grid.usd[index])) for index, days in enumerate(grid.retentions)
     ]
-    own = [grid.today_usd if index == column else None for index in range(len(grid.kept))]
-    rows.insert(row + 1, (f"today, {grid.today[0]:.0f} days", *own))
+    marks = {}
+    if framed := _nearest(grid):
+        row, column = framed
+        own = [grid.today_usd if index == column else None for index in range(len(grid.kept))]
+        rows.insert(row + 1, (f"today, {grid.today[0]:.0f} days", *own))
+        marks[row + 1] = "good"
     return Table(
         title="The same as numbers, USD a month",
         columns=("retention", *(f"kept {days} days" if days else "no snapshots" for days in grid.kept)),
         rows=tuple(rows),
-        marks={row + 1: "good"},
+        marks=marks,
         note=(f"At least: without {grid.left_out} clusters whose rate is not known. " if grid.left_out else "")
-        + "Each at the change rate measured here; the marked row is today's own cost at the last day's pace. "
+        + "Each at the change rate measured here"
+        + ("; the marked row is today's own cost at the last day's pace" if framed else "")
+        + ". "
         "A longer retention restores to any second; a snapshot only to its own.",
         folded=True,
     )

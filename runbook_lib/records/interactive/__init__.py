@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,14 @@ def _follow(shell: Any, journal: Journal) -> None:
     shell.events.register("post_run_cell", page.offer_to_finish)
 
 
-def finish_from_outside() -> str:
-    """Finish this kernel's run for `runbook records finish`, which asks it by this name; give what to print."""
+def finish_from_outside(*, until: float) -> str:
+    """Finish this kernel's run for `runbook records finish`, which asks it by this name; return what to print.
+
+    It waits for the answer until a moment (seconds since 1970). A kernel that was busy until after it does nothing:
+    its reader was told so, and may have gone on.
+    """
+    if time.time() > until:
+        return "Nobody waits for this record any more."
     return _journals[0].finish() if _journals else "This kernel keeps no record."
 
 
