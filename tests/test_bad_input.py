@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -308,3 +310,31 @@ def test_a_database_that_does_not_answer_is_named_with_its_address() -> None:
         connect_database(Endpoint(host="127.0.0.1", port=9), Credentials(user="admin", password="x"))
     assert "127.0.0.1:9" in caught.value.message
     assert "security group" in caught.value.hint
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("first", ["KMS", "RDS"])
+def test_a_whole_run_with_five_services_that_do_not_answer_says_so_within_25_seconds(
+    aws: ControlPlane, tmp_path: Path, first: str
+) -> None:
+    """Without RDS nothing can be inspected; without the others the run goes on and names each of them."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as mute:
+        at = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        silent = {f"AWS_ENDPOINT_URL_{name}": at for name in (first, "BACKUP", "GLUE", "CLOUDWATCH", "SECRETS_MANAGER")}
+        began = time.monotonic()
+        done = run(aws, "inspect_backups", "--records", str(tmp_path / "records"), "--json", **silent)
+        took = time.monotonic() - began
+    (manifest,) = [json.loads(path.read_text()) for path in tmp_path.rglob("manifest.json")]
+    moments = [datetime.fromisoformat(manifest[name]) for name in ("started", "ended")]
+    assert min(took, (moments[1] - moments[0]).total_seconds()) < 25
+    (report,) = tmp_path.rglob("report.html")
+    said = report.read_text() + done.stderr
+    assert "no answer from" in said
+    if first == "RDS":
+        assert done.returncode == 5
+        assert "AWS did not answer rds DescribeDBClusters." in done.stderr
+        assert "Traceback" not in done.stderr
+    else:
+        assert done.returncode == 0
+        for service in ("backup", "glue", "cloudwatch", "secretsmanager"):
+            assert f"AWS did not answer {service}" in said
