@@ -128,7 +128,7 @@ def _width(text: str) -> int:
 def _cell(align: str, text: str) -> str:
     """Style a cell. Short lines stay whole, above all times and names to be copied; only long ones are broken."""
     short = all(_width(line) <= _WHOLE for line in text.splitlines())
-    space = "white-space:pre" if short else f"white-space:pre-wrap;min-width:{_LEAST_EM}em"
+    space = "white-space:pre" if short else f"white-space:pre-wrap;overflow-wrap:anywhere;min-width:{_LEAST_EM}em"
     return f"padding:.25em .8em;text-align:{align};vertical-align:top;{space}"
 
 

@@ -80,7 +80,7 @@ def prove(
         not_compared=estate.not_compared,
         with_json=estate.with_json,
     )
-    log.info("%d tables proved, %d of them damaged", len(proof.tables), len(proof.damaged))
+    log.info("%d tables compared; rows are missing or changed in %d", len(proof.tables), len(proof.damaged))
     return proof
 
 
