@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,13 @@ def make_record(
     incident: str = "INC-1",
     outcome: Outcome = Outcome.SUCCEEDED,
     publish_to: str = "",
+    shown: Mapping[str, Any] | None = None,
+    started: datetime | None = None,
 ) -> Path:
-    """Make a finished record the way a run does, but without running anything. Gives its folder."""
+    """Make a finished record the way a run does, but without running anything. Gives its folder.
+
+    `shown` is what its last cell shows as JSON.
+    """
     given = dict(parameters or {})
     request = Request(
         notebook=Path(f"{notebook}.ipynb"),
@@ -119,6 +125,7 @@ def make_record(
         publish_to=publish_to,
     )
     recording = Recording(store, request)
+    recording.started = started or recording.started
     recording.event("run-started", run_id=recording.run_id, notebook=notebook, parameters=given)
     executed = new_notebook(metadata={**KERNEL, "papermill": {"parameters": given}})
     executed.cells = [new_markdown_cell("# Restore\n", id="title")]
@@ -128,6 +135,11 @@ def make_record(
         cell.metadata.runbook = {"state": "completed", "seconds": 1.0}
         executed.cells.append(cell)
         recording.cells.append({"number": index + 2, "id": cell.id, "state": "completed", "seconds": 1.0})
+    if shown is not None:
+        data = {"application/json": dict(shown), "text/plain": ""}
+        cell = new_code_cell("show()", id="shown", outputs=[new_output("display_data", data=data)])
+        cell.metadata.runbook = {"state": "completed", "seconds": 1.0}
+        executed.cells.append(cell)
     recording.result = result
     code = 0 if outcome in (Outcome.SUCCEEDED, Outcome.PLANNED) else 5
     recording.ending = Ending(outcome=outcome, exit_code=code, headline="As it went.")

@@ -10,6 +10,7 @@ from runbook_lib.aws.calls import declare
 from runbook_lib.aws.session import AwsSession
 from runbook_lib.errors import AccessDenied, StepFailed
 
+PUT_METRIC_DATA = declare("cloudwatch", "PutMetricData", mutates=True)
 GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResults")
 
 

@@ -18,6 +18,7 @@ from runbook_lib.records import provenance
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import Parameter, Written
 from runbook_lib.records.run import Limits, Progress, RunRecord, notebook_parameters, run_notebook
+from runbook_lib.records.signs import PING_VARIABLE, Signs
 from runbook_lib.records.store import Store
 
 if TYPE_CHECKING:
@@ -59,8 +60,25 @@ _CODES = (
 )
 @click.option("--heartbeat", type=Duration(), default=30.0, show_default="30s", help="Show life this often; 0 never.")
 @click.option(
-    "--notify", multiple=True, metavar="ADDRESS", help="Send notes to an SNS topic or a webhook.  [$RUNBOOK_NOTIFY]"
+    "--notify",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Send notes: SNS topic, webhook, pagerduty://KEY, or any address of Apprise.  [$RUNBOOK_NOTIFY]",
 )
+@click.option(
+    "--notify-when",
+    type=click.Choice(["always", "trouble"]),
+    default="always",
+    show_default=True,
+    help="Send notes of every run, or of those only that did not end well.",
+)
+@click.option(
+    "--ping", default="", metavar="URL", help="Ping a healthchecks service: start, exit code.  [$RUNBOOK_PING]"
+)
+@click.option(
+    "--metrics", type=click.Path(path_type=Path), metavar="FILE", help="Write Prometheus' text file at the end."
+)
+@click.option("--cloudwatch", is_flag=True, help="Send the watch's metrics and its heartbeat to CloudWatch.")
 @click.option("--cwd", type=click.Path(path_type=Path), help="The folder the kernel runs in.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON line about the run to stdout at the end.")
 @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this, and the parameters of NOTEBOOK if given.")
@@ -82,6 +100,10 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     cell_deadline: float,
     heartbeat: float,
     notify: tuple[str, ...],
+    notify_when: str,
+    ping: str,
+    metrics: Path | None,
+    cloudwatch: bool,
     cwd: Path | None,
     as_json: bool,
     wants_help: bool,
@@ -91,29 +113,43 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     if wants_help or notebook is None:
         click.echo(ctx.get_help() + (_parameters_text(notebook) if notebook else ""))
         return 0 if wants_help else InputRefused.exit_code
+    signs = Signs(
+        notebook=notebook.stem,
+        ping=ping or os.environ.get(PING_VARIABLE, ""),
+        metrics=metrics,
+        to_cloudwatch=cloudwatch,
+    )
+    signs.begin()
+    with signs.of_refusals():
+        parameters = signs.given = _parameters(files, given)
+        store, destination = _places(
+            records, address, parameters, kms_key=kms_key, retain_days=retain_days, limit_seconds=publish_limit
+        )
+        record = run_notebook(
+            notebook,
+            parameters=parameters,
+            incident=incident or provenance.incident(),
+            approver=approver,
+            store=store,
+            on_progress=_Watcher().show,
+            limits=Limits(cell_seconds=cell_deadline, run_seconds=deadline, heartbeat_seconds=heartbeat),
+            cwd=cwd,
+            destination=destination,
+            notify=notify or tuple(os.environ.get("RUNBOOK_NOTIFY", "").split()),
+            notify_when=notify_when,
+        )
+    signs.end(record)
+    _report(record, as_json=as_json)
+    return record.exit_code
+
+
+def _parameters(files: tuple[Path, ...], given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for file in files:
         from runbook_lib.records.parameter_file import read_parameter_file
 
         parameters |= read_parameter_file(shipped.parameter_file(file))
-    parameters |= {name: Written(text=text) for name, text in given}
-    store, destination = _places(
-        records, address, parameters, kms_key=kms_key, retain_days=retain_days, limit_seconds=publish_limit
-    )
-    record = run_notebook(
-        notebook,
-        parameters=parameters,
-        incident=incident or provenance.incident(),
-        approver=approver,
-        store=store,
-        on_progress=_Watcher().show,
-        limits=Limits(cell_seconds=cell_deadline, run_seconds=deadline, heartbeat_seconds=heartbeat),
-        cwd=cwd,
-        destination=destination,
-        notify=notify or tuple(os.environ.get("RUNBOOK_NOTIFY", "").split()),
-    )
-    _report(record, as_json=as_json)
-    return record.exit_code
+    return parameters | {name: Written(text=text) for name, text in given}
 
 
 def _places(records: str, address: str, parameters: dict[str, Any], **keeping: Any) -> tuple[Store, Destination | None]:

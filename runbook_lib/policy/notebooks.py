@@ -87,6 +87,18 @@ NOTEBOOKS = {
             "rds:AddTagsToResource", "rds:DeleteDBInstance", "rds:DeleteDBCluster",
         ),
     ),
+    "watch_backups": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBClusterSnapshots", "rds:DescribeDBInstances", "rds:DescribeCertificates",
+            "rds:DescribeDBEngineVersions", "rds:DescribeDBMajorEngineVersions", "rds:DescribeAccountAttributes",
+            "backup:ListBackupVaults", "backup:ListCopyJobs", "kms:ListAliases", "glue:GetJobRuns",
+            "glue:GetTriggers", *_SECRET,
+        ),
+        # where there is a manual snapshot, a locked vault; where no job is named
+        sometimes=(
+            "rds:DescribeDBClusterSnapshotAttributes", "backup:ListRecoveryPointsByBackupVault", "glue:ListJobs",
+        ),
+    ),
     "cost_analysis": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",

@@ -39,13 +39,15 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
     cwd: Path | None = None,
     destination: Destination | None = None,
     notify: Sequence[str] = (),
+    notify_when: str = "always",
 ) -> RunRecord:
     """Run a notebook in a kernel of its own and keep the record.
 
     `incident` is where it is filed, `approver` who approved, if not who runs it.
     `parameters` are Python values or `Written` texts. `environment` is set for the kernel on top of this process's.
     `cwd` is where the kernel runs, this process's folder unless given. A `destination` gets a copy of the record when
-    the work is done. `notify` names SNS topics and webhooks. However the run ends, its ending is
+    the work is done. `notify` names SNS topics, webhooks and other addresses of notes, which are
+    sent of every run ("always") or of those that did not end well ("trouble"). However the run ends, its ending is
     in the returned record; it raises only before a kernel has started.
 
     Raises:
@@ -69,7 +71,7 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
     try:
         with run.guarded():
             run.start_kernel(kernel_name, environment=environment or {}, cwd=cwd)
-            if notes:
+            if notes and notify_when == "always":
                 notes.send(f"{path.stem} begins", {"incident": incident, "run": recording.run_id})
             _through_papermill(path, values, run, kernel_name)
             record = run.finish()
@@ -83,7 +85,7 @@ def run_notebook(  # noqa: PLR0913 # what `runbook run` takes, each by its own n
 
         record = published(record, recording.store, destination)
     if notes:
-        _tell(notes, record)
+        _tell(notes, record, trouble_only=notify_when == "trouble")
     return record
 
 
@@ -95,7 +97,9 @@ def _notes(addresses: Sequence[str], values: Mapping[str, Any]) -> Notes | None:
     return Notes(addresses, region=str(values.get("region") or ""), profile=str(values.get("profile") or ""))
 
 
-def _tell(notes: Notes, record: RunRecord) -> None:
+def _tell(notes: Notes, record: RunRecord, *, trouble_only: bool) -> None:
+    from runbook_lib.records.notes import About, Kind
+
     facts = {
         "incident": record.incident,
         "run": record.run_id,
@@ -107,7 +111,12 @@ def _tell(notes: Notes, record: RunRecord) -> None:
         plan = (record.result or {}).get("plan_id", "")
         notes.send(f"{record.notebook} waits for approval", {**facts, "approve with": f"-p approve {plan}"})
     else:
-        notes.send(f"{record.notebook} ended: {record.outcome}", facts)
+        where = record.parameters.get("cluster") or record.parameters.get("region") or ""
+        kind: Kind = "trouble" if record.exit_code else "over"
+        about = About(
+            what=f"{record.notebook} {where}".strip(), kind=kind, only_incidents=trouble_only and kind == "over"
+        )
+        notes.send(f"{record.notebook} ended: {record.outcome}", facts, about=about)
     notes.close()
 
 

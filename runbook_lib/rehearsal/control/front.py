@@ -59,12 +59,21 @@ class ConnectionCut(ConnectionError):
 
 
 class Front:
-    """A WSGI application around moto's. `answers` are the operations that moto lacks, as `service:Operation`."""
+    """A WSGI application around moto's. `answers` are the operations that moto lacks, as `service:Operation`, and
+    `before` what is done before moto answers one."""
 
     def __init__(
-        self, inner: App, *, log: RequestLog, faults: Faults, permissions: Iam, answers: Mapping[str, Answer]
+        self,
+        inner: App,
+        *,
+        log: RequestLog,
+        faults: Faults,
+        permissions: Iam,
+        answers: Mapping[str, Answer],
+        before: Mapping[str, Callable[[], None]],
     ) -> None:
         self._inner = inner
+        self._before = before
         self._log = log
         self._faults = faults
         self._permissions = permissions
@@ -100,6 +109,8 @@ class Front:
                 unknown = Refusal(code="NoSuchEntity", message=f"There is no principal {error}.", status=404)
                 return _answer(start_response, request, unknown)
         try:
+            if preparing := self._before.get(str(request)):
+                preparing()
             return list(self._inner(environ, start_response))
         except NotImplementedError:  # what moto raises for an operation that it does not have
             log.error("The stand-in does not know %s", request)

@@ -18,6 +18,7 @@ from moto.rds.models import RDSBackend, rds_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from runbook_lib.errors import StepFailed
+from runbook_lib.rehearsal.control.alarms import Alarms
 from runbook_lib.rehearsal.control.aurora.actions import AnsweringBackend
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend, World
 from runbook_lib.rehearsal.control.data import Data
@@ -64,6 +65,7 @@ class ControlPlane:
         self.prices = Products(products_of(region))
         self.vault = Vault()
         self.jobs = Jobs(self.account, region)
+        self.alarms = Alarms(self.account, region)
         self._world = World(data=data, pace=pace, faults=self.faults)
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
@@ -91,8 +93,12 @@ class ControlPlane:
             answers={
                 "pricing:GetProducts": self.prices.answer,
                 "backup:ListRecoveryPointsByResource": self.vault.answer,
+                "backup:ListBackupVaults": self.vault.vaults,
+                "backup:ListRecoveryPointsByBackupVault": self.vault.in_vault,
+                "backup:ListCopyJobs": self.vault.copy_jobs,
                 "glue:StartJobRun": self.jobs.answer,
             },
+            before={"cloudwatch:DescribeAlarms": self.alarms.judge},
         )
         self._server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_Handler)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="rehearsal-aws", daemon=True)

@@ -181,6 +181,9 @@ class AuroraResponse(RDSResponse):
     def describe_db_engine_versions(self) -> ActionResult:
         return self._page(catalogue.engine_versions(self.asked), key="DBEngineVersions")
 
+    def describe_db_major_engine_versions(self) -> ActionResult:
+        return self._page(catalogue.major_versions(self.aurora), key="DBMajorEngineVersions")
+
     def describe_orderable_db_instance_options(self) -> ActionResult:
         return self._page(catalogue.orderable_options(self.aurora, self.asked), key="OrderableDBInstanceOptions")
 

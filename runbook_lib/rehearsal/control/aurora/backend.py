@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
@@ -47,6 +47,7 @@ class AuroraBackend(RDSBackend):
         self.retained_backups: dict[str, RetainedBackup] = {}
         self.backtracks: list[dict[str, Any]] = []
         self.event_log: list[dict[str, Any]] = []
+        self.support_left = timedelta(days=1095)  # of the major version, until a test says otherwise
         family = "aurora-mysql8.0"
         self.db_cluster_parameter_groups[f"default.{family}"] = DBClusterParameterGroup(  # type: ignore[abstract]
             backend=self,

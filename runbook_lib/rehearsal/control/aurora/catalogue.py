@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
@@ -34,6 +34,29 @@ def engine_versions(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for version in versions
         if asked.get("engine_version") in (None, version)
+    ]
+
+
+def major_versions(backend: AuroraBackend) -> list[dict[str, Any]]:
+    """List the major versions with their support. The end lies as far ahead as a test says, usually three years."""
+    end = backend.now() + backend.support_left
+    cycles = [
+        ("open-source-rds-standard-support", end),
+        ("open-source-rds-extended-support", end + timedelta(days=1095)),
+    ]
+    return [
+        {
+            "Engine": "aurora-mysql",
+            "MajorEngineVersion": "8.0",
+            "SupportedEngineLifecycles": [
+                {
+                    "LifecycleSupportName": name,
+                    "LifecycleSupportStartDate": datetime(2021, 11, 18, tzinfo=UTC),
+                    "LifecycleSupportEndDate": until,
+                }
+                for name, until in cycles
+            ],
+        }
     ]
 
 
@@ -93,6 +116,7 @@ def certificates(backend: AuroraBackend) -> list[dict[str, Any]]:
         }
         for name, till in (
             ("rds-ca-rsa2048-g1", datetime(2061, 5, 21, tzinfo=UTC)),
+            ("rds-ca-2019", datetime(2024, 8, 22, tzinfo=UTC)),
             ("rds-ca-rsa4096-g1", datetime(2121, 5, 21, tzinfo=UTC)),
             ("rds-ca-ecc384-g1", datetime(2121, 5, 21, tzinfo=UTC)),
         )

@@ -69,6 +69,7 @@ class Cluster(DBCluster):
     def __init__(self, backend: AuroraBackend, settings: Mapping[str, Any]) -> None:
         self.backups_since: datetime | None = None
         self.real_endpoint: Endpoint | None = None
+        self.lagging = timedelta(0)  # how much longer than usual its backups lag behind the clock
         self.changing = ""  # the status that is to come; empty while nothing changes
         self._port = 3306
         # moto makes a secret with a password nobody set, and does not know Aurora's storage types: both are set below
@@ -119,7 +120,7 @@ class Cluster(DBCluster):
             return None
         now = self.backend.now()
         earliest = max(self.backups_since, oldest_kept(now, retention_days=self.backup_retention_period))
-        latest = whole_milliseconds(now - self.backend.pace.lag)
+        latest = whole_milliseconds(now - self.backend.pace.lag - self.lagging)
         earliest = earliest.replace(microsecond=0)  # a restore goes to a whole second, the first one included
         return (earliest, latest) if earliest <= latest else None
 
