@@ -65,7 +65,7 @@ def test_every_file_named_exists() -> None:
     named = set(re.findall(r"\b((?:notebooks|parameters)/[\w./-]+|[\w-]+\.(?:txt|toml|yml))", CODE))
     assert "notebooks/inspect_backups.ipynb" in named
     missing = {name for name in named if not (ROOT / name).is_file()}
-    copied = {"parameters/production.yml", "parameters/bring_back.yml", "production.yml"}
+    copied = {"parameters/production.yml", "parameters/bring_back.yml", "production.yml", "drill.yml"}
     assert missing == copied, "which the reader makes"
 
 

@@ -119,11 +119,11 @@ def test_rows_that_do_not_come_out_even_are_not_counted() -> None:
     body = bytes(6) + bytes(2) + b"\x01s\0" + b"\x01t\0" + b"\x02" + columns + b"\x00" + b"\x00"
     _, unknown = table_map(body, id_bytes=6)
     with pytest.raises(NotDecoded, match="type 244"):
-        row_images(b"\x02\xff\x00" + bytes(8), unknown, updated=False)
+        row_images(b"\x02\xff\x00" + bytes(8), unknown, verb="insert")
     known = TableMap(schema="s", table="t", sizes=(4,), json=frozenset())
-    assert row_images(b"\x01\x01" + b"\x00abcd" * 3, known, updated=False).rows == 3
+    assert row_images(b"\x01\x01" + b"\x00abcd" * 3, known, verb="insert").rows == 3
     with pytest.raises(NotDecoded, match="ends before"):
-        row_images(b"\x01\x01" + b"\x00abcd" * 3 + b"\x00ab", known, updated=False)
+        row_images(b"\x01\x01" + b"\x00abcd" * 3 + b"\x00ab", known, verb="insert")
     with pytest.raises(NotDecoded, match="unknown way"):
         _inflated(b"\xf1" + zlib.compress(b"x"))
 

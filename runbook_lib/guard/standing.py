@@ -1,8 +1,9 @@
-"""A standing approval: within which bounds a load may be published by itself, who signed for it, until when.
+"""A standing approval: within which bounds a load may be published, or a drill held, by itself; who signed, until when.
 
-It is a file that people review. It can approve the publishing of a load into the schema it names, and nothing else: a
-restore, a drop of anything but an old generation, and a cut-over are never covered. The same file says which schema the
-load fills and how many generations are kept; one that covers nothing says only that.
+It is a file that people review, and it covers one of two things. Publishing a load into the schema it names: a restore,
+a drop of anything but an old generation, and a cut-over are never covered; it also says which schema the load fills and
+how many generations are kept, and one that covers nothing says only that. Or the drills of the cluster it names: making
+and deleting the drill's own copy, and never anything else.
 """
 
 from __future__ import annotations
@@ -36,16 +37,26 @@ class Bounds(_Strict):
     definitions_changed: int = Field(default=0, ge=0)
 
 
+class DrillBounds(_Strict):
+    """What one drill's copy may cost at most, in US dollars by list price, and after how many hours it expires."""
+
+    budget_usd: float = Field(gt=0)
+    hours: int = Field(default=12, ge=1, le=72)
+
+
 class StandingApproval(_Strict):
     """The file. `signed_by` is a person; `until` is the last day (UTC) on which it counts.
 
     `into` is the schema that the load fills, empty for `<live>__next`; `keep` how many generations before the live one
-    are kept. A file that covers nothing needs neither a person nor a day.
+    are kept. A file that covers nothing needs neither a person nor a day. One that covers drills names the `cluster`
+    and no schema.
     """
 
     version: Literal[1]
-    covers: Literal["publish", "nothing"]
-    live: str = Field(min_length=1)
+    covers: Literal["publish", "drill", "nothing"]
+    live: str = ""
+    cluster: str = ""
+    drill: DrillBounds | None = None
     into: str = ""
     keep: int = Field(default=3, ge=1)
     signed_by: str = ""
@@ -54,8 +65,14 @@ class StandingApproval(_Strict):
 
     @model_validator(mode="after")
     def _is_signed(self) -> StandingApproval:
-        if self.covers == "publish" and not (self.signed_by.strip() and self.until > date.min):
+        signed = bool(self.signed_by.strip() and self.until > date.min)
+        if self.covers == "publish" and not signed:
             raise ValueError("what covers publishing needs signed_by, a person, and until, a day")
+        of_drill = bool(self.cluster and self.drill)
+        if self.covers == "drill" and not (signed and of_drill and not self.live):
+            raise ValueError("what covers drills needs signed_by, until, cluster and drill, and no live schema")
+        if self.covers != "drill" and (not self.live or self.cluster or self.drill):
+            raise ValueError("it needs live, a schema, and names no cluster and no drill")
         return self
 
 
@@ -82,6 +99,8 @@ class Signed(BaseModel):
 
     def refuses(self, *, live: str, now: datetime) -> str:
         """Say why it does not count here and today; empty if it does."""
+        if self.approval.covers == "drill":
+            return "it covers drills, not the publishing of a load"
         if self.approval.live != live:
             return f"it is for `{self.approval.live}`, not for `{live}`"
         if self.covers_nothing:
@@ -89,6 +108,24 @@ class Signed(BaseModel):
         if now.date() > self.approval.until:
             return f"it has ended on {self.approval.until}"
         return ""
+
+    def refuses_drill(self, *, cluster: str, hours: int, usd: float | None, now: datetime) -> str:
+        """Say why it does not cover a drill of a cluster whose copy expires in so many hours and costs so much.
+
+        A cost that is not known is not within its bounds.
+        """
+        bounds = self.approval.drill
+        if self.approval.covers != "drill" or bounds is None:
+            return "it does not cover drills"
+        if self.approval.cluster != cluster:
+            return f"it is for the cluster {self.approval.cluster}, not for {cluster}"
+        if now.date() > self.approval.until:
+            return f"it has ended on {self.approval.until}"
+        if hours > bounds.hours:
+            return f"the copy expires after {hours} hours, {bounds.hours} are allowed"
+        if usd is None:
+            return "what the copy costs is not known"
+        return "" if usd <= bounds.budget_usd else f"the copy may cost ${usd:.2f}, ${bounds.budget_usd:.2f} are allowed"
 
 
 def read_standing(path: str) -> Signed:
@@ -114,7 +151,7 @@ def read_standing(path: str) -> Signed:
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputRefused(
             f'The standing approval "{path}" is wrong at {place}: {first["msg"]}.',
-            hint="parameters/publish.yml shows how one looks.",
+            hint="parameters/publish.yml and parameters/drill_approval.yml show how one looks.",
         ) from error
     return Signed(approval=approval, sha256=hashlib.sha256(content).hexdigest(), path=path)
 

@@ -30,7 +30,7 @@ from typing import IO, Any
 import pymysql
 from pymysql.charset import charset_by_id
 
-from runbook_lib.mysql.binary_rows import Bytes, ColumnChange, NotDecoded, TableMap, row_images, table_map
+from runbook_lib.mysql.binary_rows import Bytes, ColumnChange, Image, NotDecoded, TableMap, Wire, row_images, table_map
 from runbook_lib.mysql.connection import Database, error_of
 from runbook_lib.mysql.dialing import Credentials, Endpoint, GuardedConnection, settings_of
 
@@ -42,6 +42,7 @@ _CHECKSUM_BYTES = 4
 _QUERY, _ROTATE, _FORMAT, _XID, _LOAD_QUERY, _TABLE_MAP, _INCIDENT = 2, 4, 15, 16, 18, 19, 26
 _PAYLOAD, _PARTIAL_UPDATE, _QUERY_COMPRESSED = 40, 39, 165
 _GTIDS = {33, 34, 42, 162}
+_GTID_OF_MYSQL, _BEFORE_COMMIT = {33, 34}, 42  # flags, server's id, number, and what may run beside it
 # WRITE, UPDATE and DELETE of both versions, then MariaDB's compressed ones
 _ROWS = {23: "insert", 24: "update", 25: "delete", 30: "insert", 31: "update", 32: "delete", 39: "update",
          166: "insert", 167: "update", 168: "delete", 169: "insert", 170: "update", 171: "delete"}  # fmt: skip
@@ -75,7 +76,8 @@ class LoggedStatement:
     """A statement as it was logged, with the schema and the sql_mode that its session was in.
 
     `at` is aware UTC, to the second; `transaction` numbers the transactions as they were read; `thread` is the
-    connection's number, 0 where the log does not say it; `account` is named for a few statements only.
+    connection's number, 0 where the log does not say it; `account` is named for a few statements only. `committed` is
+    when its transaction was, by the server's own clock, where the log says it (MySQL's does, for most).
     """
 
     at: datetime
@@ -85,6 +87,7 @@ class LoggedStatement:
     transaction: int = 0
     thread: int = 0
     account: str = ""
+    committed: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ class LoggedRows:
     """One row event: so many rows of a table written ("insert"), changed ("update") or taken away ("delete").
 
     `columns` says of an update what it changed, by the column's place from 0; `names` are all columns' names where the
-    server logs them.
+    server logs them. `images` are the rows, before and after, where they were asked for, `wires` how to read them.
     """
 
     at: datetime
@@ -105,6 +108,9 @@ class LoggedRows:
     width: int = 0
     transaction: int = 0
     thread: int = 0
+    committed: datetime | None = None
+    images: Sequence[tuple[Image | None, Image | None]] = field(default=(), repr=False)
+    wires: tuple[Wire, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,16 +146,23 @@ def began(endpoint: Endpoint, credentials: Credentials, file: LogFile) -> dateti
 
 
 def read_log(
-    endpoint: Endpoint, credentials: Credentials, *, files: Sequence[LogFile], since: datetime, until: datetime
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    files: Sequence[LogFile],
+    since: datetime,
+    until: datetime,
+    images: bool = False,
 ) -> Iterator[LogEntry]:
     """Read files that follow each other, and give what is dated between two moments, both included.
 
-    Where the connection ends in the middle, the last entry is a gap that says so.
+    With `images` each row comes with its values, as bytes that `binary_values` reads. Where the connection ends in the
+    middle, the last entry is a gap that says so.
 
     Raises:
         AccessDenied, Unreachable, StepFailed: nothing could be read, as `Database.rows`.
     """
-    decoder = _Decoder({file.name for file in files})
+    decoder = _Decoder({file.name for file in files}, images=images)
     last: datetime | None = None
     with _dump(endpoint, credentials, file=files[0].name) as events:
         try:
@@ -169,13 +182,15 @@ def read_log(
 class _Decoder:
     """What has to be kept from one event to the next."""
 
-    def __init__(self, files: set[str]) -> None:
+    def __init__(self, files: set[str], *, images: bool = False) -> None:
         self._files = files
+        self._keep = images
         self._checksums = False
         self._post_headers: bytes = b""
         self._tables: dict[int, TableMap] = {}
         self._transaction = 0
         self._thread = 0
+        self._committed: datetime | None = None
         self.behind = False
 
     def entries(self, event: bytes) -> Iterator[LogEntry]:
@@ -204,6 +219,7 @@ class _Decoder:
         try:
             if kind in _GTIDS:
                 self._transaction, self._thread = self._transaction + 1, 0
+                self._committed = _committed(body) if kind in _GTID_OF_MYSQL else None
             elif kind in (_QUERY, _QUERY_COMPRESSED, _LOAD_QUERY):
                 yield self._statement(at, kind, body)
             elif kind == _TABLE_MAP:
@@ -243,6 +259,7 @@ class _Decoder:
             transaction=self._transaction,
             thread=thread,
             account=variables.get(_INVOKER, b"").decode(errors="replace"),
+            committed=self._committed,
         )
 
     def _rows(self, at: datetime, kind: int, body: bytes) -> LogEntry:
@@ -258,7 +275,8 @@ class _Decoder:
         try:
             if kind in _COMPRESSED_ROWS:
                 rest = _inflated_rows(rest, updated=_ROWS[kind] == "update")
-            images = row_images(rest, table, updated=_ROWS[kind] == "update", partial=kind == _PARTIAL_UPDATE)
+            partial = kind == _PARTIAL_UPDATE
+            images = row_images(rest, table, verb=_ROWS[kind], partial=partial, keep=self._keep)
         except (NotDecoded, zlib.error, IndexError) as error:
             what = f"rows of {table.schema}.{table.table} ({_ROWS[kind]}) could not be decoded: {error}"
             return LoggedGap(at=at, why=what, table=(table.schema, table.table))
@@ -273,6 +291,9 @@ class _Decoder:
             width=len(table.sizes),
             transaction=self._transaction,
             thread=self._thread,
+            committed=self._committed,
+            images=images.images,
+            wires=table.wires if self._keep else (),
         )
 
     def _unpacked(self, at: datetime, body: bytes) -> Iterator[LogEntry]:
@@ -295,6 +316,12 @@ class _Decoder:
                 yield from self._read(_second(timestamp), kind, flags, content.read(size - _HEADER.size))
         except Exception as error:  # noqa: BLE001  # the decompressor's own kinds differ by Python version
             yield LoggedGap(at=at, why=f"a compressed transaction could not be unpacked: {error}")
+
+
+def _committed(body: bytes) -> datetime | None:
+    """Return when a transaction was committed: microseconds in seven bytes, of which the highest bit says something."""
+    found = int.from_bytes(body[_BEFORE_COMMIT : _BEFORE_COMMIT + 7], "little") & (1 << 55) - 1
+    return datetime.fromtimestamp(found / 1e6, UTC) if found else None
 
 
 def _zstd_file(packed: IO[bytes]) -> Any:

@@ -1,5 +1,7 @@
 """Count the rows of a row event and tell which columns an UPDATE changed, without understanding a single value.
 
+Where the rows themselves are asked for, their values stay the bytes that they are logged as: see `binary_values`.
+
 Of every type only the length is needed, so that a type nobody has heard of spoils the events of its own table and no
 other. Each event has to come out even: what does not end at its last byte was not understood and raises `NotDecoded`.
 Source: MySQL and MariaDB, "Table_map_event" and "Rows_event" of their replication libraries.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _FIXED = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 0, 7: 4, 8: 8, 9: 3, 10: 3, 11: 3, 12: 8, 13: 1, 14: 3}
@@ -23,6 +25,8 @@ _DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # bytes of so many decimal digits
 _COLUMN_NAMES = 4
 _ONE_BYTE_LENGTH = 256
 Values = list[bytes | None]
+Image = Mapping[int, bytes | None]
+"""One row as it is logged: by the column's place from 0 its bytes, None for NULL. What is not logged is not in it."""
 _SHORT_VALUE = 64  # bytes; a longer one is remembered by its hash
 
 
@@ -59,6 +63,15 @@ class Bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wire:
+    """How one column is logged: the number of its type, what that needs beside, and the `size`, as in `TableMap`."""
+
+    kind: int
+    extra: bytes
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableMap:
     """A table as the row events after it are written. `sizes` of each column: bytes, or minus those of its length.
 
@@ -68,6 +81,7 @@ class TableMap:
     schema: str
     table: str
     sizes: tuple[int, ...]
+    wires: tuple[Wire, ...] = ()
     json: frozenset[int]
     names: tuple[str, ...] = ()
     why_not: str = ""
@@ -93,10 +107,14 @@ class ColumnChange:
 
 @dataclass
 class RowImages:
-    """The rows of one event: their number, and of an UPDATE what it changed in which column (by its place, from 0)."""
+    """The rows of one event: their number, and of an UPDATE what it changed in which column (by its place, from 0).
+
+    `images` are the rows themselves, before and after, where they were asked for.
+    """
 
     rows: int = 0
     columns: dict[int, ColumnChange] = field(default_factory=dict)
+    images: list[tuple[Image | None, Image | None]] = field(default_factory=list)
 
 
 def table_map(body: bytes, *, id_bytes: int) -> tuple[int, TableMap]:
@@ -109,21 +127,26 @@ def table_map(body: bytes, *, id_bytes: int) -> tuple[int, TableMap]:
     kinds = read.take(read.packed())
     metadata = Bytes(read.take(read.packed()))
     try:
-        sizes = [_size(kind, metadata) for kind in kinds]
+        wires = [_wire(kind, metadata) for kind in kinds]
     except NotDecoded as error:
         return number, TableMap(schema=schema, table=table, sizes=(), json=frozenset(), why_not=str(error))
     read.take((len(kinds) + 7) // 8)
     return number, TableMap(
         schema=schema,
         table=table,
-        sizes=tuple(sizes),
+        sizes=tuple(wire.size for wire in wires),
+        wires=tuple(wires),
         json=frozenset(place for place, kind in enumerate(kinds) if kind == _JSON),
         names=_names(read),
     )
 
 
-def _size(kind: int, metadata: Bytes) -> int:
+def _wire(kind: int, metadata: Bytes) -> Wire:
     extra = metadata.take(1 if kind in _LENGTHS_OF_ONE_BYTE else 2 if kind in _LENGTHS_OF_TWO_BYTES else 0)
+    return Wire(kind=kind, extra=extra, size=_size(kind, extra))
+
+
+def _size(kind: int, extra: bytes) -> int:
     if kind in _FIXED:
         return _FIXED[kind]
     if kind in _FRACTIONS:
@@ -163,14 +186,15 @@ def _names(read: Bytes) -> tuple[str, ...]:
     return ()
 
 
-def row_images(body: bytes, table: TableMap, *, updated: bool, partial: bool = False) -> RowImages:
-    """Read the rows of an event from its column count on.
+def row_images(body: bytes, table: TableMap, *, verb: str, partial: bool = False, keep: bool = False) -> RowImages:
+    """Read the rows of an event from its column count on; `keep` keeps the rows themselves.
 
     Raises:
         NotDecoded: it does not come out even, or the table has a column of an unknown type.
     """
     if table.why_not:
         raise NotDecoded(table.why_not)
+    updated = verb == "update"
     read = Bytes(body)
     count = read.packed()
     if count != len(table.sizes):
@@ -178,14 +202,22 @@ def row_images(body: bytes, table: TableMap, *, updated: bool, partial: bool = F
     bits = (count + 7) // 8
     before = _present(read.take(bits), count)
     after = _present(read.take(bits), count) if updated else before
-    if not updated:
+    if not updated and not keep:
         return RowImages(rows=_counted(read.data, read.at, [table.sizes[place] for place in before]))
     found = RowImages()
     while read.left:
         old = _row(read, table, before)
+        found.rows += 1
+        if not updated:
+            image = dict(zip(before, old, strict=True))
+            found.images.append((None, image) if verb == "insert" else (image, None))
+            continue
         new = _row(read, table, after, partial=partial)
         _compare(found, before, old, after, new)
-        found.rows += 1
+        if keep:
+            whole = [n for n, place in enumerate(after) if not partial or place not in table.json]
+            changed = {after[n]: new[n] for n in whole}
+            found.images.append((dict(zip(before, old, strict=True)), changed))
     return found
 
 

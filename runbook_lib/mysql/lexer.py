@@ -40,6 +40,14 @@ class Dialect:
     version: int = 0
     mariadb: bool = False
 
+    @classmethod
+    def of_server(cls, version: str) -> Dialect:
+        """Return how a server reads that says this of its version: 8.0.45 is 80045."""
+        numbers = [int("".join(filter(str.isdigit, part)) or 0) for part in version.split("-")[0].split(".")]
+        major, minor, patch = [*numbers, 0, 0][:3]
+        number = major * 10000 + minor * 100 + min(patch, 99)
+        return cls(version=number, mariadb="mariadb" in version.lower())
+
     def runs(self, mariadb_only: str, version: str) -> bool:
         """Tell whether a comment `/*!` or `/*M!` is run by the server."""
         if not self.version:

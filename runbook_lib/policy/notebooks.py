@@ -99,6 +99,21 @@ NOTEBOOKS = {
             "rds:DescribeDBClusterSnapshotAttributes", "backup:ListRecoveryPointsByBackupVault", "glue:ListJobs",
         ),
     ),
+    "drill_restore": Uses(
+        always=(
+            *_FIND, "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", *_SECRET,
+            # the checks of the restore, and what the copy costs
+            "iam:SimulatePrincipalPolicy", "rds:DescribeAccountAttributes", "rds:DescribeDBClusterParameterGroups",
+            "rds:DescribeDBParameterGroups", "rds:DescribeDBSubnetGroups", "rds:DescribeDBClusterParameters",
+            "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions", "ec2:DescribeSecurityGroups",
+            "kms:DescribeKey", "glue:GetTriggers", "cloudwatch:GetMetricData",
+            # the copy, and its end
+            "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance",
+            "rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusterAutomatedBackups", "rds:AddTagsToResource",
+            "rds:DeleteDBInstance", "rds:DeleteDBCluster",
+        ),
+        sometimes=("iam:GetRole", "glue:ListJobs"),
+    ),
     "cost_analysis": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",

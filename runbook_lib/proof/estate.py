@@ -30,7 +30,7 @@ from runbook_lib.proof.objects import (
     unseen_tables,
 )
 from runbook_lib.proof.rows import Range
-from runbook_lib.proof.tally import Counts, Findings, Meter, Progress, Work, fold_for
+from runbook_lib.proof.tally import Counts, Differing, Findings, Meter, Progress, Work, fold_for
 from runbook_lib.proof.unkeyed import compare_bags
 from runbook_lib.proof.values import (
     DAMAGED,
@@ -66,6 +66,8 @@ class ProofOptions:
     guard: Guard | None = None
     progress: Progress | None = None
     objects: bool = False
+    differing: Differing | None = None
+    leave_out: Collection[TableName] = ()
 
 
 class Estate:
@@ -111,7 +113,10 @@ class Estate:
             self._look_around(schemas)
         expected_facts = read_facts(self._expected, schemas=schemas or {pair.expected.schema for pair in pairs or ()})
         found_facts = read_facts(self._found, schemas=schemas or {pair.found.schema for pair in pairs or ()})
-        chosen = pairs if pairs is not None else _namesakes(expected_facts, found_facts)
+        chosen = pairs
+        if chosen is None:
+            left_out = frozenset(self._options.leave_out)
+            chosen = [pair for pair in _namesakes(expected_facts, found_facts) if pair.expected not in left_out]
         for pair in chosen:
             if pair.expected not in expected_facts and pair.found not in found_facts:
                 raise NotFound(f"There is no table {pair.expected} on either side.", hint="Check the names.")
@@ -193,6 +198,7 @@ class Estate:
             personal=frozenset(_matching(expected.table, ways, self._personal, key)),
             most_samples=self._samples,
             finished=lambda work: self._finish(work, found),
+            differing=self._options.differing if found is not None and not self._alone else None,
         )
         work.begin()
         self._meter.expect(expected.rows)

@@ -47,6 +47,7 @@ def compare_rows(work: Work, part: Findings, both: Both, ranges: Sequence[Range]
     extra = [value for value in found_rows if value not in expected_rows]
     changed = [value for value, hashed in expected_rows.items() if value in found_rows and found_rows[value] != hashed]
     part.counts.differ(missing=len(missing), extra=len(extra), changed=len(changed))
+    _name(work, {"missing": missing, "extra": extra, "changed": changed})
     _examine(work, part, both, key, changed)
     _sample(work, part, both, {"missing": missing, "extra": extra, "changed": changed})
 
@@ -56,10 +57,19 @@ def sample_rows(work: Work, part: Findings, both: Both, wanted: Range) -> None:
     key = work.key
     assert key is not None
     most = max(work.wants("missing", part), work.wants("extra", part))
-    if most:
-        asked = _statements(work, key, [wanted], most=most)
+    if most or work.differing:
+        asked = _statements(work, key, [wanted], most=0 if work.differing else most)
         expected_rows, found_rows = (_by_key(found) for found in both.rows(*asked))
+        _name(work, {"missing": list(expected_rows), "extra": list(found_rows)})
         _sample(work, part, both, {"missing": list(expected_rows), "extra": list(found_rows)})
+
+
+def _name(work: Work, differing: Mapping[str, Sequence[Values]]) -> None:
+    """Name the keys of rows that differ, where they are asked for."""
+    if work.differing:
+        for kind, keys in differing.items():
+            if keys:
+                work.differing(work, kind, keys)
 
 
 def _statements(work: Work, key: Key, ranges: Sequence[Range], *, most: int = 0) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -68,6 +68,10 @@ class Findings:
         return sum(sample.kind == kind for sample in self.samples)
 
 
+Differing = Callable[["Work", str, Sequence[tuple[bytes, ...]]], object]
+"""Called with rows that differ: their table, "missing", "extra" or "changed", and their keys' values as bytes."""
+
+
 def fold_for(key: Key | None) -> Fold:
     """Return how the rows of a table are folded: XORed if a key tells them apart. A key's columns are always hashed."""
     return SUM if key is None else XOR
@@ -87,6 +91,7 @@ class Work:
     personal: frozenset[str]
     most_samples: int
     finished: Callable[[Work], None]
+    differing: Differing | None = None
     known: Findings = field(init=False)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _open: int = 0

@@ -48,7 +48,7 @@ def compare_servers(restored: Side, damaged: Side, *, options: ProofOptions) -> 
         if not unread:
             raise
         log.warning("%d tables cannot be read and are not proved: %s", len(unread), error.message)
-    pairs = [Pair(expected=table, found=table) for table in sorted(tables - set(unread))]
+    pairs = [Pair(expected=table, found=table) for table in sorted(tables - {*unread, *options.leave_out})]
     if not pairs:
         raise AccessDenied("No table can be read on both servers.", hint="Give the account SELECT on them.")
     return _of(prove(restored, damaged, pairs=pairs, options=options), unread=tuple(sorted(unread.items())))

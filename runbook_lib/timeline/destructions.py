@@ -110,7 +110,7 @@ def read_destructions(endpoint: Endpoint, credentials: Credentials, *, since: da
         chosen, complete_since, cut = _reaching_into(endpoint, credentials, files, since=since)
         log.info("reading %d of %d files of the binary log", len(chosen), len(files))
         ledger = Ledger(
-            dialect=Dialect(version=_version(database.version), mariadb=database.is_mariadb),
+            dialect=Dialect.of_server(database.version),
             fold=bool(database.value("SELECT @@lower_case_table_names")),
         )
         first = since
@@ -173,13 +173,6 @@ def _reaching_into(
     return chosen, complete or began(endpoint, credentials, chosen[0]), cut
 
 
-def _version(text: str) -> int:
-    """Return a server's version as comments for a version name it: 8.0.45 is 80045."""
-    parts = [int("".join(digit for digit in part if digit.isdigit()) or 0) for part in text.split("-")[0].split(".")]
-    major, minor, patch = [*parts, 0, 0][:3]
-    return major * 10000 + minor * 100 + min(patch, 99)
-
-
 class _Now:
     """What the server says now of the tables that the log names, as far as this account may see it."""
 
@@ -237,7 +230,7 @@ class _Now:
 
     def cascading(self) -> dict[TableName, list[tuple[TableName, str]]]:
         """Return per parent the tables whose rows go with its rows without being in the log; nothing if they are."""
-        version = divmod(_version(self._database.version) // 100, 100)
+        version = divmod(Dialect.of_server(self._database.version).version // 100, 100)
         if not self._database.is_mariadb and version >= _CASCADES_ARE_LOGGED:
             return {}
         found: dict[TableName, list[tuple[TableName, str]]] = {}

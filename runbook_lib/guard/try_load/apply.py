@@ -6,17 +6,15 @@ try deletes it first, and clean_up_restores finds it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from runbook_lib.approval import is_approved
 from runbook_lib.aws import AwsSession
 from runbook_lib.checks import Check
 from runbook_lib.clusters import Cluster, describe_cluster
 from runbook_lib.databases import credentials_for, open_database
-from runbook_lib.errors import NotFound, RunbookError, StepFailed
+from runbook_lib.errors import RunbookError, StepFailed
 from runbook_lib.given import Given
 from runbook_lib.guard.try_load.checks import require_harmless
 from runbook_lib.guard.try_load.loads import Outcome, Target
@@ -27,14 +25,8 @@ from runbook_lib.phases import Phase, Phases
 from runbook_lib.proof import Proof, ProofOptions, Side
 from runbook_lib.restore.apply import apply
 from runbook_lib.restore.compare import compare_servers
-from runbook_lib.restore.copies.apply import clean_up
-from runbook_lib.restore.copies.plan import propose_clean_up
+from runbook_lib.restore.copies.throw_away import throw_away
 from runbook_lib.restore.verify import first_answer
-from runbook_lib.restore.wait import CLUSTER_DEAD_ENDS, wait_until
-from runbook_lib.times import utc_now
-
-log = logging.getLogger(__name__)
-_COMING_UP = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,31 +139,7 @@ class _Trying:
             return "" if self._gone(self.plan.clone.target) else self.plan.clone.target
 
     def _gone(self, name: str) -> bool:
-        try:
-            wait_until(
-                lambda: self._status(name),
-                what=name,
-                dead_ends=CLUSTER_DEAD_ENDS,
-                deadline=_COMING_UP,
-            )
-        except NotFound:
-            return True
-        except RunbookError as error:
-            log.warning("%s: %s", name, error.message)  # a clone that failed is deleted all the same
-        try:
-            plan = propose_clean_up(self.session, now=utc_now(), source=self.plan.clone.source, only=name)
-            cleaned = clean_up(self.session, plan, approve=plan.id)
-        except NotFound:
-            return True
-        except RunbookError as error:
-            self.trouble.append(f"{name} could not be deleted: {error.message}")
-            return False
-        kept = [leftover for leftover in (*plan.left, *cleaned.spared) if leftover.name == name]
-        self.trouble += [f"{name} was not deleted: {leftover.stays}" for leftover in kept]
-        return not kept
-
-    def _status(self, name: str) -> str:
-        return describe_cluster(self.session, name).status
+        return throw_away(self.session, name, source=self.plan.clone.source, trouble=self.trouble.append)
 
 
 def _side(cluster: Cluster, account: Credentials) -> Side:

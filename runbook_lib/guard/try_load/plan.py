@@ -14,7 +14,8 @@ from runbook_lib.guard.try_load.command import command_of
 from runbook_lib.guard.try_load.glue_job import read_glue_job
 from runbook_lib.guard.try_load.loads import TriedLoad
 from runbook_lib.guard.try_load.sql_file import read_sql_file
-from runbook_lib.restore.copies.leftovers import Leftover, leftovers, read_region
+from runbook_lib.restore.copies.leftovers import Leftover
+from runbook_lib.restore.copies.throw_away import earlier_copies
 from runbook_lib.restore.origins import from_clone
 from runbook_lib.restore.plan import Choices, RestorePlan, plan_restore
 
@@ -71,7 +72,7 @@ def propose_try(session: AwsSession, cluster: Cluster, *, wanted: Wanted, now: d
     name = f"{cluster.identifier[:40].rstrip('-')}{MARK}{short}"
     origin = from_clone(cluster, instances=instances_of(session, cluster), now=now)
     clone = plan_restore(origin, choices=Choices(target=name, instance_class=wanted.instance_class))
-    earlier = earlier_tries(session, cluster.identifier, now=now, target=name)
+    earlier = earlier_copies(session, cluster.identifier, mark=MARK, now=now, target=name)
     return TryPlan(load=load, clone=clone, source=cluster, secret=wanted.secret, earlier=earlier)
 
 
@@ -91,13 +92,3 @@ def read_load(session: AwsSession, wanted: Wanted) -> TriedLoad:
     if kind == "run":
         return command_of(rest.strip(), hand_on=wanted.hand_on)
     return read_glue_job(session, rest.strip())
-
-
-def earlier_tries(session: AwsSession, source: str, *, now: datetime, target: str) -> tuple[Leftover, ...]:
-    """Return the clones of earlier tries that go before the next: expired ones, and the one of this name."""
-    found = leftovers(read_region(session), now=now, source=source, also_unexpired=True)
-    return tuple(
-        clone
-        for clone in found
-        if MARK in clone.name and (clone.name == target or (clone.expires is not None and clone.expires <= now))
-    )

@@ -1,0 +1,196 @@
+"""A drill's proof: quiet tables are as they were sealed, every difference from the source is explained by its log."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runbook_lib.drills.proving import prove_drill
+from runbook_lib.drills.source_log import SourceLog
+from runbook_lib.drills.values import DrillProof, SealedProof, TableResult
+from runbook_lib.inventory import TableName
+from runbook_lib.mysql import list_log_files
+from runbook_lib.proof import ProofOptions
+from tests.proving import SCHEMA, TwoServers, numbers
+
+ROOMS = (
+    "CREATE TABLE rooms (id INT UNSIGNED NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, price DECIMAL(9,2),"
+    " area DOUBLE, weight FLOAT, made DATETIME(3), seen TIMESTAMP NULL, day DATE, hour TIME(2), note TEXT,"
+    " flags BIT(5), kind ENUM('a','b','c'), tags SET('x','y','z'), code BINARY(6), year YEAR, small TINYINT)"
+)
+ROW = (
+    "{n}, CONCAT('room ', {n}), -{n}.25, {n} / 3, {n} / 7, '2026-05-06 07:08:09.123', '2026-05-06 07:08:09',"
+    " '2026-02-28', '-11:12:13.5', REPEAT('ö', {n}), b'101', 'b', 'x,z', X'610062', 2026, -{n}"
+)
+
+
+@dataclass
+class Drilled:
+    """Two servers of which one is the copy and the other lives on, with the second that the copy is of."""
+
+    servers: TwoServers
+    second: datetime
+
+    def prove(self, earlier: SealedProof | None = None) -> DrillProof:
+        log = SourceLog(endpoint=self.servers.plane.endpoint("found"), account=self.servers.master)
+        copy, source = self.servers.side("expected"), self.servers.side("found")
+        options = ProofOptions(personal=("*",), workers=2)
+        return prove_drill(copy, source, second=self.second, source_log=log, earlier=earlier, options=options)
+
+    def table(self, name: str = "rooms", **more: SealedProof) -> TableResult:
+        found = {table.table: table for table in self.prove(**more).tables}
+        return found[TableName(schema=SCHEMA, name=name)]
+
+
+_HOURS = itertools.count(1)  # the log only grows, so each test is later than those before it
+
+
+@pytest.fixture
+def drilled(two_servers: TwoServers) -> Drilled:
+    """Return a copy and its source as they are in a second; what is written from now on is of half an hour later."""
+    second = datetime.now(UTC).replace(microsecond=0) + next(_HOURS) * timedelta(hours=1)
+    dated(two_servers, second - timedelta(minutes=10))
+    two_servers.begin(
+        ROOMS,
+        numbers("rooms", "", range(1, 61), ROW),
+        "CREATE TABLE bookings (id BIGINT NOT NULL PRIMARY KEY, room INT UNSIGNED, what VARCHAR(20),"
+        " CONSTRAINT of_room FOREIGN KEY (room) REFERENCES rooms (id) ON DELETE CASCADE)",
+        numbers("bookings", "", range(1, 31), "{n}, {n}, 'night'"),
+        "CREATE TABLE quiet (k VARCHAR(20) NOT NULL PRIMARY KEY, v INT)",
+        numbers("quiet", "", range(1, 31), "'key {n}', {n}"),
+    )
+    dated(two_servers, second + timedelta(minutes=30))
+    return Drilled(two_servers, second)
+
+
+def dated(servers: TwoServers, at: datetime) -> None:
+    """Date what is written from now on."""
+    servers.found.execute(f"SET timestamp = {at.timestamp()}")
+
+
+def seal(drilled: Drilled) -> SealedProof:
+    proof = drilled.prove()
+    assert proof.kept is not None
+    return SealedProof(proof=proof.kept, second=drilled.second, run_id="0badcafe", sha256="0" * 64)
+
+
+WRITES = (
+    "INSERT INTO rooms (id, name, price, note) VALUES (100, 'new', -0.50, ''), (101, 'newer', NULL, NULL)",
+    "UPDATE rooms SET price = price - 1, area = NULL, tags = 'y', hour = '01:02:03.45' WHERE id IN (3, 4, 60)",
+    "UPDATE rooms SET id = 200 WHERE id = 40",
+    "DELETE FROM rooms WHERE id IN (7, 8)",
+    "INSERT INTO bookings VALUES (900, 9, 'late')",
+    "UPDATE bookings SET what = 'x' WHERE id = 900",
+    "DELETE FROM bookings WHERE id = 900",
+    "UPDATE bookings SET what = 'moved' WHERE id = 11",
+    "ALTER TABLE rooms ADD COLUMN floor INT NOT NULL DEFAULT 2",
+    "UPDATE rooms SET floor = 3 WHERE id = 20",
+    "CREATE TABLE made_since (a INT PRIMARY KEY)",
+    "CREATE VIEW seen_since AS SELECT 1 AS one",
+)
+
+
+def test_what_a_client_has_written_since_is_explained_to_the_row(drilled: Drilled) -> None:
+    """It should prove the copy though the source lives on: inserts, updates, deletes, cascades, a new column."""
+    drilled.servers.change(*WRITES)
+    proof = drilled.prove()
+    found = {table.table.name: table for table in proof.tables}
+    assert proof.verdict == "proved", proof.as_json()
+    assert {name: table.how for name, table in found.items()} == {
+        "rooms": "explained", "bookings": "explained", "quiet": "same", "made_since": "explained"
+    }  # fmt: skip
+    assert "ADD COLUMN floor" in found["rooms"].why
+    assert found["rooms"].checked >= 9
+    assert not any("are not read" in remark for remark in proof.remarks)
+    assert proof.rows_proved == 60 + 30 + 30
+
+
+@pytest.mark.parametrize(
+    ("plant", "table", "said"),
+    [
+        ("UPDATE rooms SET note = CONCAT(LEFT(note, 3), 'o') WHERE id = 44", "rooms", "id 44: the row is another one"),
+        ("UPDATE rooms SET flags = flags ^ 1 WHERE id = 3", "rooms", "id 3: the row is not what the log says it was"),
+        ("UPDATE rooms SET weight = weight * 1.0001 WHERE id = 7", "rooms", "id 7: the row is not what the log says"),
+        ("DELETE FROM quiet WHERE k = 'key 12'", "quiet", "k (personal): the row is not what the log says it was"),
+        ("DELETE FROM rooms WHERE id = 4", "rooms", "id 4: the row is not what the log says it was"),
+        ("INSERT INTO rooms (id, name) VALUES (100, 'new')", "rooms", "id 100: the row is not what the log says"),
+        ("INSERT INTO rooms (id, name) VALUES (777, 'x')", "rooms", "id 777: the row is in the copy and not"),
+        ("DELETE FROM bookings WHERE id = 30", "bookings", "id 30: the row is on the source and not"),
+        ("ALTER TABLE quiet ADD COLUMN w INT", "quiet", "its definition differs"),
+    ],
+)  # fmt: skip
+def test_a_row_that_the_log_does_not_explain_is_found_and_named(
+    two_servers: TwoServers, plant: str, table: str, said: str, drilled: Drilled
+) -> None:
+    """It should find one wrong row in the copy, touched since or not, and name it and no other."""
+    drilled.servers.change(*WRITES)
+    two_servers.expected.execute("SET SESSION foreign_key_checks = 0")
+    two_servers.expected.execute(f"USE {SCHEMA}")
+    two_servers.expected.execute(plant)
+    proof = drilled.prove()
+    assert proof.verdict == "unexplained"
+    (wrong,) = proof.of("unexplained")
+    assert wrong.table.name == table
+    assert len(wrong.unexplained) == 1
+    assert said in str(wrong.unexplained[0])
+
+
+def test_a_row_that_the_source_lost_outside_of_its_log_is_named(drilled: Drilled) -> None:
+    """It should name a row that somebody changed with the log switched off."""
+    drilled.servers.change(*WRITES, "SET SESSION sql_log_bin = 0", "DELETE FROM quiet WHERE k = 'key 3'")
+    drilled.servers.change("SET SESSION sql_log_bin = 1")
+    found = drilled.table("quiet")
+    assert (found.how, found.unexplained_rows) == ("unexplained", 1)
+    assert "in the copy and not on the source" in str(found.unexplained[0])
+
+
+def test_quiet_tables_are_held_against_the_seal_and_not_against_the_source(drilled: Drilled) -> None:
+    """It should not trust a source that was changed where no log tells of it: what is as sealed is proved."""
+    earlier = seal(drilled)
+    drilled.second += timedelta(minutes=20)
+    drilled.servers.change(*WRITES, "SET SESSION sql_log_bin = 0", "DELETE FROM quiet", "SET SESSION sql_log_bin = 1")
+    proof = drilled.prove(earlier)
+    assert proof.verdict == "proved", proof.as_json()
+    assert {table.how for table in proof.tables if table.table.name != "made_since"} == {"sealed"}
+    both = "UPDATE quiet SET v = -1 WHERE k = 'key 3'"
+    for database in (drilled.servers.expected, drilled.servers.found):
+        database.execute("SET SESSION sql_log_bin = 0")
+        database.execute(f"USE {SCHEMA}")
+        database.execute("REPLACE INTO quiet VALUES ('key 1', 1)")
+        database.execute(both)
+        database.execute("SET SESSION sql_log_bin = 1")
+    found = drilled.table("quiet", earlier=earlier)
+    assert found.how == "unexplained"
+    assert "never touched it" in str(found.unexplained[0])
+
+
+def test_what_the_log_does_not_tell_is_said_and_not_guessed(drilled: Drilled) -> None:
+    """It should say of each way in which rows are not named that nothing is known."""
+    drilled.servers.change(
+        "CREATE TABLE keyless (a INT)", "INSERT INTO quiet VALUES ('more', 1)", "TRUNCATE TABLE bookings",
+        "ALTER TABLE rooms MODIFY name VARCHAR(30) NOT NULL",
+        "UPDATE rooms SET name = 'short' WHERE id = 2",
+        "SET SESSION binlog_format = 'STATEMENT'", "DELETE FROM quiet WHERE k = 'key 9'",
+        "SET SESSION binlog_format = 'ROW'",
+    )  # fmt: skip
+    proof = drilled.prove()
+    assert proof.verdict == "not known"
+    said = {table.table.name: table.why for table in proof.of("not known")}
+    assert "TRUNCATE" in said["bookings"]
+    assert "DELETE FROM quiet" in said["quiet"]
+    assert "MODIFY name" in said["rooms"]
+
+
+def test_a_purged_log_is_said(drilled: Drilled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It should call what differs not known where the log from the second on is gone, and equal tables the same."""
+    drilled.servers.change("UPDATE quiet SET v = 0 WHERE k = 'key 1'", "FLUSH BINARY LOGS")
+    monkeypatch.setattr("runbook_lib.drills.source_log.list_log_files", lambda of: list_log_files(of)[-1:])
+    proof = drilled.prove()
+    assert proof.verdict == "not known"
+    assert {table.table.name: table.how for table in proof.tables} == {
+        "rooms": "same", "bookings": "same", "quiet": "not known"
+    }  # fmt: skip
+    assert "purged" in proof.log_why_not
