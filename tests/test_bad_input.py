@@ -28,7 +28,7 @@ from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.timeline.aws_facts import LIST_JOBS
 from runbook_lib.timeline.reading import Asked, read_timeline
-from tests.matrix import thorough
+from tests.matrix import release, thorough
 
 ROOT = Path(__file__).parents[1]
 
@@ -219,7 +219,7 @@ def test_each_way_to_sign_in_that_fails_is_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("profile", ["mfa", "sso", "login"])
+@pytest.mark.parametrize("profile", [each if each == "mfa" else release(each) for each, _ in SIGN_INS])
 def test_a_headless_run_in_a_kernel_ends_at_once_with_that_sentence(
     aws: ControlPlane, profiles: None, tmp_path: Path, profile: str
 ) -> None:

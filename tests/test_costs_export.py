@@ -10,6 +10,7 @@ import subprocess
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -78,6 +79,18 @@ def test_parquet_says_the_same_as_csv(taken):
             assert len(parquet) == len(csv)
     parquet, csv = (file(taken, f"focus-1.0-costs.{kind}") for kind in ("parquet", "csv"))
     assert pd.read_parquet(parquet)["BilledCost"].sum() == pytest.approx(pd.read_csv(csv)["BilledCost"].sum())
+
+
+def test_duckdb_reads_every_file_and_finds_the_same_columns_and_sum(taken):
+    for path in taken.files:
+        read = duckdb.sql(f"SELECT * FROM '{path}'")
+        pandas = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+        assert read.columns == list(pandas.columns)
+        assert len(read.fetchall()) == len(pandas)
+    files = [file(taken, f"focus-1.0-costs.{kind}") for kind in ("parquet", "csv")]
+    sums = [duckdb.sql(f"SELECT SUM(BilledCost), MIN(ChargePeriodStart) FROM '{path}'").fetchall()[0] for path in files]
+    assert sums[0][0] == pytest.approx(sums[1][0])
+    assert sums[0][1].date() == sums[1][1].date()
 
 
 def test_every_table_is_written(taken):

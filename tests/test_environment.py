@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # PyPI's name -> conda-forge's, where they differ; environment.yml says what the difference means.
 CONDA_NAMES = {
     "backports-zstd": "backports.zstd",
+    "duckdb": "python-duckdb",
     "jupyter-client": "jupyter_client",
     "jupyter-core": "jupyter_core",
     "matplotlib": "matplotlib-base",
