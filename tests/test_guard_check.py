@@ -362,6 +362,118 @@ WITH t AS (SELECT 1) SELECT * FROM t; EXPLAIN SELECT * FROM staging.apartments; 
 PREPARE s FROM 'SELECT 1'; EXECUTE s; DEALLOCATE PREPARE s; START TRANSACTION; ROLLBACK; DO SLEEP(0);
 """
 
+HARMLESS_DUMP = r"""
+-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+/*!50503 SET NAMES utf8mb4 */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */;
+/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+/*!40000 DROP DATABASE IF EXISTS `staging__next`*/;
+CREATE DATABASE /*!32312 IF NOT EXISTS*/ `staging__next` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;
+USE `staging__next`;
+DROP TABLE IF EXISTS `tenants`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+CREATE TABLE `tenants` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `note` text COMMENT 'DROP TABLE staging.tenants; it''s a text',
+  `house` int DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  CONSTRAINT `of_house` FOREIGN KEY (`house`) REFERENCES `houses` (`id`) ON DELETE CASCADE ON UPDATE SET NULL
+) ENGINE=InnoDB AUTO_INCREMENT=3 DEFAULT CHARSET=utf8mb4;
+/*!40101 SET character_set_client = @saved_cs_client */;
+LOCK TABLES `tenants` WRITE;
+/*!40000 ALTER TABLE `tenants` DISABLE KEYS */;
+INSERT INTO `tenants` VALUES (1,'TRUNCATE staging.tenants;',2),(2,'\'); DELETE FROM staging.tenants; --',NULL);
+/*!40000 ALTER TABLE `tenants` ENABLE KEYS */;
+UNLOCK TABLES;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50003 TRIGGER `kept` BEFORE INSERT ON `tenants` FOR EACH ROW BEGIN
+  IF NEW.note IS NULL THEN SET NEW.note = 'DROP'; END IF;
+END */;;
+/*!50003 CREATE PROCEDURE `tidy`(IN day DATE) BEGIN
+  DELETE FROM tenants WHERE id = 0;
+END */;;
+DELIMITER ;
+DROP TABLE IF EXISTS `cheap`;
+/*!50001 DROP VIEW IF EXISTS `cheap`*/;
+/*!50001 CREATE ALGORITHM=UNDEFINED VIEW `cheap` AS select `tenants`.`id` AS `id` from `tenants` */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+/*!40101 SET SQL_MODE=@OLD_SQL_MODE */;
+/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */;
+-- Dump completed on 2026-02-04 10:00:00
+"""
+
+HARMLESS_GLUE = """
+import sys
+from awsglue.context import GlueContext
+from awsglue.job import Job
+from awsglue.utils import getResolvedOptions
+from pyspark.context import SparkContext
+from pyspark.sql import functions as F
+
+args = getResolvedOptions(sys.argv, ["JOB_NAME", "day"])
+glue = GlueContext(SparkContext.getOrCreate())
+spark = glue.spark_session
+job = Job(glue)
+job.init(args["JOB_NAME"], args)
+rooms = glue.create_dynamic_frame.from_catalog(database="raw", table_name="rooms").toDF()
+houses = spark.read.option("header", True).csv("s3://bucket/houses")
+live = spark.read.format("jdbc").option("url", url).option("dbtable", "staging.rooms").load()
+old = spark.read.jdbc(url, "(SELECT id FROM staging.rooms WHERE rent IS NULL) AS q", properties=secret)
+rooms = rooms.withColumn("rent", F.col("rent").cast("int")).filter(F.col("rent") > 0).drop("raw")
+rooms = rooms.join(houses, "house_id", "left").dropDuplicates(["id"]).na.drop(subset=["id"]).fillna({"note": ""})
+rooms.createOrReplaceTempView("rooms")
+spark.sql("CREATE OR REPLACE TEMP VIEW dear AS SELECT * FROM rooms WHERE rent > 100")
+spark.sql("SELECT COUNT(*) FROM dear").show()
+rooms.write.mode("append").format("jdbc").option("url", url).option("dbtable", "staging.rooms").save()
+rooms.write.format("jdbc").options(url=url, dbtable="staging__next.rooms").mode("overwrite").save()
+rooms.write.partitionBy("day").mode("overwrite").parquet("s3://bucket/rooms")
+glue.write_dynamic_frame.from_options(
+    frame=frame, connection_type="mysql", connection_options={"url": url, "dbtable": "staging.rooms"}
+)
+glue.purge_s3_path("s3://bucket/tmp", options={"retentionPeriod": 1})
+spark.catalog.dropTempView("rooms")
+spark.catalog.clearCache()
+rooms.unpersist()
+job.commit()
+"""
+
+HARMLESS_LOADER = """
+import csv
+import pandas as pd
+import pymysql
+from sqlalchemy import create_engine, text
+
+WANTED = ("id", "rent", "note")
+engine = create_engine("mysql+pymysql://loader@h/staging__next")
+frame = pd.read_csv("rooms.csv", usecols=WANTED).rename(columns={"rent": "price"}).drop(columns=["note"])
+frame["note"] = frame["note"].str.replace("DROP", "", regex=False)
+frame = frame[~frame["id"].isin(deleted)].reset_index(drop=True)
+frame.to_csv("out.csv", mode="w")
+frame.to_sql("rooms", engine, index=False, if_exists="append", chunksize=1000)
+frame.to_sql("rooms", engine, index=False)
+with engine.begin() as connection:
+    connection.execute(text("INSERT INTO rooms SELECT * FROM incoming ON DUPLICATE KEY UPDATE rent = VALUES(rent)"))
+    count = connection.execute(text("SELECT COUNT(*) FROM staging.rooms")).scalar()
+    connection.execute(text("DELETE FROM staging.rooms WHERE id = :id"), {"id": 7})
+connection = pymysql.connect(host="h", user="loader", database="staging__next", autocommit=False)
+with connection.cursor() as cursor:
+    cursor.execute("CREATE TABLE IF NOT EXISTS rooms LIKE staging.rooms")
+    cursor.execute("LOAD DATA LOCAL INFILE 'rooms.csv' INTO TABLE rooms FIELDS TERMINATED BY ','")
+    cursor.executemany("INSERT INTO rooms (id, rent) VALUES (%s, %s)", [tuple(row) for row in csv.reader(lines)])
+    cursor.execute("UPDATE staging.rooms SET rent = %s WHERE id = %s", (1, 2))
+    cursor.execute("SHOW TABLES")
+    names = [name for (name,) in cursor.fetchall() if not name.startswith("drop_")]
+    cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'staging'")
+connection.commit()
+connection.close()
+seen = set(); seen.discard(1); queue = list(names); queue.remove("a") if "a" in queue else None
+Path("done").unlink(missing_ok=True)
+logging.warning("nothing was deleted from %s; TRUNCATE is for others", "staging")
+"""
+
 HARMLESS_WHERE = [
     "DELETE FROM staging.a WHERE id = 4",
     "DELETE FROM staging.a WHERE id IN (1,2) AND rent > 0",
@@ -398,6 +510,25 @@ HARMLESS_WHERE = [
     "ALTER TABLE staging.a ADD UNIQUE (x), ALGORITHM=INPLACE",
     "ALTER TABLE staging.a ADD COLUMN (x INT, y INT), ADD INDEX (x)",
     "ALTER TABLE staging.a ENGINE=InnoDB",
+    "ALTER TABLE staging.a ADD CONSTRAINT c FOREIGN KEY (x) REFERENCES staging.b (id) ON DELETE CASCADE",
+    "ALTER TABLE staging.a COMMENT = 'DROP TABLE staging.a', ADD COLUMN y INT AFTER x",
+    "CREATE INDEX i ON staging.a (x)",
+    "CREATE TABLE IF NOT EXISTS staging.c LIKE staging.a",
+    "CREATE TEMPORARY TABLE t AS SELECT * FROM staging.a",
+    "INSERT IGNORE INTO staging.a (id, x) SELECT id, x FROM staging__next.a",
+    "LOAD DATA LOCAL INFILE 'a.csv' INTO TABLE staging.a FIELDS TERMINATED BY ',' (id, x)",
+    "UPDATE staging.a SET x = x + 1 WHERE id IN (SELECT id FROM staging__next.a)",
+    "TRUNCATE staging__next.a; DROP TABLE IF EXISTS staging__next.b; DROP DATABASE staging__next",
+    "SELECT id INTO OUTFILE '/tmp/a.csv' FROM staging.a",
+    "CHECK TABLE staging.a; OPTIMIZE TABLE staging.a; CHECKSUM TABLE staging.a",
+    "SAVEPOINT s; ROLLBACK TO SAVEPOINT s; RELEASE SAVEPOINT s",
+    "SET @n = (SELECT COUNT(*) FROM staging.a)",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    "SELECT DATABASE(), VERSION()",
+    "HANDLER staging.a OPEN",
+    "CREATE USER loader IDENTIFIED BY 'x'",
+    "SHOW CREATE TABLE staging.a",
+    "DESCRIBE staging.a",
 ]
 
 HARMLESS_PYTHON = '''
@@ -499,8 +630,14 @@ def test_what_a_notebook_times_is_read(tmp_path: Path) -> None:
 
 
 def test_harmless_lines_pass_without_a_word(tmp_path: Path) -> None:
-    assert check(tmp_path, HARMLESS_SQL, name="job.sql") == (0, [])
-    assert check(tmp_path, HARMLESS_PYTHON, name="job.py") == (0, [])
+    jobs = {"job.sql": HARMLESS_SQL, "job.py": HARMLESS_PYTHON, "dump.sql": HARMLESS_DUMP, "glue.py": HARMLESS_GLUE,
+            "loader.py": HARMLESS_LOADER}  # fmt: skip
+    for name, text in jobs.items():
+        assert check(tmp_path, text, name=name) == (0, []), name
+    # What is asked for is 200 harmless lines and 40 hostile spellings; a line of SQL here often holds several.
+    assert sum(bool(line.strip()) for text in (*jobs.values(), *HARMLESS_WHERE) for line in text.splitlines()) >= 200
+    hostile = {*HOSTILE_SQL, *HOSTILE_PYTHON, *MORE_HOSTILE_SQL, *MORE_HOSTILE_PYTHON}
+    assert (len(hostile), len(UNKNOWN)) >= (240, 30)
 
 
 def test_names_without_a_schema_mean_the_one_that_is_named(tmp_path: Path) -> None:
