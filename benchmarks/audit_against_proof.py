@@ -1,9 +1,10 @@
 """The audit of a load and its difference to what is live, against the proof of the same rows on two servers.
 
-The audit reads both generations on one server: it measures every column of both, compares them row by row, and looks
-for doubled keys and rows without a parent. The peer only compares them row by row, each on a server of its own.
+The audit reads both generations on one server: it compares them row by row, looks for doubled keys and rows without a
+parent, and measures the columns of what differs. The peer only compares them row by row, each on a server of its own.
+One row in `--every` is changed: 1000 is a quiet night, 1 a load in which every row has a new value.
 
-    python benchmarks/audit_against_proof.py [--engine mysql] [--rows 2000000] [--pairs 3]
+    python benchmarks/audit_against_proof.py [--engine mysql] [--rows 2000000] [--pairs 3] [--every 1000]
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ MASTER = Credentials(user="admin", password="only-for-this-run")
 TABLES = 4
 
 
-def load(database: Database, schema: str, rows: int, *, parents: str = "") -> None:
-    """Make one generation of tied tables; with `parents` a thousandth of the rows is changed."""
+def load(database: Database, schema: str, rows: int, *, every: int = 0) -> None:
+    """Make one generation of tied tables; one row in `every` is another than it would be, none with 0."""
     database.execute("SET SESSION sql_log_bin = 0")
     database.execute(f"CREATE DATABASE {schema}")
     for number in range(TABLES):
@@ -38,7 +39,7 @@ def load(database: Database, schema: str, rows: int, *, parents: str = "") -> No
             f" note VARCHAR(80), updated_at DATETIME, KEY by_parent (parent){tie}) CHARACTER SET utf8mb4"
         )
         database.execute("SET SESSION cte_max_recursion_depth = 100000000, foreign_key_checks = 0")
-        changed = f"IF(n % 1000 = {number}, 1, 0)" if parents else "0"
+        changed = f"IF(n % {every} = {number % every}, 1, 0)" if every else "0"
         database.execute(
             f"INSERT INTO {schema}.t{number} WITH RECURSIVE c (n) AS"
             f" (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {rows // TABLES})"
@@ -53,6 +54,7 @@ def main() -> None:
     options.add_argument("--engine", default="mysql")
     options.add_argument("--rows", type=int, default=2_000_000)
     options.add_argument("--pairs", type=int, default=3)
+    options.add_argument("--every", type=int, default=1000)
     given = options.parse_args()
     engine = choose_engine(given.engine)
     with tempfile.TemporaryDirectory() as folder, DataPlane(engine, Path(folder)) as plane:
@@ -61,7 +63,7 @@ def main() -> None:
             plane.open(name)
             with plane.admin(name) as database:
                 load(database, "live", given.rows)
-                load(database, "live__next", given.rows, parents="live")
+                load(database, "live__next", given.rows, every=given.every)
         one, two = (Side(name=name, connect=lambda name=name: plane.admin(name)) for name in ("one", "two"))  # type: ignore[misc]
         tables = [f"t{number}" for number in range(TABLES)]
         pairs = [

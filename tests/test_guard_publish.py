@@ -155,7 +155,7 @@ def test_letters_are_told_by_their_bytes_whatever_the_collation(server: Server) 
     words = ["Main street", "São Paulo Ähre", "？", "家", "Ã¤", "what?", "\ufeffx", "a\r", '"a"', "NULL", "&amp;"]
     server.admin.execute_many(f"INSERT INTO {LIVE}.words VALUES (%s, %s)", list(enumerate(words)))
     facts = owned(read_server(server.admin, name="server"), LIVE)["words"]
-    found, denied = measure(server.side.connect, [facts])
+    found, denied = measure(server.side.connect, [(facts, "all")])
     shape = found[facts.name].columns["word"]
     assert (denied, shape.broken, shape.questions, shape.stray) == ({}, 1, 1, 5)
 

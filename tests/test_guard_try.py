@@ -31,6 +31,7 @@ from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.rehearsal.story import EstateProof, differences, take_proof
 from runbook_lib.restore import apply
+from runbook_lib.schemas.dump.source import packed_writer
 from runbook_lib.times import utc_now
 from tests.conftest import QUICK
 from tests.matrix import release
@@ -254,13 +255,20 @@ def trying(stand_in: StandIn, tmp_path: Path) -> Iterator[Trying]:
 @pytest.mark.one_engine
 def test_the_notebook_tries_a_load_and_production_is_as_it_was(trying: Trying) -> None:
     """It should name what would be lost, make no changing call that names the source, and leave no clone."""
-    path = trying.folder / "load.sql.gz"
-    path.write_bytes(gzip.compress(f"USE {LIVE};\nDELETE FROM rates;\nDROP TABLE notes;\n".encode()))
+    path = trying.folder / "load.sql.zst"
+    with packed_writer(path) as packed:
+        packed.write(f"USE {LIVE};\nDELETE FROM rates;\nDROP TABLE notes;\n".encode())
+    store = trying.stand_in.session().client("s3")
+    place = {"Bucket": "loads", "Key": "tomorrow/load.sql.zst"}
+    region = trying.stand_in.control.region
+    store.create_bucket(Bucket=place["Bucket"], CreateBucketConfiguration={"LocationConstraint": region})
+    store.put_object(**place, Body=path.read_bytes())
+    load = f"s3://{place['Bucket']}/{place['Key']}"
     before, requests = trying.live(), trying.stand_in.control.requests
     mark = len(requests)
-    planned = run_notebook("try_load", load=str(path))
+    planned = run_notebook("try_load", load=load)
     assert {str(request) for request in list(requests)[mark:]} & CHANGING == set()
-    ran = run_notebook("try_load", load=str(path), approve=planned["plan"].id)
+    ran = run_notebook("try_load", load=load, approve=planned["plan"].id)
     result = ran["result"]
     assert (result.outcome, result.changed) == ("check-failed", ())
     assert "1 gone, 1 emptied" in result.headline
@@ -338,6 +346,53 @@ def test_a_command_is_given_the_clone_and_what_it_writes_to_production_all_the_s
     assert [write.what for write in sneaky.source.by_the_load] == [f"{LIVE}.rates"]
     assert trying.clones() == []
     trying.admin.execute("DROP USER sneak@'%%'", ())
+
+
+MODELS = {
+    "dbt_project.yml": "name: job\nversion: '1'\nprofile: job\nmodel-paths: [models]\n",
+    "profiles.yml": (
+        "job:\n  target: try\n  outputs:\n    try:\n      type: mysql\n      threads: 1\n"
+        + "".join(
+            f"      {name}: \"{{{{ env_var('{variable}'){cast} }}}}\"\n"
+            for name, variable, cast in (
+                ("server", VARIABLES[0], ""), ("port", VARIABLES[1], " | int"), ("username", VARIABLES[2], ""),
+                ("password", VARIABLES[3], ""),
+            )
+        )
+        + f"      schema: {LIVE}\n"
+    ),
+    "models/rates.sql": "{{ config(materialized='table') }} select 'EUR' as code, 1.0 as rate",
+    "models/dear.sql": (
+        "{{ config(materialized='table') }} select id, rent from {{ source('live', 'rooms') }} where rent > 70"
+    ),
+    "models/schema.yml": (
+        f"version: 2\nsources: [{{name: live, schema: {LIVE}, tables: [{{name: rooms}}]}}]\n"
+        "models: [{name: rates, columns: [{name: code, tests: [unique, not_null]}]}]\n"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.release
+@pytest.mark.one_engine
+@pytest.mark.skipif(not os.environ.get("RUNBOOK_DBT"), reason="RUNBOOK_DBT names no dbt with its adapter for MySQL")
+def test_a_real_dbt_build_is_tried_on_the_clone(trying: Trying, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It should tell of the table that the models make anew with fewer rows, and of the one they add."""
+    for name, text in MODELS.items():
+        path = trying.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(trying.folder)
+    before = trying.live()
+    tried = trying.tried(load=f"run: {os.environ['RUNBOOK_DBT']} build --profiles-dir .")
+    assert tried.outcome is not None
+    assert tried.outcome.error == "", tried.outcome.said
+    assert "Completed successfully" in tried.outcome.said
+    assert tried.difference is not None
+    found = {table.pair.expected.name: table for table in tried.difference.tables}
+    assert found["rates"].missing == 2
+    assert found["dear"].verdict == "new since"
+    assert differences(before, trying.live()) == ()
+    assert trying.clones() == []
 
 
 CHILD = """

@@ -27,19 +27,17 @@ from runbook_lib.guard.load_checks import (
     orphan_checks,
     some,
 )
-from runbook_lib.guard.measuring import measure, owned
+from runbook_lib.guard.measuring import SHARE, Closely, measure, owned
 from runbook_lib.guard.value_checks import group_checks, value_checks
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
 from runbook_lib.schemas.contract import SchemaContract, read_contract
-from runbook_lib.swap.facts import ServerFacts
+from runbook_lib.swap.facts import ServerFacts, TableFacts
 
 GONE_SHARE, SWAPPED_SHARE = 0.5, 0.5  # of a table's rows: more than that is no night's change
 _LINGERING = 16  # looks, half a second apart
 _FEW = 20  # rows; a share of fewer says nothing
-_BROKEN_SHARE = 0.02
-_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ def _contract_of(path: str, schema: str) -> SchemaContract | None:
 
 
 def look(side: Side, facts: ServerFacts, *, live: str, next_schema: str) -> Generation:
-    """Measure every table of both generations that are to be exchanged. Changes nothing.
+    """Count every table of both generations that are to be exchanged. Changes nothing.
 
     Raises:
         InputRefused: there is no such live schema.
@@ -95,7 +93,7 @@ def look(side: Side, facts: ServerFacts, *, live: str, next_schema: str) -> Gene
             f"There is no load to publish: `{next_schema}` {missing}.", hint="Has the load run? Look at its log."
         )
     wanted = [*names.values(), *(table for name, table in owned(facts, live).items() if name in names)]
-    measured, denied = measure(side.connect, wanted)
+    measured, denied = measure(side.connect, [(table, "rows") for table in wanted])
     return Generation(live=live, next=next_schema, facts=facts, measured=measured, denied=denied)
 
 
@@ -117,11 +115,11 @@ def audit_load(
         beside = [
             *key_checks(database, generation),
             *orphan_checks(database, generation),
-            *value_checks(generation, at),
             *contract_checks(database, generation, spec, at),
             *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
         ]
         difference, trouble = compared.result()
+        generation = _measured(side, generation, difference)
         checks = [
             *sessions,
             *_tables(generation, spec, measure_by.past),
@@ -129,6 +127,7 @@ def audit_load(
             *_difference_checks(generation, difference, trouble),
             *definition_checks(generation),
             *group_checks(database, generation, difference),
+            *value_checks(generation, at),
             *beside,
         ]
     subjects = [part for name in accept.split(",") if (part := name.strip())]
@@ -161,6 +160,24 @@ def _difference(side: Side, generation: Generation) -> tuple[Proof | None, str]:
         return prove(side, side, pairs=pairs, options=ProofOptions(personal=("*",))), ""
     except RunbookError as error:
         return None, error.message
+
+
+def _measured(side: Side, generation: Generation, difference: Proof | None) -> Generation:
+    """Measure what differs as closely as it differs; all where the comparison could not be made."""
+    verdicts = {verdict.pair.found.name: verdict for verdict in difference.tables} if difference else {}
+    wanted: list[tuple[TableFacts, Closely]] = []
+    for name in set(generation.loaded) & set(generation.current):
+        closely: Closely = "all"
+        if name in verdicts:
+            verdict = verdicts[name]
+            differing = verdict.missing + verdict.extra + verdict.changed
+            if not differing:
+                continue
+            if differing <= SHARE * min(verdict.expected_rows or 0, verdict.found_rows or 0):
+                closely = "ends"
+        wanted += [(generation.loaded[name], closely), (generation.current[name], closely)]
+    measured, denied = measure(side.connect, wanted)
+    return replace(generation, measured={**generation.measured, **measured}, denied={**generation.denied, **denied})
 
 
 # ---- checks ----------------------------------------------------------------------------------------------------------

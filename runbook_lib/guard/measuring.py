@@ -1,4 +1,8 @@
-"""What is measured of each table of a generation, in one statement a table: rows, empty columns, broken text."""
+"""What is measured of each table of a generation, in one statement a table: rows, empty columns, broken text.
+
+How closely goes by how much of a table differs from what is live, which the comparison to the row has told: nothing
+more is asked of a table that is the same, and where a few rows differ no share of rows can have moved past its bound.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, Queue
-from typing import Any
+from typing import Any, Literal
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
@@ -21,8 +25,13 @@ _NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "deci
 _MOMENTS = frozenset(["date", "datetime", "timestamp"])
 # Words for "nothing" that a careless export leaves in a text.
 _NOTHING = ("NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "undefined", "#N/A", "(null)")
+SHARE = 0.02  # of a table's rows; where no more differ, no check that goes by a share of rows can find anything
 _MOST_EXAMPLES = 3
 _AT_ONCE = 4  # tables, each over a connection of its own
+
+
+Closely = Literal["rows", "ends", "all"]
+"""What is asked of a table: its rows; sums of numbers and first and last moments too, which one row can move; all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,24 +62,24 @@ class Measured:
 
 
 def measure(
-    connect: Callable[[], Database], tables: Iterable[TableFacts]
+    connect: Callable[[], Database], tables: Iterable[tuple[TableFacts, Closely]]
 ) -> tuple[dict[TableName, Measured], dict[TableName, str]]:
     """Return what was measured of each table, and of those that could not be read why not. Several are read at once."""
     found: dict[TableName, Measured] = {}
     denied: dict[TableName, str] = {}
-    wanted = Queue[TableFacts]()
-    for table in tables:
-        wanted.put(table)
+    wanted = Queue[tuple[TableFacts, Closely]]()
+    for each in tables:
+        wanted.put(each)
 
     def work() -> None:
         with connect() as database:
             while True:
                 try:
-                    table = wanted.get_nowait()
+                    table, closely = wanted.get_nowait()
                 except Empty:
                     return
                 try:
-                    found[table.name] = _measure(database, table)
+                    found[table.name] = _measure(database, table, closely)
                 except RunbookError as error:
                     denied[table.name] = error.message
 
@@ -80,8 +89,8 @@ def measure(
     return found, denied
 
 
-def _measure(database: Database, table: TableFacts) -> Measured:
-    asked = [(column, name, sql) for column in table.loaded for name, sql in _asked(column)]
+def _measure(database: Database, table: TableFacts, closely: Closely) -> Measured:
+    asked = [(column, name, sql) for column in table.loaded for name, sql in _asked(column, closely)]
     wanted = ", ".join(["COUNT(*)", *(sql for _, _, sql in asked)])
     row = database.rows(f"SELECT {wanted} FROM {table.name.sql}")[0]
     found: dict[str, dict[str, Any]] = {}
@@ -100,10 +109,20 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-def _asked(column: Column) -> Iterator[tuple[str, str]]:
+def _asked(column: Column, closely: Closely) -> Iterator[tuple[str, str]]:
     """Return what is asked of a column, each as the name in `Shape` and its expression."""
     name = quoted(column.name)
+    ends = column.kind in _MOMENTS or (column.kind in _NUMBERS and not column.counted)
+    if closely == "rows" or (closely == "ends" and not ends):
+        return
     yield "filled", f"COUNT({name})"
+    if column.kind in _MOMENTS:
+        yield "low", f"CAST(MIN({name}) AS CHAR)"
+        yield "high", f"CAST(MAX({name}) AS CHAR)"
+    elif ends:
+        yield "total", f"SUM(CAST({name} AS DOUBLE))"
+    if closely == "ends":
+        return
     if _TEXT.fullmatch(column.kind):
         text = _utf8(column)
         yield "questions", f"COALESCE(SUM(INSTR({text}, {_bytes('?')}) > 0), 0)"
@@ -111,14 +130,8 @@ def _asked(column: Column) -> Iterator[tuple[str, str]]:
         yield "stray", f"COALESCE(SUM({_stray(text, name)}), 0)"
         yield "letters", f"SUM(CHAR_LENGTH({name}))"
         yield "constant", f"MIN(CRC32({name})) = MAX(CRC32({name}))"
-    elif column.kind in _NUMBERS:
+    elif column.kind in _NUMBERS | _MOMENTS:
         yield "constant", f"MIN({name}) = MAX({name})"
-        if not column.counted:
-            yield "total", f"SUM(CAST({name} AS DOUBLE))"
-    elif column.kind in _MOMENTS:
-        yield "constant", f"MIN({name}) = MAX({name})"
-        yield "low", f"CAST(MIN({name}) AS CHAR)"
-        yield "high", f"CAST(MAX({name}) AS CHAR)"
 
 
 def _utf8(column: Column) -> str:

@@ -10,13 +10,12 @@ from typing import NamedTuple
 from runbook_lib.checks import Check, unknown
 from runbook_lib.errors import RunbookError
 from runbook_lib.guard.load_checks import ASK_LOAD, Generation, judged
-from runbook_lib.guard.measuring import Measured, Shape
+from runbook_lib.guard.measuring import SHARE, Measured, Shape
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Proof
 from runbook_lib.swap.facts import Column, TableFacts
 
-_BROKEN_SHARE = 0.02  # of a column's rows
 _EMPTIER = 0.2  # of a column's rows that have become NULL: more is no night's change
 _FEW = 20  # rows; a share or a mean of fewer says nothing
 _SHORTER, _SCALED = 0.6, 5.0  # of a column's mean
@@ -79,16 +78,16 @@ def _is_more(each: _Both, new: int, old: int, *, by: float) -> bool:
 
 def _letters(both: Sequence[_Both]) -> Iterator[str]:
     for each in both:
-        if _is_more(each, each.new.broken, each.old.broken, by=_BROKEN_SHARE):
+        if _is_more(each, each.new.broken, each.old.broken, by=SHARE):
             yield f"{each.name}: broken letters in {each.new.broken:,} of {each.rows:,} rows"
-        if _is_more(each, each.new.questions, each.old.questions, by=2 * _BROKEN_SHARE) and each.new.questions >= 3:
+        if _is_more(each, each.new.questions, each.old.questions, by=2 * SHARE) and each.new.questions >= 3:
             yield f"{each.name}: question marks in {each.new.questions:,} of {each.rows:,} rows"
 
 
 def _values(both: Sequence[_Both]) -> Iterator[str]:
     for each in both:
         new, old = each.new, each.old
-        if _is_more(each, new.stray, old.stray, by=_BROKEN_SHARE):
+        if _is_more(each, new.stray, old.stray, by=SHARE):
             yield f"{each.name}: quotes, line ends, marks or words for nothing in {new.stray:,} of {each.rows:,} rows"
         if min(new.filled, old.filled) < _FEW:
             continue
