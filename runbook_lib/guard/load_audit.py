@@ -114,18 +114,20 @@ def audit_load(
         compared = pool.submit(_difference, side, generation)  # it has connections of its own
         beside = [
             *key_checks(database, generation),
-            *orphan_checks(database, generation),
             *contract_checks(database, generation, spec, at),
             *(dbt_checks(measure_by.run_results, generation) if measure_by.run_results else ()),
         ]
         difference, trouble = compared.result()
-        generation = _measured(side, generation, difference)
+        measured = pool.submit(_measured, side, generation, difference)
+        orphans = [*orphan_checks(database, generation, difference)]
+        generation = measured.result()
         checks = [
             *sessions,
             *_tables(generation, spec, measure_by.past),
             *_rows(generation, measure_by.past, at),
             *_difference_checks(generation, difference, trouble),
             *definition_checks(generation),
+            *orphans,
             *group_checks(database, generation, difference),
             *value_checks(generation, at),
             *beside,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from runbook_lib.checks import Check, bad, ok, unknown, warn
 from runbook_lib.errors import RunbookError
 from runbook_lib.guard.measuring import Measured, doubled, is_narrower, orphans, owned
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
+from runbook_lib.proof import Proof, TableVerdict
+from runbook_lib.proof.tally import EXAMINED
 from runbook_lib.schemas.contract import SchemaContract
 from runbook_lib.swap.facts import ServerFacts, TableFacts
 
@@ -154,37 +156,57 @@ def key_checks(database: Database, generation: Generation) -> Iterator[Check]:
     yield judged("duplicates", found, ASK_LOAD, right="Every key of what is live is unique in the load.")
 
 
-def orphan_checks(database: Database, generation: Generation) -> Iterator[Check]:
-    """Every row has its parent: by the foreign keys of what is live, of the load, and of tables that stay."""
+def orphan_checks(database: Database, generation: Generation, difference: Proof | None) -> Iterator[Check]:
+    """No row loses its parent: by the foreign keys of what is live, of the load, and of tables that stay.
+
+    Where neither the parents' keys nor the children's references are others than live ones, none is looked for.
+    """
     found: list[str] = []
-    loaded, live = generation.loaded, generation.live
-    asked: set[tuple[object, ...]] = set()
+    verdicts = {verdict.pair.found: verdict for verdict in difference.tables} if difference else {}
+    facts = generation.facts.tables
     try:
-        for key in generation.facts.foreign_keys:
-            child, parent = key.table, key.parent
-            if child.schema not in (live, generation.next) and not (parent.schema == live and parent.name in loaded):
-                continue
-            if child.schema in (live, generation.next) and child.name in loaded:
-                child = TableName(schema=generation.next, name=child.name)
-            if parent.schema in (live, generation.next) and parent.name in loaded:
-                parent = TableName(schema=generation.next, name=parent.name)
-            facts = generation.facts.tables
-            if generation.next not in (child.schema, parent.schema) or child not in facts or parent not in facts:
-                continue
-            if not all(facts[child].column(c) for c in key.columns) or not all(
-                facts[parent].column(c) for c in key.parent_columns
+        for child, columns, parent, parent_columns in _ties(generation):
+            if not all(facts[child].column(name) for name in columns) or not all(
+                facts[parent].column(name) for name in parent_columns
             ):
                 continue  # a lost column is named by another check
-            tie = (child, key.columns, parent, key.parent_columns)
-            if tie in asked:  # both generations have it
+            stays = child.schema != generation.next or _keeps(verdicts.get(child), columns, "extra")
+            if stays and (parent.schema != generation.next or _keeps(verdicts.get(parent), parent_columns, "missing")):
                 continue
-            asked.add(tie)
-            if count := orphans(database, key, child=child, parent=parent):
-                found.append(f"{child}: {count:,} rows have no {parent.name} ({', '.join(key.columns)})")
+            if count := orphans(database, child, columns, parent, parent_columns):
+                found.append(f"{child}: {count:,} rows have no {parent.name} ({', '.join(columns)})")
     except RunbookError as error:
         yield unknown("orphans", f"Rows without a parent could not be looked for: {error.message}")
         return
-    yield judged("orphans", found, ASK_LOAD, right="Every row has its parents.")
+    yield judged("orphans", found, ASK_LOAD, right="No row loses its parent.")
+
+
+_Tie = tuple[TableName, tuple[str, ...], TableName, tuple[str, ...]]
+
+
+def _ties(generation: Generation) -> dict[_Tie, None]:
+    """Return what refers to what once the load is published, each tie once: children, columns, parents, columns."""
+    found: dict[_Tie, None] = {}
+    both = (generation.live, generation.next)
+
+    def published(name: TableName) -> TableName:
+        loaded = name.schema in both and name.name in generation.loaded
+        return TableName(schema=generation.next, name=name.name) if loaded else name
+
+    for key in generation.facts.foreign_keys:
+        to_live = key.parent.schema == generation.live and key.parent.name in generation.loaded
+        child, parent = published(key.table), published(key.parent)
+        known = child in generation.facts.tables and parent in generation.facts.tables
+        if (key.table.schema in both or to_live) and generation.next in (child.schema, parent.schema) and known:
+            found[child, key.columns, parent, key.parent_columns] = None
+    return found
+
+
+def _keeps(verdict: TableVerdict | None, columns: Sequence[str], rows: Literal["missing", "extra"]) -> bool:
+    """Tell whether a table has the same values in some columns as what is live, but for rows that can do no harm."""
+    if verdict is None or getattr(verdict, rows) or verdict.changed > EXAMINED:
+        return False
+    return not set(columns) & set(verdict.columns)
 
 
 def contract_checks(

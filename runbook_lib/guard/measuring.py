@@ -16,7 +16,7 @@ from typing import Any, Literal
 from runbook_lib.errors import RunbookError
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
-from runbook_lib.swap.facts import Column, ForeignKey, ServerFacts, TableFacts
+from runbook_lib.swap.facts import Column, ServerFacts, TableFacts
 
 # What Latin-1, cp1252 or Shift JIS readings of UTF-8 leave behind, and the sign for what could not be read.
 _BROKEN = ("Ã", "Â", "â€", "ã€", "ã‚", "ãƒ", "å¤", "繧", "縺", "譁", "ï¿½", "\ufffd")
@@ -90,7 +90,12 @@ def measure(
 
 
 def _measure(database: Database, table: TableFacts, closely: Closely) -> Measured:
-    asked = [(column, name, sql) for column in table.loaded for name, sql in _asked(column, closely)]
+    keys = {part for key in (table.key, *table.uniques) for part in key}
+    asked = [
+        (column, name, sql)
+        for column in table.loaded
+        for name, sql in _asked(column, closely, is_key=column.name in keys or column.name.endswith("_id"))
+    ]
     wanted = ", ".join(["COUNT(*)", *(sql for _, _, sql in asked)])
     row = database.rows(f"SELECT {wanted} FROM {table.name.sql}")[0]
     found: dict[str, dict[str, Any]] = {}
@@ -109,17 +114,17 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-def _asked(column: Column, closely: Closely) -> Iterator[tuple[str, str]]:
-    """Return what is asked of a column, each as the name in `Shape` and its expression."""
+def _asked(column: Column, closely: Closely, *, is_key: bool) -> Iterator[tuple[str, str]]:
+    """Return what is asked of a column, each as the name in `Shape` and its expression. A key's sum tells nothing."""
     name = quoted(column.name)
-    ends = column.kind in _MOMENTS or (column.kind in _NUMBERS and not column.counted)
-    if closely == "rows" or (closely == "ends" and not ends):
+    adds_up = column.kind in _NUMBERS and not is_key
+    if closely == "rows" or (closely == "ends" and not adds_up and column.kind not in _MOMENTS):
         return
     yield "filled", f"COUNT({name})"
     if column.kind in _MOMENTS:
         yield "low", f"CAST(MIN({name}) AS CHAR)"
         yield "high", f"CAST(MAX({name}) AS CHAR)"
-    elif ends:
+    if adds_up:
         yield "total", f"SUM(CAST({name} AS DOUBLE))"
     if closely == "ends":
         return
@@ -168,9 +173,11 @@ def _stray(text: str, name: str) -> str:
     )
 
 
-def orphans(database: Database, key: ForeignKey, *, child: TableName, parent: TableName) -> int:
+def orphans(
+    database: Database, child: TableName, columns: Sequence[str], parent: TableName, parent_columns: Sequence[str]
+) -> int:
     """Return how many rows of `child` have no parent: what a foreign key would refuse."""
-    pairs = list(zip(key.columns, key.parent_columns, strict=True))
+    pairs = list(zip(columns, parent_columns, strict=True))
     same = " AND ".join(f"p.{quoted(theirs)} = c.{quoted(own)}" for own, theirs in pairs)
     whole = " AND ".join(f"c.{quoted(own)} IS NOT NULL" for own, _ in pairs)
     return int(

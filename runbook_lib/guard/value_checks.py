@@ -33,7 +33,6 @@ class _Both(NamedTuple):
     old: Shape
     rows: int
     rows_before: int
-    is_key: bool
 
 
 def value_checks(generation: Generation, at: datetime) -> Iterator[Check]:
@@ -62,10 +61,9 @@ def _columns(generation: Generation) -> Iterator[_Both]:
             continue
         for column in table.loaded:
             if column.name in new.columns and column.name in old.columns and old.rows:
-                keys = {part for key in (table.key, *table.uniques) for part in key}
                 yield _Both(
                     name=f"{name}.{column.name}", column=column, new=new.columns[column.name],
-                    old=old.columns[column.name], rows=new.rows, rows_before=old.rows, is_key=column.name in keys,
+                    old=old.columns[column.name], rows=new.rows, rows_before=old.rows,
                 )  # fmt: skip
 
 
@@ -97,7 +95,7 @@ def _values(both: Sequence[_Both]) -> Iterator[str]:
             mean, before = new.letters / new.filled, old.letters / old.filled
             if mean < _SHORTER * before:
                 yield f"{each.name}: {mean:.1f} letters a row, {before:.1f} are live"
-        if new.total is not None and old.total and not each.is_key and not each.name.endswith("_id"):
+        if new.total is not None and old.total:
             mean, before = new.total / new.filled, old.total / old.filled
             if mean * before < 0 or not 1 / _SCALED < abs(mean / before) < _SCALED:
                 yield f"{each.name}: {mean:,.6g} in the mean, {before:,.6g} is live"
