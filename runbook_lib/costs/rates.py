@@ -73,7 +73,7 @@ def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change:
     ends = [day for day in known[-_MEASURED_DAYS:].tolist() if day > begins]
     ends = [day for day in ends if day > last - max(1, _MEASURED_DAYS - retention + 1)] or ends[-1:]
     oldest = max(0, begins, (ends[0] if ends else last) - retention)
-    grew = _grew(used, oldest, last)
+    grew, over = _grew(used, oldest, last)
     rates: list[float] = []
     spans: list[int] = []
     loads: list[tuple[int, float]] = []
@@ -82,8 +82,8 @@ def _change(found: Amounts, volume: Grid, row: int, lineage: Lineage) -> Change:
         # a young cluster's first point may be missing: its next one is as near
         before = float(volume[max(start, first)]) if start >= first - _AROUND else np.nan
         if not np.isnan(before) and start < day:
-            window = grew[start + 1 - oldest : day + 1 - oldest]
-            rate, loads = _of_window(window, float(used[day]) - before, start)
+            window = slice(start + 1 - oldest, day + 1 - oldest)
+            rate, loads = _of_window(grew[window], over[window], float(used[day]) - before, start)
             rates.append(max(0.0, rate))
             spans.append(start)
     span = max(1, last - max(begins, first, last - _MEASURED_DAYS))
@@ -113,10 +113,11 @@ def _begins(found: Amounts, lineage: Lineage) -> int:
     return made
 
 
-def _of_window(grew: Grid, total: float, start: int) -> tuple[float, list[tuple[int, float]]]:
+def _of_window(grew: Grid, over: Grid, total: float, start: int) -> tuple[float, list[tuple[int, float]]]:
     """Return the records of a usual day of one window, and the loads in it with what they changed more.
 
-    `grew` is by how much the use grew on each of its days, and `total` all its records.
+    `grew` is by how much the use grew on each of its days, `over` over how many days that is, and `total` all its
+    records. Each day of a gap may have grown as a usual one.
     """
     span = len(grew)
     rate = total / span
@@ -131,8 +132,8 @@ def _of_window(grew: Grid, total: float, start: int) -> tuple[float, list[tuple[
         if not known:
             break  # a day alone is no load: there is nothing to hold it against
         usual = float(np.median(known))
-        excess = float(grew[column]) - usual
-        if np.isnan(excess) or excess <= _LOAD * max(0.0, (total - excess) / span):
+        excess = float(grew[column]) - usual * float(over[column])
+        if np.isnan(excess) or excess <= (_LOAD + over[column] - 1) * max(0.0, (total - excess) / span):
             break
         total -= excess
         rate = total / span
@@ -140,13 +141,16 @@ def _of_window(grew: Grid, total: float, start: int) -> tuple[float, list[tuple[
     return rate, loads
 
 
-def _grew(used: Grid, start: int, last: int) -> Grid:
-    """Return by how much the use grew on each day from `start` on, the first NaN; over a gap, on the day after it."""
+def _grew(used: Grid, start: int, last: int) -> tuple[Grid, Grid]:
+    """Return by how much the use grew on each day from `start` on, the first NaN, and over how many days that is.
+
+    Over a gap it is on the day after it.
+    """
     part = used[start : last + 1]
     known = np.flatnonzero(~np.isnan(part))
-    grew = np.full(len(part), np.nan)
-    grew[known[1:]] = np.diff(part[known])
-    return grew
+    grew, over = np.full(len(part), np.nan), np.ones(len(part))
+    grew[known[1:]], over[known[1:]] = np.diff(part[known]), np.diff(known)
+    return grew, over
 
 
 def together(rates: Sequence[Change]) -> Change | None:

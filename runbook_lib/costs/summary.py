@@ -61,10 +61,12 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     snapshots = np.where(parts, now["snapshot"] - before["snapshot"], 0.0)
     rest = np.where(known & ~parts, now["billed"] - before["billed"], 0.0)
     whole = float((changed + snapshots + rest).sum()) * usd
+    by = "" if _all_measured(review) else "; by the days measured"
+    volumes, window = "the automated backup, as the volumes grew or shrank", "more or less was changed in the window"
     listed = [
-        Driver(what="volume", usd=float(grown.sum()) * usd, why="the automated backup, as the volumes grew or shrank"),
-        Driver(what="change", usd=float((changed - grown).sum()) * usd, why="more or less was changed in the window"),
-        Driver(what="snapshots", usd=float(snapshots.sum()) * usd, why="snapshots outside the window"),
+        Driver(what="volume", usd=float(grown.sum()) * usd, why=volumes + by),
+        Driver(what="change", usd=float((changed - grown).sum()) * usd, why=window + by),
+        Driver(what="snapshots", usd=float(snapshots.sum()) * usd, why="snapshots outside the window" + by),
         _price(review),
     ]
     if rest.any():
@@ -78,6 +80,13 @@ def drivers(review: Review) -> tuple[Driver, ...]:
     if days:
         listed.append(Driver(what="days missing", usd=None, why=f"{days} cluster-days were not measured: not known"))
     return tuple(listed)
+
+
+def _all_measured(review: Review) -> bool:
+    """Tell whether of every day of the two months each part of each cluster is known."""
+    found, spans = review.amounts, [review.amounts.span(review.month.month.plus(-back)) for back in (0, 1)]
+    grids = (found.automated_gib, found.snapshot_gib, found.billed_gib)
+    return not any((np.isnan(grid[:, span]) & found.usage.expected[:, span]).any() for grid in grids for span in spans)
 
 
 def _price(review: Review) -> Driver:

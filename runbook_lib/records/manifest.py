@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from runbook_lib.errors import CheckFailed
 from runbook_lib.events import event_lines, hash_of
@@ -165,15 +166,29 @@ def read_manifest(content: bytes, *, name: str) -> Manifest:
     Raises:
         CheckFailed: it is damaged or of a version this library does not know.
     """
+    return read_sealed(content, name=name)[0]
+
+
+def read_sealed(content: bytes, *, name: str) -> tuple[Manifest, str]:
+    """Read a manifest, and return with it the seal that fits what it says.
+
+    Raises:
+        CheckFailed: it is damaged or of a version this library does not know.
+    """
     try:
-        return Manifest.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        said = from_json(content)
+        manifest = Manifest.model_validate(said)
+    except ValueError as error:
+        problem = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            problem = f"{first['msg']} {'.'.join(map(str, first['loc']))}".strip()
         raise CheckFailed(
-            f"{name} cannot be read: {first['msg']} {where}".strip() + ".",
+            f"{name} cannot be read: {problem}.",
             hint="Take the published copy, or the one in a backup of the store.",
         ) from error
+    said.pop("seal", None)
+    return manifest, hash_of_value(said)
 
 
 def canonical(value: Any) -> bytes:

@@ -173,13 +173,17 @@ class Store:
 
         Reads only. "none" is also the answer where the lock of that run id belongs to another folder.
         """
+        return self.life_of_name(self.name_of(folder))
+
+    def life_of_name(self, name: str) -> Life:
+        """Tell the same of a record by its name in the store."""
         try:
-            descriptor = os.open(self.root / ".running" / run_id_of(folder), os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(f"{self.root}/.running/{name.rpartition('-')[2]}", os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
             return "none"
         try:
             holder = _holder(os.pread(descriptor, _LOCK_ROOM, 0))
-            if holder.get("folder") != self.name_of(folder):
+            if holder.get("folder") != name:
                 return "none"
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

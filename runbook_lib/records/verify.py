@@ -13,8 +13,8 @@ from pathlib import Path
 from runbook_lib.errors import CheckFailed
 from runbook_lib.events import hash_of
 from runbook_lib.records.chain import read_chain
-from runbook_lib.records.manifest import Link, Manifest, hash_of_value, read_manifest
-from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, Store, run_id_of
+from runbook_lib.records.manifest import Link, Manifest, read_sealed
+from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Finding:
 
 def verify_record(folder: Path, *, store: Store) -> tuple[Finding, ...]:
     """Check one record: its files, its events, and its place in its store's chain."""
-    checked, found = _of_folder(store, folder)
+    checked, found = _of_folder(store, store.name_of(folder))
     links = read_chain(store)
     place = next((number for number, link in enumerate(links) if link.folder == checked.name), None)
     if place is None:
@@ -44,9 +44,9 @@ def verify_store(store: Store) -> tuple[Finding, ...]:
     """Check every record of a store, and that none is missing from its chain. Runs that go on are left out."""
     found: list[Finding] = []
     records: dict[str, _Checked] = {}
-    for folder in store.folders():
-        checked, problems = _of_folder(store, folder)
-        records[checked.name] = checked
+    for name in store.names():
+        checked, problems = _of_folder(store, name)
+        records[name] = checked
         found += problems
     links = read_chain(store)
     by_run = {link.run_id: link for link in links}
@@ -108,9 +108,9 @@ class _Files:
         return _NO_FILE if name in self.names else "missing"
 
 
-def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
-    name, life = store.name_of(folder), store.life_of(folder)
-    checked = _Checked(name=name, run_id=run_id_of(folder), life=life)
+def _of_folder(store: Store, name: str) -> tuple[_Checked, list[Finding]]:
+    life, run_id, folder = store.life_of_name(name), name.rpartition("-")[2], Path(f"{store.root}/{name}")
+    checked = _Checked(name=name, run_id=run_id, life=life)
     if folder.is_symlink() or folder.parent.is_symlink():
         return checked, [Finding(file=name, problem="is a link to somewhere else, not a folder of this store")]
     if life == "running":
@@ -120,24 +120,24 @@ def _of_folder(store: Store, folder: Path) -> tuple[_Checked, list[Finding]]:
     except OSError as error:
         return checked, [Finding(file=name, problem=f"cannot be read: {error.strerror}")]
     content = files.read(MANIFEST)
-    manifest, problems = None, []
+    manifest, seal, problems = None, "", []
     if content is None:
         if life != "killed":  # that one has no manifest yet, which is no fault of anybody
             problems.append((MANIFEST, files.lacks(MANIFEST)))
     else:
         try:
-            manifest = read_manifest(content, name=MANIFEST)
+            manifest, seal = read_sealed(content, name=MANIFEST)
         except CheckFailed as error:
             problems.append((MANIFEST, f"changed: {error.message}"))
-    is_sealed = manifest is not None and manifest.seal == _seal_of(content or b"")
+    is_sealed = manifest is not None and manifest.seal == seal
     if manifest is not None and not is_sealed:
         problems.append((MANIFEST, "changed: its seal does not fit what it says"))
     events = files.read(EVENTS)
-    problems += _of_files(files, manifest, checked.run_id, events) if manifest else []
+    problems += _of_files(files, manifest, run_id, events) if manifest else []
     problems += _of_events(events, manifest)
     checked = _Checked(
         name=name,
-        run_id=checked.run_id,
+        run_id=run_id,
         life=life,
         sha256=hashlib.sha256(content).hexdigest() if content is not None else "",
         notebook=manifest.notebook if manifest else "",
@@ -161,12 +161,6 @@ def _of_files(files: _Files, manifest: Manifest, run_id: str, events: bytes | No
     for name in sorted(files.names):
         if name not in manifest.files and name != MANIFEST:
             yield name, "not part of the record"
-
-
-def _seal_of(content: bytes) -> str:
-    said = json.loads(content)
-    said.pop("seal", None)
-    return hash_of_value(said)
 
 
 _NO_FILE = "is a link or a folder, not a file, or cannot be read"
