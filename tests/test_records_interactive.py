@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from jupyter_client.manager import KernelManager
 
 from runbook_lib.cli import _workplace
 from runbook_lib.cli.records import finish
+from runbook_lib.display.interactive import front
 from runbook_lib.errors import StepFailed, TryLater
 from runbook_lib.records.comparison import compare
 from runbook_lib.records.interactive.journal import Journal
@@ -85,6 +87,16 @@ class Lab:
 
     def finish(self) -> subprocess.CompletedProcess[str]:
         return run_cli("records", "finish", cwd=self.project)
+
+    def go_on(self) -> dict[str, Any]:
+        """Have the kernel do what the page asks of it when a button opens the next notebook; return its reply."""
+        script = (Path(front.__file__).parent / "notebook.js").read_text()
+        (code,) = re.findall(r'const write = "(.*)";', script)
+        asked = self._client.execute(code, silent=True, store_history=False)
+        while True:
+            reply: dict[str, Any] = self._client.get_shell_msg(timeout=60)
+            if reply["parent_header"].get("msg_id") == asked:
+                return dict(reply["content"])
 
     def close(self) -> None:
         if self._manager.is_alive():
@@ -178,6 +190,15 @@ def test_what_runs_after_a_record_goes_on_from_it_and_says_so(open_lab: Any) -> 
     lab.run("parameters")
     lab.finish()
     assert (lab.manifest().outcome, "had not run again" in lab.manifest().headline) == ("aborted", True)
+
+
+@pytest.mark.thorough
+def test_the_button_that_leads_on_writes_the_record_once(open_lab: Any, project: Path) -> None:
+    lab = open_lab("1 + 1", RESULT)
+    lab.run("parameters", "cell-0", "cell-1")
+    assert [lab.go_on()["status"] for _ in range(2)] == ["ok", "ok"]
+    assert lab.manifest().outcome == "succeeded"
+    assert len(list(entries(Store(project / "records")))) == 1
 
 
 @pytest.mark.thorough

@@ -30,7 +30,7 @@ async function (asked) {
         goTo(left, next);
         await app.commands.execute("notebook:run-all-below");
       }
-      const write = "from runbook_lib.records.interactive import finish_from_outside as _f; _f()";
+      const write = "from runbook_lib.records.interactive import finish_to_go_on as _f; _f()";
       let reply = await say(left, write);
       // a kernel that is just putting aside what was queued behind an error puts this aside too
       for (let again = 0; again < 3 && reply?.content?.status === "aborted"; again++) reply = await say(left, write);

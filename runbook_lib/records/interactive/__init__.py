@@ -75,6 +75,17 @@ def finish_from_outside(*, until: float) -> str:
     return _journals[0].finish() if _journals else "This kernel keeps no record."
 
 
+def finish_to_go_on() -> None:
+    """Write the record of a notebook that is left by its button; one that is written already is as good.
+
+    Raises:
+        CheckFailed: JupyterLab has not saved what has run.
+    """
+    for journal in _journals:
+        if journal.is_open:
+            journal.finish()
+
+
 class Page:
     """Adds to a cell's output what only somebody who sits before it needs. The record leaves it out."""
 
