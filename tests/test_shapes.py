@@ -121,6 +121,7 @@ READS = {
     "restore_to_timestamp": (NAMED, KNOWN),
     "bring_back_data": ({"cluster": "n-1"}, KNOWN),
     "cost_analysis": ({}, {}),
+    "watch_backups": ({}, {}),
 }
 
 

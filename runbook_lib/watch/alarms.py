@@ -20,7 +20,6 @@ from runbook_lib.watch.metrics import DIMENSION, HEARTBEAT, NAMESPACE
 
 _LONGEST_S = 604_800  # CloudWatch API Reference, PutMetricAlarm: Period times EvaluationPeriods
 _STATES = ("FAILED", "TIMEOUT", "STOPPED", "ERROR")
-_SENDERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,19 +144,14 @@ def _apart(value: Any) -> Any:
 
 
 def _topic_policy(topic: Any, account: Any) -> dict[str, Any]:
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "AlarmsAndEvents",
-                "Effect": "Allow",
-                "Principal": {"Service": list(_SENDERS)},
-                "Action": "sns:Publish",
-                "Resource": topic,
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            }
-        ],
-    }
+    def allowed(sid: str, service: str, **more: Any) -> dict[str, Any]:
+        who = {"Service": f"{service}.amazonaws.com"}
+        return {"Sid": sid, "Effect": "Allow", "Principal": who, "Action": "sns:Publish", "Resource": topic, **more}
+
+    # EventBridge gets no condition: whether it sends the account is unverified, and a refusal would be silence
+    own = {"StringEquals": {"aws:SourceAccount": account}}
+    statements = [allowed("Alarms", "cloudwatch", Condition=own), allowed("Events", "events")]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _pattern(wanted: Wanted) -> dict[str, Any]:
