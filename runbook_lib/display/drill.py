@@ -176,6 +176,7 @@ def _recovery(drilled: Drilled) -> dict[str, Any]:
         "began": iso(drilled.began) if drilled.began else None,
         "finished": iso(drilled.proved) if drilled.proved else None,
         "phases": {phase.name: round(phase.seconds, 1) for phase in drilled.phases},
+        "proof": proof.verdict if proof else "not known",
         "drill": {
             "verdict": proof.verdict if proof else "not known",
             "rows_proved": proof.rows_proved if proof else 0,

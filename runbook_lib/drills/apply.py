@@ -17,6 +17,7 @@ from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.drills.plan import DrillPlan
 from runbook_lib.drills.proving import prove_drill
 from runbook_lib.drills.source_log import SourceLog
+from runbook_lib.drills.touched import ABOUT
 from runbook_lib.drills.values import DrillProof, SealedProof
 from runbook_lib.errors import CheckFailed, RunbookError, StepFailed
 from runbook_lib.events import announce
@@ -152,14 +153,20 @@ def side_of(cluster: Cluster, account: Credentials) -> Side:
 
 
 def proved_copy(
-    copy: Side, source: Cluster, account: Credentials, *, second: datetime, earlier: SealedProof | None
+    copy: Side,
+    source: Cluster,
+    account: Credentials,
+    *,
+    second: datetime,
+    earlier: SealedProof | None,
+    about: timedelta = ABOUT,
 ) -> DrillProof:
     """Prove a copy of a cluster's second, and keep the proof in the record. Raises as `prove_drill`."""
     proof = prove_drill(
         copy,
         side_of(source, account),
         second=second,
-        source_log=SourceLog(endpoint=source.endpoint, account=account),
+        source_log=SourceLog(endpoint=source.endpoint, account=account, about=about),
         earlier=earlier,
         options=ProofOptions(personal=("*",), guard=Guard()),
     )

@@ -20,10 +20,11 @@ _MOST_BYTES = 4 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class SourceLog:
-    """Where the log is read, with an account that may."""
+    """Where the log is read, with an account that may. `about` is how far from its second a copy may end."""
 
     endpoint: Endpoint
     account: Credentials = field(repr=False)
+    about: timedelta = ABOUT
 
     def follow(self, touched: Touched, *, second: datetime, until: datetime | None = None) -> str:
         """Read the log from a second on, to its end or only for which tables it touches until another second.
@@ -42,7 +43,7 @@ class SourceLog:
             if until is None:
                 since, until = second - _LONGEST_STATEMENT, datetime.max.replace(tzinfo=UTC)
                 entries = read_log(self.endpoint, self.account, files=chosen, since=since, until=until, images=True)
-                touched.read(entries, second=second)
+                touched.read(entries, second=second, about=self.about)
             else:
                 touched.tally(read_log(self.endpoint, self.account, files=chosen, since=second, until=until))
             if is_whole:
@@ -56,6 +57,6 @@ class SourceLog:
         chosen: list[LogFile] = []
         for file in reversed(files):
             chosen.insert(0, file)
-            if began(self.endpoint, self.account, file) < second - ABOUT:
+            if began(self.endpoint, self.account, file) < second - self.about:
                 return chosen, True
         return chosen, _FIRST.search(files[0].name) is not None  # nothing was ever purged

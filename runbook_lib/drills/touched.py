@@ -153,9 +153,9 @@ class Touched:
         self.gaps: list[str] = []
         self.last = 0
 
-    def read(self, entries: Iterable[LogEntry], *, second: datetime) -> None:
-        """Follow the log from before a second on."""
-        for entry, number in _placed(entries, second=second):
+    def read(self, entries: Iterable[LogEntry], *, second: datetime, about: timedelta = ABOUT) -> None:
+        """Follow the log from before a second on; `about` is how far from it the copy may end."""
+        for entry, number in _placed(entries, second=second, about=about):
             self.last = max(self.last, number if number < AFTER else 0)
             self._entry(entry, number)
 
@@ -289,7 +289,7 @@ class Touched:
                 table.give_up(when)
 
 
-def _placed(entries: Iterable[LogEntry], *, second: datetime) -> Iterator[tuple[LogEntry, int]]:
+def _placed(entries: Iterable[LogEntry], *, second: datetime, about: timedelta) -> Iterator[tuple[LogEntry, int]]:
     """Return the entries that may lie behind a second, each with its transaction's number.
 
     Entries of one transaction belong together. Of those before the second the last one is kept, unless the log says
@@ -307,13 +307,13 @@ def _placed(entries: Iterable[LogEntry], *, second: datetime) -> Iterator[tuple[
             latest = max(latest, entry.at)
             rows += entry.rows if isinstance(entry, LoggedRows) else 0
             held.append(entry if rows <= _MOST_HELD else _too_many(entry))
-        if latest < second - ABOUT:
-            before = [] if _was_committed(held[-1], by=second - ABOUT) else held
+        if latest < second - about:
+            before = [] if _was_committed(held[-1], by=second - about) else held
             continue
         number += bool(before)
         yield from ((entry, number) for entry in before)
         before = []
-        number = AFTER if latest > second + ABOUT else number + 1
+        number = AFTER if latest > second + about else number + 1
         yield from ((entry, number) for entry in held)
     yield from ((entry, 1) for entry in before)
 

@@ -167,7 +167,8 @@ def _operation(environ: WSGIEnvironment, body: bytes, service: str) -> tuple[str
         operation = fields.pop("Action", "")
         fields.pop("Version", None)
         return operation, _nested(fields)
-    return _rest_operation(environ, service)
+    operation, parameters = _rest_operation(environ, service)
+    return operation, parameters | (_json(body) if service == "backup" else {})
 
 
 def _rest_operation(environ: WSGIEnvironment, service: str) -> tuple[str, dict[str, Any]]:

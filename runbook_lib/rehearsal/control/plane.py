@@ -96,6 +96,8 @@ class ControlPlane:
                 "backup:ListBackupVaults": self.vault.vaults,
                 "backup:ListRecoveryPointsByBackupVault": self.vault.in_vault,
                 "backup:ListCopyJobs": self.vault.copy_jobs,
+                "backup:DescribeRestoreJob": self.vault.restore_job,
+                "backup:PutRestoreValidationResult": self.vault.validate,
                 "glue:StartJobRun": self.jobs.answer,
             },
             before={"cloudwatch:DescribeAlarms": self.alarms.judge},

@@ -1,4 +1,4 @@
-"""AWS Backup as far as looking goes: vaults, recovery points, copy jobs. moto has none of these lists."""
+"""AWS Backup: vaults, recovery points, copy jobs, restore tests and their validation. moto has none of these."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Vault:
         self._points: dict[str, list[dict[str, Any]]] = {}
         self._locked = {"Default": False}
         self._copies: list[dict[str, Any]] = []
+        self.restore_jobs: dict[str, dict[str, Any]] = {}
 
     def put(
         self,
@@ -67,9 +68,45 @@ class Vault:
             }
         )
 
+    def restored(self, resource_arn: str, *, created_arn: str, at: datetime, of_test: bool = True) -> str:
+        """Enter a restore job that has made a cluster, by a restore test unless said, and return its id."""
+        region, account = resource_arn.split(":")[3:5]
+        plan = f"arn:aws:backup:{region}:{account}:restore-testing-plan:monthly-1"
+        job: dict[str, Any] = {
+            "RestoreJobId": str(uuid4()).upper(),
+            "Status": "COMPLETED",
+            "ResourceType": "Aurora",
+            "SourceResourceArn": resource_arn,
+            "CreatedResourceArn": created_arn,
+            "RecoveryPointCreationDate": at.timestamp(),
+            "CreatedBy": {"RestoreTestingPlanArn": plan} if of_test else {},
+        }
+        self.restore_jobs[job["RestoreJobId"]] = job
+        return str(job["RestoreJobId"])
+
+    def restore_job(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer DescribeRestoreJob."""
+        job = self.restore_jobs.get(unquote(str(asked.get("Path", ""))).rpartition("/")[2])
+        return (200, job) if job else _not_found("There is no such restore job.")
+
+    def validate(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer PutRestoreValidationResult: only a completed restore test is validated, and only once.
+
+        Source: AWS Backup API Reference, "PutRestoreValidationResult".
+        """
+        job = self.restore_jobs.get(unquote(str(asked.get("Path", ""))).removesuffix("/validations").rpartition("/")[2])
+        if job is None:
+            return _not_found("There is no such restore job.")
+        status = asked.get("ValidationStatus")
+        known = status in ("SUCCESSFUL", "FAILED", "TIMED_OUT", "VALIDATING")
+        if not known or not job["CreatedBy"] or job.get("ValidationStatus", "VALIDATING") != "VALIDATING":
+            return 400, {"__type": "InvalidRequestException", "Message": "This job cannot be validated so."}
+        job |= {"ValidationStatus": status, "ValidationStatusMessage": asked.get("ValidationStatusMessage", "")}
+        return 200, {}
+
     def forget(self) -> None:
         """Go back to one open vault that is empty."""
-        self._points, self._locked, self._copies = {}, {"Default": False}, []
+        self._points, self._locked, self._copies, self.restore_jobs = {}, {"Default": False}, [], {}
 
     def answer(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer ListRecoveryPointsByResource, a page at a time."""
@@ -95,6 +132,10 @@ class Vault:
         """Answer ListCopyJobs."""
         found = [job for job in _asked_for(self._copies, asked) if asked.get("state") in (None, job["State"])]
         return _page(found, asked, key="CopyJobs")
+
+
+def _not_found(said: str) -> tuple[int, dict[str, Any]]:
+    return 400, {"__type": "ResourceNotFoundException", "Message": said}
 
 
 def _asked_for(entries: list[dict[str, Any]], asked: Mapping[str, Any]) -> list[dict[str, Any]]:

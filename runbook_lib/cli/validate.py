@@ -1,0 +1,60 @@
+"""`runbook validate`: answer AWS Backup's restore test, after a proof."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runbook_lib.errors import CheckFailed, InputRefused
+
+
+@click.command(short_help="Prove what AWS Backup's restore test has restored, and answer it.")
+@click.argument("event", metavar="EVENT")
+@click.option("--region", default="", help="AWS region; empty takes the one of the environment.")
+@click.option("--secret", default="", metavar="NAME", help="Secrets Manager name of the source's database account.")
+@click.option("--standing", default="", metavar="FILE", help="A standing approval for drills: an instance may be made.")
+@click.option("--instance-class", default="", metavar="CLASS", help="That instance's class; empty takes the source's.")
+@click.option("--records", default="", metavar="DIR", help="The store with earlier sealed proofs.")
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one JSON object.")
+def command(  # noqa: PLR0913  # one for each option
+    event: str, region: str, secret: str, standing: str, instance_class: str, records: str, as_json: bool
+) -> int:
+    """Read an EventBridge EVENT ("Restore Job State Change") from a file, or - for the standard input.
+
+    The cluster that the restore test has made is proved against the last sealed proof, the living source and its binary
+    log. AWS Backup is answered SUCCESSFUL only if all of it is proved, else FAILED. Exit code 0: SUCCESSFUL; 3: FAILED;
+    2: it is no event of a restore test, and nothing was answered.
+    """
+    from runbook_lib.aws import connect
+    from runbook_lib.drills.validate import Means, validate_restore
+    from runbook_lib.guard.standing import read_standing
+    from runbook_lib.records.earlier import last_proof
+    from runbook_lib.records.store import Store, default_store
+    from runbook_lib.times import utc_now
+
+    store = Store(Path(records)) if records else default_store()
+    means = Means(
+        now=utc_now(),
+        secret=secret,
+        signed=read_standing(standing) if standing else None,
+        instance_class=instance_class,
+        earlier=lambda cluster: last_proof(cluster, store=store),
+    )
+    answer = validate_restore(connect(region=region), _read(event), means=means)
+    said = json.dumps(answer.as_json(), ensure_ascii=False)
+    click.echo(said if as_json else f"{answer.status}: {answer.message}")
+    return 0 if answer.status == "SUCCESSFUL" else CheckFailed.exit_code
+
+
+def _read(place: str) -> dict[str, Any]:
+    try:
+        with click.open_file(place, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InputRefused(f'The event "{place}" cannot be read.', hint="Name a file with JSON, or -.") from error
+    if not isinstance(found, dict):
+        raise InputRefused(f'The event "{place}" is no JSON object.', hint="Hand in the event as it came.")
+    return found
