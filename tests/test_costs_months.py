@@ -148,6 +148,9 @@ def test_all_worlds_at_once_through_the_notebook_have_the_simulation_s_numbers(t
         assert "dark" in first
         assert "at least" in first
         check_table(tables, shown_text(outputs))
+        asked = ("so far", "foreseen", "budget", "stands out", "could be saved", "why it changed", "a protected GiB")
+        assert [name for name in asked if not any(fact.startswith(name) for fact in result["facts"])] == []
+        assert "dark" in result["facts"]["not measured"]
         assert (result["outcome"], result["changed"]) == ("planned", [])
         assert len(result["plan_id"]) == 12
         assert len(tables) == 12

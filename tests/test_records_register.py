@@ -137,6 +137,15 @@ def test_the_report_and_the_index_need_no_network_and_no_script(store: Store, tm
     assert "&lt;script&gt;" in (folder / "report.html").read_text()
 
 
+def test_a_run_that_only_looked_says_first_what_its_result_says(store: Store) -> None:
+    result = {"outcome": "planned", "headline": "h", "facts": {"budget": "$9.00: $1.00 over it"}}
+    page = (make_record(store, result=result) / "report.html").read_text()
+    assert page.index("$1.00 over it") < page.index("Who, when, from what")
+    assert page.count("$1.00 over it") == 1
+    page = (make_record(store, result={**result, "changed": ["a copy"]}) / "report.html").read_text()
+    assert page.index("a copy") < page.index("Who, when, from what") < page.index("$1.00 over it")
+
+
 def test_a_report_can_be_made_again_without_touching_the_record(store: Store, tmp_path: Path) -> None:
     folder = make_record(store)
     ran = run_cli("records", "report", folder, "-o", tmp_path / "again.html", cwd=tmp_path)

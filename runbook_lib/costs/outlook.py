@@ -23,7 +23,7 @@ from runbook_lib.errors import InputRefused
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What another way of keeping backups would cost, and what to do."""
+    """What another way of keeping backups would cost, and what to do. `budget` is USD a month, 0 is none."""
 
     rates: tuple[Change, ...] = field(repr=False)
     costs: dict[str, tuple[RetentionCost, ...]] = field(repr=False)
@@ -33,6 +33,7 @@ class Outlook:
     anomalies: tuple[Anomaly, ...] = field(repr=False)
     thresholds: Thresholds
     unseen: tuple[str, ...] = ()
+    budget: float = 0.0
 
     @property
     def left_out(self) -> str:
@@ -57,14 +58,18 @@ class Outlook:
         return together(self.costs.values())
 
 
-def look_ahead(session: AwsSession, review: Review, *, keep_days: int, anomaly: str = USUAL) -> Outlook:
+def look_ahead(
+    session: AwsSession, review: Review, *, keep_days: int, anomaly: str = USUAL, budget: float = 0.0
+) -> Outlook:
     """Work out the alternatives and the rises beyond the thresholds `anomaly`, and plan the clean-up.
 
-    Reads whom its candidates are shared with; changes nothing.
+    Reads whom its candidates are shared with; changes nothing. `budget` is what the month may cost in USD, 0 for none.
 
     Raises:
-        InputRefused: a number of days that would not keep anything, or thresholds that cannot be read.
+        InputRefused: a number of days that would not keep anything, thresholds that cannot be read, a budget below 0.
     """
+    if budget < 0:
+        raise InputRefused("The budget is below nothing.", hint="Set `budget` to USD a month, or to 0 for none.")
     if keep_days < 1:
         raise InputRefused(
             f"keep_days is {keep_days}: snapshots cannot be kept for less than a day.",
@@ -85,4 +90,5 @@ def look_ahead(session: AwsSession, review: Review, *, keep_days: int, anomaly: 
         anomalies=anomalies(review.amounts, review.month.month, usd_gib_month=usd, at_least=at_least),
         thresholds=at_least,
         unseen=facts.estate.unseen,
+        budget=budget,
     )

@@ -178,7 +178,12 @@ def cell_state(cell: Mapping[str, Any]) -> dict[str, str]:
 
 
 def first_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return what is read first: the recovery point and time, who approved what, and what was changed."""
+    """Return what is read first: the recovery point and time, who approved what, and what was changed.
+
+    Of a run that only looked it is what its result says.
+    """
+    if not (manifest.recovery or manifest.changed or manifest.approval):
+        return [("cluster", manifest.cluster)] * bool(manifest.cluster) + list(manifest.facts.items())
     wanted = ("recovery point", "recovery time", "recovery point achieved", "recovery time achieved")
     point = [(name, value) for name, value in recovery_facts(manifest) if name in wanted]
     changed = [("changed", "\n".join(manifest.changed))] if manifest.changed else []

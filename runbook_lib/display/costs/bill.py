@@ -110,6 +110,7 @@ def _listed(review: Review) -> Table:
     text = (
         "agree" if abs(left) < 0.05 else "deleted since, or older than the metrics" if left > 0 else "see sizes above"
     )
+    text += f"; {without} cluster{'' if without == 1 else 's'} not measured that day" if without else ""
     return Table(
         title=f"Snapshots outside the window on the last settled day, {day}",
         columns=("", "GiB", "USD a month", ""),

@@ -12,7 +12,6 @@ from runbook_lib.costs.summary import drivers, largest_savings
 from runbook_lib.costs.units import usd_text
 from runbook_lib.display.stack import Stack
 from runbook_lib.display.table import Table
-from runbook_lib.errors import InputRefused
 
 _SAVINGS = 5
 _NAMED = 5
@@ -50,22 +49,36 @@ def _change(cost: Cost, before: MonthCost) -> str:
     return f", {usd_text(abs(difference))}{part} {'more' if difference > 0 else 'less'} than in {before.month}"
 
 
-def first_screen(review: Review, outlook: Outlook, *, budget: float = 0.0) -> Stack:
-    """Show the month in a minute: the sum against the month before and a budget in USD, why it changed, what could be
-    saved, what stands out and what is not known.
-
-    Raises:
-        InputRefused: a budget below nothing.
+def first_screen(review: Review, outlook: Outlook) -> Stack:
+    """Show the month in a minute: the sum against the month before and a budget, why it changed, what could be saved,
+    what stands out and what is not known.
     """
-    if budget < 0:
-        raise InputRefused("The budget is below nothing.", hint="Set `budget` to USD a month, or to 0 for none.")
     return Stack(
         headline=headline(review),
-        tables=(_minute(review, outlook, budget), _why(review), _savings(outlook), _basis(review)),
+        tables=(_minute(review, outlook), _why(review), _savings(outlook), _basis(review)),
     )
 
 
-def _minute(review: Review, outlook: Outlook, budget: float) -> Table:
+def in_a_minute(review: Review, outlook: Outlook) -> dict[str, str]:
+    """Return the same as lines of text, for the result and the top of the report."""
+    said = {str(name): str(text) for name, text in _minute(review, outlook).rows}
+    unknown = said.pop("not known", "")
+    if review.month.days_settled:
+        why = [f"{driver.what} {_signed(driver.usd)}" for driver in drivers(review) if driver.usd is not None]
+        said["why it changed, USD a month"] = "; ".join(why) + ("; not all is known" if unknown else "")
+    saves = _savings(outlook)
+    said["could be saved"] = saves.title.partition(": ")[2]
+    if saves.rows:
+        cluster, what, usd, _ = saves.rows[0]
+        said["could be saved"] += f"; first {cluster}: {what}, {usd_text(float(usd))} a month"
+    return said
+
+
+def _signed(usd: float) -> str:
+    return "0.00" if abs(usd) < 0.005 else f"{usd:+,.2f}"
+
+
+def _minute(review: Review, outlook: Outlook) -> Table:
     now, before = review.month, review.before
     running = now.days_settled < now.month.days
     rows: list[tuple[str, str]] = [("so far" if running else "the month", str(now.backup))]
@@ -73,8 +86,8 @@ def _minute(review: Review, outlook: Outlook, budget: float) -> Table:
         rows.append(("foreseen", _foreseen(review)))
     rows.append((f"the month before, {before.month}", str(before.backup)))
     marks: dict[int, str] = {}
-    if budget:
-        text, mark = _against(review.forecast_usd if running else now.backup, budget)
+    if outlook.budget:
+        text, mark = _against(review.forecast_usd if running else now.backup, outlook.budget)
         marks[len(rows)] = mark
         rows.append(("budget", text))
     rows.append(("a protected GiB, a month", _protected(review)))
@@ -93,7 +106,9 @@ def _foreseen(review: Review) -> str:
     foreseen, (low, high) = review.forecast_usd, review.forecast_range_usd
     if foreseen.usd is None:
         return str(foreseen)
-    return f"{foreseen} (from {usd_text(low)} to {usd_text(high)})"
+    unknown = sum(1 for rate in review.rates if rate.gib_a_day is None)
+    but = f"; the range of {unknown} cluster{'' if unknown == 1 else 's'} is not known" if unknown else ""
+    return f"{foreseen} (from {usd_text(low)} to {usd_text(high)}{but})"
 
 
 def _against(cost: Cost, budget: float) -> tuple[str, str]:

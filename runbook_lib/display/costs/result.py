@@ -9,8 +9,10 @@ from runbook_lib.costs.snapshots.apply import CleanupDone
 from runbook_lib.costs.snapshots.plan import saves_text
 from runbook_lib.costs.units import usd_text
 from runbook_lib.display.costs.bill import comparisons, verdict
-from runbook_lib.display.costs.headline import headline
+from runbook_lib.display.costs.headline import headline, in_a_minute
 from runbook_lib.display.result import Outcome, Result
+
+_NAMED = 5
 
 
 def cost_result(review: Review, outlook: Outlook, done: CleanupDone, taken: Taken, *, approved_by: str = "") -> Result:
@@ -23,9 +25,7 @@ def cost_result(review: Review, outlook: Outlook, done: CleanupDone, taken: Take
     )
     facts = {
         "month": str(review.month.month),
-        "Aurora backups so far": str(review.month.backup),
-        "foreseen": str(review.forecast_usd),
-        "the month before": str(review.before.backup),
+        **in_a_minute(review, outlook),
         "clusters": str(len(review.clusters)),
         "agreement": verdict(review, compared),
         "clean-up": saves_text(outlook.plan) if not done.done else f"{len(done.deleted)} snapshots deleted",
@@ -52,7 +52,9 @@ def _not_measured(review: Review) -> str:
 
 
 def _gaps(review: Review) -> str:
-    said = [f"{review.month.days_missing} cluster-days of the month"] if review.month.days_missing else []
+    lacking = [f"{cluster.cluster} {cluster.days_missing}" for cluster in review.clusters if cluster.days_missing]
+    of = ", ".join(lacking[:_NAMED]) + (f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else "")
+    said = [f"{review.month.days_missing} cluster-days of the month ({of})"] if review.month.days_missing else []
     said += [f"{entry.days_missing} of {entry.month}" for entry in review.months[:-1] if entry.days_missing]
     said += list(review.facts.estate.unseen)
     return "\n".join(said) or "nothing: every cluster-day has its point"
