@@ -68,13 +68,13 @@ NOT_SETTINGS = frozenset(
         "DBClusterIdentifier", "DBInstanceArn", "DBInstanceIdentifier", "DBInstanceStatus", "DBName", "DbInstancePort",
         "DbiResourceId", "Endpoint", "EnhancedMonitoringResourceArn", "InstanceCreateTime", "LatestRestorableTime",
         "MasterUsername", "PendingModifiedValues", "PercentProgress", "StatusInfos", "AutomaticRestartTime",
-        "IsStorageConfigUpgradeAvailable", "UpgradeRolloutOrder", "DBCapacityReservationIdentifier",
+        "IsStorageConfigUpgradeAvailable", "PrimaryEndpoint", "UpgradeRolloutOrder", "DBCapacityReservationIdentifier",
         # belongs to the cluster in Aurora
         "AllocatedStorage", "BackupRetentionPeriod", "CertificateDetails", "CopyTagsToSnapshot", "DBSubnetGroup",
         "DatabaseInsightsMode", "DeletionProtection", "DomainMemberships", "EnabledCloudwatchLogsExports",
         "EngineLifecycleSupport", "EngineVersion", "IAMDatabaseAuthenticationEnabled", "KmsKeyId", "MasterUserSecret",
         "NetworkType", "OptionGroupMemberships", "PreferredBackupWindow", "StorageEncrypted", "StorageEncryptionType",
-        "StorageType", "VpcSecurityGroups", "ActivityStreamMode", "ActivityStreamKmsKeyId",
+        "StorageType", "VpcSecurityGroups", "ActivityStreamMode", "ActivityStreamKmsKeyId", "VPCNetworkingEnabled",
         "ActivityStreamKinesisStreamName", "ActivityStreamEngineNativeAuditFieldsIncluded",
         "ActivityStreamPolicyStatus",
         # of other engines only
