@@ -114,6 +114,7 @@ NOTEBOOKS = {
         ),
         sometimes=("iam:GetRole", "glue:ListJobs"),
     ),
+    "recovery_scorecard": Uses(always=_FIND),
     "cost_analysis": Uses(
         always=(
             *_FIND, "rds:DescribeDBInstances", "rds:DescribeDBClusterSnapshots", "cloudwatch:GetMetricData",
