@@ -37,6 +37,7 @@ IMPORT_NAMES = {
     "IPython": "ipykernel",
     "backports": "backports.zstd",
     "botocore": "boto3",
+    "pydantic_core": "pydantic",
     "yaml": "pyyaml",
 }
 # In the standard library, but only of a newer Python than the oldest that is supported.
