@@ -256,6 +256,10 @@ FOUND = {
              lost={(metric, day) for metric in METRICS for day in (409, 410)},
              copies=[(390, 90.0)], tags={"recovery:was": "a"})
     ],
+    "a copy, in the metrics of a name that somebody nobody knows had for a day": [
+        Life(key="cluster-a", names=[(-999, "a"), (423, "a-new")], volume=10, changes=55.5, born=420, died=424, every=7,
+             keep=60, first_taken=1, retention=[(-999, 2)], copies=[(423, 90.0)], says_nothing_outside=True)
+    ],
     "a copy, beside a snapshot that was deleted today": [
         Life(key="cluster-a", names=[(-999, "a")], volume=10, grows=0.5, born=369, retention=[(-999, 2)], every=7,
              keep=60, first_taken=5, copies=[(416, 90.0)])

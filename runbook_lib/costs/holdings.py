@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -78,7 +78,9 @@ def holdings(estate: Estate, usage: Usage, who: Sequence[Lineage]) -> tuple[Hold
                 metered_with=namesakes.get(snapshot.cluster, lineage.label) if lineage.copied_from else lineage.label,
             )
         )
-    return _with_rest(found, usage)
+    lived = (~np.isnan(usage.volume_gib) | ~np.isnan(usage.used_gib)).any(axis=1)
+    strangers = {lineage.label for row, lineage in enumerate(who) if lineage.is_stranger and lived[row]}
+    return _with_rest(found, usage, strangers)
 
 
 def listed_gib(held: tuple[Holding, ...], usage: Usage) -> Grid:
@@ -119,8 +121,10 @@ def _between(volume: Grid, column: int) -> float | None:
     return float(np.interp(column, known, volume[known]))
 
 
-def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
+def _with_rest(found: list[Holding], usage: Usage, strangers: Collection[str]) -> tuple[Holding, ...]:
     """Share what the metric leaves over among the snapshots that nothing measured.
+
+    Of `strangers`, clusters that had a name here and of which nothing else is known, the snapshots may be in it too.
 
     The metric also has snapshots that were deleted since. Where what it leaves over has moved in the last weeks (the
     days that are not settled yet are looked at too), or was there before these began to cost, some were, and nobody can
@@ -134,7 +138,7 @@ def _with_rest(found: list[Holding], usage: Usage) -> tuple[Holding, ...]:
     shares: dict[str, float] = {}
     for name, own in by_meter.items():
         unmeasured = [holding for holding in own if holding.size_gib is None and holding.costs_on(usage.days[last])]
-        if len({holding.label for holding in unmeasured}) != 1 or name not in rows:
+        if len({holding.label for holding in unmeasured}) != 1 or name not in rows or name in strangers:
             continue  # nothing to share, or things that are no kin
         left = usage.snapshot_gib[rows[name]].copy()
         for holding in own:

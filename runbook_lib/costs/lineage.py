@@ -20,6 +20,8 @@ from runbook_lib.costs.estate import Estate
 from runbook_lib.costs.usage import Grid, Usage
 from runbook_lib.tags import TAG_PREFIX
 
+_STRANGER = "before:"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
@@ -48,6 +50,11 @@ class Lineage:
     def lives(self) -> bool:
         """Tell whether the cluster exists."""
         return self.cluster is not None
+
+    @property
+    def is_stranger(self) -> bool:
+        """Tell whether it is known by points of a name alone: nobody can tell which snapshots it left."""
+        return self.resource_id.startswith(_STRANGER)
 
 
 def lineages(estate: Estate) -> tuple[Lineage, ...]:
@@ -142,7 +149,7 @@ def attributed(usage: Usage, who: Sequence[Lineage]) -> tuple[Usage, tuple[Linea
         if free and points[rows[name], :free].any():
             before.append((name, rows[name], free))
     earlier = [
-        Lineage(label=f"{name} (an earlier cluster)", resource_id=f"before:{name}", names=(name,), cluster=None,
+        Lineage(label=f"{name} (an earlier cluster)", resource_id=f"{_STRANGER}{name}", names=(name,), cluster=None,
                 created=None)
         for name, _, _ in before
     ]  # fmt: skip
