@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from runbook_lib.records.run import RunRecord, run_notebook
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.engines import Engine
-from runbook_lib.rehearsal.guarded import guarded_night, make_loader, run_job
+from runbook_lib.rehearsal.guarded import LOADER, guarded_night, make_loader, run_job
 from runbook_lib.rehearsal.rehearse import Clock
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.rehearsal.story import Story
+from runbook_lib.times import utc_now
 from tests.conftest import QUICK
+from tests.records_support import make_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,3 +64,29 @@ def test_the_storys_bad_load_is_told_the_evening_before_refused_in_live_data_and
     assert night.proved
     tried = json.loads((night.records[1].folder / "manifest.json").read_text())
     assert tried["exit_code"] == 3
+
+
+@pytest.mark.release
+@pytest.mark.one_engine
+def test_a_healthy_week_gives_the_watch_nothing_to_say(evening: Evening, tmp_path: Path) -> None:
+    """It should mind its first record only, and be quiet through the notebook as long as the story goes well."""
+    stand, store = evening.stand_in, Store(tmp_path)
+    source = stand.control.rds.cluster(stand.cluster)
+    source.kms_key_id = stand.session().client("kms").create_key()["KeyMetadata"]["Arn"]
+    stand.control.vault.lock("locked")
+    stand.control.vault.put(source.arn, at=utc_now() - timedelta(days=1), vault="locked")
+    result = {"cluster": stand.cluster, "recovery": {"proof": "proved"}}
+    make_record(store, notebook="drill_restore", incident="", result=result)
+
+    def watch() -> RunRecord:
+        parameters = {"cluster": stand.cluster, "contract": str(ROOT / "parameters" / "schemas.yml")}
+        return run_notebook(
+            ROOT / "notebooks" / "watch_backups.ipynb",
+            parameters={**parameters, "loader": f"{LOADER.user}@%"},
+            store=store,
+        )
+
+    first = watch()
+    assert first.headline == f"{stand.cluster}: to mind: settings-weakened, tables-lost.", first.headline
+    second = watch()
+    assert (second.exit_code, second.headline) == (0, f"{stand.cluster}: all 20 checks are ok.")

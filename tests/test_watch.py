@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,25 @@ def test_a_database_that_nobody_named_an_account_for_is_unknown_until_it_is_left
     assert not {"loader-account", "drill"} & {each.declared.name for each in seen.findings}
     with pytest.raises(InputRefused, match="There is no check drills"):
         world.look(leave_out="drills")
+
+
+def test_a_reader_of_single_schemas_sees_them_whole_and_a_table_it_cannot_see_is_unknown_not_gone(world: World) -> None:
+    """It should be well where every known table is seen, and unknown where one may be there behind a missing right."""
+    name = "watch/reader"
+    world.stand.client("secretsmanager").create_secret(
+        Name=name, SecretString=json.dumps({"username": "reader", "password": "reads-7"})
+    )
+    made = ("CREATE USER reader IDENTIFIED BY 'reads-7'", "GRANT SELECT ON shop.* TO reader")
+    with statements(world, *made, "GRANT SELECT ON shop__next.* TO reader", undo=("DROP USER reader",)):
+        others = "loader-account, binary-log"  # which need more rights
+        seen = world.look(secret=name, leave_out=others)
+        assert troubles(seen) == {}, seen.troubles
+        table = statements(world, "CREATE TABLE shop__next.t (id INT)", undo=("DROP TABLE shop__next.t",))
+        with table, world.other_store("reader") as store:
+            world.keep(world.look(secret=name, leave_out=others), store)
+            world.run("REVOKE SELECT ON shop__next.* FROM reader")
+            seen = world.look(secret=name, leave_out=others)
+        assert troubles(seen) == {"tables-lost": "unknown"}, seen.troubles
 
 
 @pytest.mark.parametrize("promises", ["window seven days", "window 0 days", "backups 7 days"])

@@ -158,6 +158,7 @@ def _is_number(value: Any) -> bool:
 
 
 WATCH, DRILL = "watch_backups", "drill_restore"
+_PLAN = Outcome.PLANNED  # a drill that was only planned is none
 
 
 def past_of_watch(facts: Facts, *, store: Store | None = None) -> Past:
@@ -172,7 +173,7 @@ def past_of_watch(facts: Facts, *, store: Store | None = None) -> Past:
         known = _known(found, facts)
         return Past(
             known=known_from({"known": known}, accepted=facts.choices.accepted),
-            drills=tuple(_drill(entry) for entry in found if entry.notebook == DRILL),
+            drills=tuple(_drill(entry) for entry in found if entry.notebook == DRILL and entry.outcome is not _PLAN),
             unpublished=tuple(
                 entry.run_id
                 for entry in found

@@ -12,7 +12,7 @@ from runbook_lib.clusters import Cluster, utc
 from runbook_lib.restore.copies.leftovers import Region, leftovers
 from runbook_lib.times import ago, duration_text, utc_text
 from runbook_lib.watch.declared import BY_NAME, Declared, Finding
-from runbook_lib.watch.facts import Apart, Facts, Shared
+from runbook_lib.watch.facts import Apart, Facts, Shared, whose
 from runbook_lib.watch.inside import Inside
 from runbook_lib.watch.loads import judge_loads
 from runbook_lib.watch.past import Past
@@ -107,7 +107,7 @@ class _Judge:
     def snapshot_missing(self, subject: str, cluster: Cluster) -> Check:
         if self.facts.automated.why_not:
             return _unknown(subject, f"Automated snapshots {self.facts.automated.why_not}")
-        newest = self._automated.get(cluster.resource_id)
+        newest = self._automated.get(whose(cluster))
         if newest and self.now - newest <= SNAPSHOT:
             return ok(subject, f"The newest was made {ago(newest, now=self.now)}.")
         if self._is_young(cluster, SNAPSHOT):
@@ -132,7 +132,7 @@ class _Judge:
     def snapshots_shared(self, subject: str, cluster: Cluster) -> Check:
         if self.facts.shared.why_not:
             return _unknown(subject, f"Manual snapshots {self.facts.shared.why_not}")
-        own = self._shared.get(cluster.resource_id, ())
+        own = self._shared.get(whose(cluster), ())
         public = [shared for shared in own if "all" in shared.accounts]
         if public:
             names = ", ".join(shared.snapshot.identifier for shared in public[:5])
@@ -311,11 +311,11 @@ class _Judge:
 
     @cached_property
     def _automated(self) -> dict[str, datetime]:
-        return {snapshot.resource_id: snapshot.created for snapshot in self.facts.automated}
+        return {whose(snapshot): snapshot.created for snapshot in self.facts.automated}
 
     @cached_property
     def _shared(self) -> dict[str, list[Shared]]:
-        return _grouped(self.facts.shared, lambda shared: shared.snapshot.resource_id)
+        return _grouped(self.facts.shared, lambda shared: whose(shared.snapshot))
 
     @cached_property
     def _apart(self) -> dict[str, Apart]:
@@ -357,7 +357,7 @@ def _graded(subject: str, left: timedelta, limits: tuple[timedelta, timedelta], 
 
 
 def _unknown(subject: str, why_not: str, hint: str = _SEE_POLICY) -> Check:
-    return unknown(subject, why_not, hint)
+    return unknown(subject, why_not.rstrip("."), hint)
 
 
 def _grouped(items: Iterable[Any], key: Callable[[Any], str]) -> dict[str, list[Any]]:

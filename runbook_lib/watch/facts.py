@@ -12,7 +12,7 @@ from runbook_lib.aws import AwsSession, declare
 from runbook_lib.backups import DESCRIBE_SNAPSHOTS, ClusterSnapshot, snapshot_from
 from runbook_lib.clusters import DESCRIBE_INSTANCES, ENGINE, Cluster, described_instances, list_clusters, utc
 from runbook_lib.costs.snapshots.apply import SNAPSHOT_ATTRIBUTES
-from runbook_lib.errors import NotFound
+from runbook_lib.errors import NotFound, StepFailed
 from runbook_lib.looking import Seen, look, look_at_once
 from runbook_lib.restore.checks.hazards import TRIGGERS
 from runbook_lib.restore.checks.room import ACCOUNT_ATTRIBUTES, ENGINE_VERSIONS
@@ -157,6 +157,11 @@ def look_at_aws(
     )
 
 
+def whose(of: Cluster | ClusterSnapshot) -> str:
+    """Return what a cluster and its snapshots have in common: the resource id, which outlives a rename, or the name."""
+    return of.resource_id or (of.identifier if isinstance(of, Cluster) else of.cluster)
+
+
 def _snapshots(session: AwsSession, **asked: Any) -> Iterable[ClusterSnapshot]:
     for entry in DESCRIBE_SNAPSHOTS.pages(session, **asked):
         if entry.get("Engine") == ENGINE and entry.get("SnapshotCreateTime"):
@@ -167,9 +172,9 @@ def _newest(session: AwsSession, only: Mapping[str, str]) -> Iterable[ClusterSna
     """Return the newest usable automated snapshot of each cluster; AWS has no question for these alone."""
     newest: dict[str, ClusterSnapshot] = {}
     for snapshot in _snapshots(session, SnapshotType="automated", **only):
-        held = newest.get(snapshot.resource_id)
+        held = newest.get(whose(snapshot))
         if snapshot.is_usable and (held is None or snapshot.created > held.created):
-            newest[snapshot.resource_id] = snapshot
+            newest[whose(snapshot)] = snapshot
     return newest.values()
 
 
@@ -185,9 +190,9 @@ def _shares(
     """Ask of the newest manual snapshots whom each is shared with, and return how many were not asked."""
     if manual.why_not:
         return Seen(why_not=manual.why_not), 0
-    living = {cluster.resource_id for cluster in clusters}
+    living = {whose(cluster) for cluster in clusters}
     ordered = sorted(
-        (snapshot for snapshot in manual if snapshot.is_usable and snapshot.resource_id in living),
+        (snapshot for snapshot in manual if snapshot.is_usable and whose(snapshot) in living),
         key=lambda snapshot: (snapshot.created, snapshot.arn),
         reverse=True,
     )
@@ -203,7 +208,9 @@ def _accounts(session: AwsSession, snapshot: ClusterSnapshot) -> Iterable[str]:
         answer = SNAPSHOT_ATTRIBUTES(session, DBClusterSnapshotIdentifier=snapshot.identifier)
     except NotFound:
         return ()  # deleted since it was listed: nobody can take it any more
-    attributes = answer["DBClusterSnapshotAttributesResult"].get("DBClusterSnapshotAttributes", ())
+    attributes = (answer.get("DBClusterSnapshotAttributesResult") or {}).get("DBClusterSnapshotAttributes")
+    if attributes is None:
+        raise StepFailed(f"AWS does not tell whom {snapshot.identifier} is shared with.")
     return [
         str(account)
         for attribute in attributes

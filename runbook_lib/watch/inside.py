@@ -29,15 +29,12 @@ Tables = Mapping[tuple[str, str], tuple[int, bool | None]]
 T = TypeVar("T")
 _NO_SUCH_ROUTINE = 1305
 _SHRUNK, _LESS = 0.5, 0.8  # of the estimated rows: bad, mind
+_NOT_SEEN = "not looked into"
 _WORTH = 100  # estimates of smaller tables say nothing; that one is empty is known exactly
 _NOT_OF_TABLES = (
-    "reads and writes since",
-    "which accounts",
-    "routines of others",
-    "triggers of",
-    "events of",
-    "what is in ",
-)
+    "reads and writes since", "which accounts", "routines of others", "what views", "triggers", "events", "what is in ",
+    "whether ",
+)  # fmt: skip
 _ACCOUNT = "Give an account that may read (README: rights of a reader), or leave this check out with `leave_out`."
 
 
@@ -61,7 +58,8 @@ class Inside:
     def binary_log(self, subject: str, notice: timedelta) -> Check:
         """Decide on the binary log; it must be kept as long as people may take to notice a damage."""
         if self.log is None:
-            return unknown(subject, f"The binary log {self.why_not['log']}", _ACCOUNT)
+            hint = f"GRANT EXECUTE ON PROCEDURE mysql.rds_show_configuration to it. {_ACCOUNT}"
+            return unknown(subject, f"The binary log {self.why_not['log']}", hint)
         hint = "CALL mysql.rds_set_configuration('binlog retention hours', …)."
         if not self.log.is_on:
             on = "Set binlog_format in the cluster's parameter group, and restart the writer."
@@ -80,8 +78,8 @@ class Inside:
             said = f"{len(broken)} places: {'; '.join(broken[:5])}."
             return bad(subject, said, "audit_schemas shows each of them, and whom to ask.")
         unseen = [each for each in self.audit.differences if each.what == UNKNOWN]
-        if unseen or (hidden := self._hidden()):
-            said = unseen[0].detail if unseen else hidden[0]
+        if unseen:
+            said = f"{unseen[0].schema}.{unseen[0].table} {unseen[0].detail}".strip()
             return unknown(subject, f"Not everything could be seen: {said}".rstrip("."), _ACCOUNT)
         return ok(subject, "Every schema holds what it must.")
 
@@ -93,12 +91,20 @@ class Inside:
         if before is None:
             return warn(subject, f"The first record, of {len(now)} tables.", "Later runs are compared with this one.")
         lost = {key: what for key in before if (what := _lost(before[key], now.get(key)))}
-        worse = [f"{key[0]}.{key[1]} {what}" for key, what in sorted(lost.items()) if what != "smaller"]
+        gone = [key for key, what in lost.items() if what == "gone"]
+        unseen = [key for key, what in lost.items() if what == _NOT_SEEN]
+        worse = [f"{'.'.join(key)} {what}" for key, what in sorted(lost.items()) if what not in ("smaller", _NOT_SEEN)]
         hint = f"inspect_backups finds the second. If it was meant: `-p accept {cluster}`."
+        if gone and len(gone) == len(worse) and (hidden := self._hidden()):
+            said = (
+                f"{len(gone)} tables are not seen, such as {'.'.join(gone[0])}; this account does not see {hidden[0]}"
+            )
+            return unknown(subject, said, _ACCOUNT)
         if worse:
             return bad(subject, f"{len(worse)} tables: {', '.join(worse[:8])}.", hint)
-        if hidden := self._hidden():
-            return unknown(subject, f"Not everything could be seen: {hidden[0]}", _ACCOUNT)
+        if unseen:
+            said = f"Whether {len(unseen)} tables hold rows could not be seen, such as {'.'.join(unseen[0])}"
+            return unknown(subject, said, _ACCOUNT)
         if lost:
             return warn(subject, f"Smaller by a fifth: {', '.join('.'.join(key) for key in [*lost][:8])}.", hint)
         return ok(subject, f"All {len(before)} tables are there, and none has lost much.")
@@ -146,8 +152,8 @@ class Inside:
 def _lost(before: tuple[int, bool | None], now: tuple[int, bool | None] | None) -> str:
     if now is None:
         return "gone"
-    if before[1] is False and now[1] is True:
-        return "emptied"
+    if before[1] is False and now[1] is not False:
+        return "emptied" if now[1] else _NOT_SEEN
     if before[0] >= _WORTH and now[0] < before[0] * _LESS:
         return "shrunk to less than half" if now[0] < before[0] * _SHRUNK else "smaller"
     return ""
@@ -170,13 +176,13 @@ def look_inside(session: AwsSession, cluster: Cluster | None, choices: Choices, 
     except CredentialsRefused:
         raise
     except RunbookError as error:
-        return Inside(log=None, audit=None, account=None, why_not=dict.fromkeys(_PARTS, could_not(error)))
+        return Inside(log=None, audit=None, account=None, why_not=dict.fromkeys(_PARTS, could_not(error).rstrip(".")))
 
     def part(name: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
         except RunbookError as error:
-            why_not[name] = could_not(error)
+            why_not[name] = could_not(error).rstrip(".")
             return None
 
     with opened as database:

@@ -28,7 +28,9 @@ def judge_loads(subject: str, loads: Seen[Load], *, now: datetime) -> Check:
     """Decide on all jobs that load: the worst of them is told."""
     hint = "The log of the job tells why. If it wiped something, inspect_backups finds the second."
     if loads.why_not:
-        return unknown(subject, f"Runs of the load {loads.why_not}", "Allow glue:GetJobRuns and glue:ListJobs.")
+        return unknown(
+            subject, f"Runs of the load {loads.why_not}".rstrip("."), "Allow glue:GetJobRuns and glue:ListJobs."
+        )
     if not loads:
         said = "There is no Glue job."
         return warn(subject, said, "If the load runs elsewhere, leave this check out with `leave_out`.")
