@@ -78,8 +78,11 @@ def holdings(estate: Estate, usage: Usage, who: Sequence[Lineage]) -> tuple[Hold
                 metered_with=namesakes.get(snapshot.cluster, lineage.label) if lineage.copied_from else lineage.label,
             )
         )
-    lived = (~np.isnan(usage.volume_gib) | ~np.isnan(usage.used_gib)).any(axis=1)
-    strangers = {lineage.label for row, lineage in enumerate(who) if lineage.is_stranger and lived[row]}
+    strangers = {
+        lineage.label
+        for row, lineage in enumerate(who)
+        if lineage.is_stranger and not (np.isnan(usage.volume_gib[row]) & np.isnan(usage.used_gib[row])).all()
+    }
     return _with_rest(found, usage, strangers)
 
 
