@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from runbook_lib import drills
 from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.drills.plan import drawn, not_its_own
 from runbook_lib.errors import ApprovalRefused, CheckFailed, InputRefused
+from runbook_lib.events import read_events
 from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.stand_in import StandIn
@@ -239,3 +241,47 @@ def test_killed_after_each_changing_call_no_copy_outlives_its_expiry(drilling: D
     assert len(operations) >= 5
     assert drilling.copies() == []
     assert differences(before, take_proof(drilling.admin)) == ()
+
+
+@pytest.mark.release
+@pytest.mark.one_engine
+def test_drills_by_a_standing_approval_seal_what_the_next_one_is_held_against(
+    drilling: Drilling, tmp_path: Path
+) -> None:
+    """It should run headless with nobody's approval but the signed file's, and leave what scorecard and watch read."""
+    store, approval = tmp_path / "records", tmp_path / "approval.yml"
+    content: dict[str, Any] = yaml.safe_load((ROOT / "parameters" / "drill_approval.yml").read_text())
+    approval.write_text(yaml.safe_dump(content | {"cluster": drilling.stand_in.cluster, "until": date(2999, 1, 1)}))
+    points = [(utc_now() - timedelta(days=days), 20.0 * 2**30) for days in range(1, 6)]
+    drilling.stand_in.control.history.datapoints(
+        "VolumeBytesUsed", cluster=drilling.stand_in.cluster, points=points
+    )  # without its size, what a copy costs is not known, and not within a standing approval
+    environment = drilling.stand_in.control.whole_environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def run(notebook: str, code: int, **given: object) -> dict[str, Any]:
+        asked = [part for name, value in given.items() for part in ("-p", name, str(value))]
+        program = "from runbook_lib.cli import main; main()"
+        command = [sys.executable, "-c", program, "run", notebook, "--records", str(store), "--json", *asked]
+        done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    card = run("recovery_scorecard", 3)
+    assert "1 never drilled" in card["headline"]
+    first = run("drill_restore", 0, standing=approval, recovery_time_minutes=30)
+    with drilling.client():
+        second = run("drill_restore", 0, standing=approval, timestamp="1 second ago", recovery_time_minutes=30)
+    manifest = json.loads((Path(first["folder"]) / "manifest.json").read_text())
+    assert "standing approval of the owner of the cluster" in manifest["approval"]["by"]
+    events = read_events(Path(second["folder"]) / "events.jsonl")
+    said = next(event["facts"] for event in events if event["event"] == "drill-proof")
+    assert said["earlier"]["run_id"] == first["run_id"]
+    assert said["tables"]["sealed"] > 3
+    assert said["tables"]["explained"]
+    card = run("recovery_scorecard", 0, output=str(tmp_path / "page.html"))
+    assert card["headline"].startswith("Score 100 of 100: 1 proved")
+    assert first["run_id"] in (tmp_path / "page.html").read_text()
+    run("drill_restore", 3, standing=approval, recovery_time_minutes=0.001)
+    assert "1 failed" in run("recovery_scorecard", 3)["headline"]
+    assert drilling.copies() == []

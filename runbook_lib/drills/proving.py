@@ -258,7 +258,7 @@ class _Judging:
         found = [] if why_not else [self._named(name, key, _KINDS[what]) for key, what in rows.items()]
         if differing and not why_not and not touches.key:
             found = [Unexplained(what=f"{differing:,} rows differ, and the log never touched it")]
-        if table.definition and not (touches.altered or self._is_named(name)):
+        if table.definition and not touches.altered:
             why_not = why_not or self._log_gap
             said = f"its definition differs, and the log has no statement on it: {table.definition[0]}"
             found += [] if self._log_gap else [Unexplained(what=said)]
@@ -270,9 +270,6 @@ class _Judging:
         if differing or table.definition:
             return replace(result, how=EXPLAINED, why="; ".join(touches.altered[:2]))
         return result
-
-    def _is_named(self, name: TableName) -> bool:
-        return name.name.lower() in self.touched.named
 
     def _of_one_side(self, table: TableVerdict, result: TableResult) -> TableResult:
         """Judge a table that only one side has."""

@@ -31,6 +31,7 @@ ABOUT = timedelta(seconds=2)
 """How far clocks and commits may lie apart from the second that a copy is of."""
 MOST_ROWS = 1_000_000
 """So many touched rows of a table are remembered; of more nothing is said."""
+_MOST_GAPS = 20
 _MOST_HELD = 200_000  # rows of a transaction that may stand before the second or after it
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _REALS = frozenset({"float", "double"})
@@ -168,7 +169,7 @@ class Touched:
         if isinstance(entry, LoggedGap):
             said = f"{entry.why} ({utc_text(entry.at)})"
             table = self._table(TableName(schema=entry.table[0], name=entry.table[1])) if entry.table else None
-            if entry.table is None and said not in self.gaps:
+            if entry.table is None and said not in self.gaps and len(self.gaps) < _MOST_GAPS:
                 self.gaps.append(said)
             elif table:
                 table.give_up(said)
@@ -259,6 +260,8 @@ class Touched:
         for effect in effects(entry.sql, schema=entry.schema, dialect=dialect):
             self._effect(effect, when)
         words = _Words(tokens(entry.sql, dialect))
+        if words.begins({"XA"}) and len(self.gaps) < _MOST_GAPS:
+            self.gaps.append(f"a transaction in two phases, which may be committed elsewhere in the log: {when}")
         if not words.begins(_DEFINES):
             return
         for name in words.names:
@@ -287,6 +290,8 @@ class Touched:
             found = self._table(name)
             for table in inside if not name.name else [found] if found else []:
                 table.give_up(when)
+                if effect.verb not in ("DELETE", "UPDATE", "TRUNCATE", "filled"):
+                    table.altered.append(when)  # it may be another table by this name now
 
 
 def _placed(entries: Iterable[LogEntry], *, second: datetime, about: timedelta) -> Iterator[tuple[LogEntry, int]]:
@@ -308,8 +313,10 @@ def _placed(entries: Iterable[LogEntry], *, second: datetime, about: timedelta) 
             rows += entry.rows if isinstance(entry, LoggedRows) else 0
             held.append(entry if rows <= _MOST_HELD else _too_many(entry))
         if latest < second - about:
-            before = [] if _was_committed(held[-1], by=second - about) else held
-            continue
+            committed = _committed(held[-1])
+            if committed is None or committed < second - about:
+                before = held if committed is None else []
+                continue
         number += bool(before)
         yield from ((entry, number) for entry in before)
         before = []
@@ -318,10 +325,10 @@ def _placed(entries: Iterable[LogEntry], *, second: datetime, about: timedelta) 
     yield from ((entry, 1) for entry in before)
 
 
-def _was_committed(entry: LogEntry, *, by: datetime) -> bool:
-    """Tell a transaction whose commit is known, and no later; before its own time it tells of a clock that was set."""
+def _committed(entry: LogEntry) -> datetime | None:
+    """Return when an entry's transaction was committed, where the log says it. Before its time, a clock was set."""
     at = None if isinstance(entry, LoggedGap) else entry.committed
-    return at is not None and entry.at - ABOUT <= at < by
+    return at if at is not None and entry.at - ABOUT <= at else None
 
 
 def _too_many(entry: LogEntry) -> LogEntry:

@@ -156,8 +156,8 @@ def read_log(
 ) -> Iterator[LogEntry]:
     """Read files that follow each other, and give what is dated between two moments, both included.
 
-    With `images` each row comes with its values, as bytes that `binary_values` reads. Where the connection ends in the
-    middle, the last entry is a gap that says so.
+    With `images` each row comes with its values, as bytes that `binary_values` reads, and each commit as a statement.
+    Where the connection ends in the middle, the last entry is a gap that says so.
 
     Raises:
         AccessDenied, Unreachable, StepFailed: nothing could be read, as `Database.rows`.
@@ -227,6 +227,10 @@ class _Decoder:
                 self._tables[number] = found
             elif kind in _ROWS:
                 yield self._rows(at, kind, body)
+            elif kind == _XID and self._keep:  # its date is that of the commit
+                yield LoggedStatement(
+                    at=at, schema="", sql="COMMIT", transaction=self._transaction, committed=self._committed
+                )
             elif kind == _PAYLOAD:
                 yield from self._unpacked(at, body)
             elif kind == _INCIDENT:
