@@ -26,7 +26,7 @@ NAMES = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lived(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Incident]]:
     """Incidents that have happened to the source of a stand-in, five days apart, the last one yesterday."""
     with StandIn(engine, folder=tmp_path_factory.mktemp("lived")) as stand_in, stand_in.control.in_environment():
