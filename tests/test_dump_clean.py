@@ -214,3 +214,12 @@ def test_quoting_of_the_schema_name_is_the_dumps_matter(shop: Shop, tmp_path: Pa
         )
     finally:
         shop.database.execute(f"DROP DATABASE {quoted(name)}")
+
+
+def test_a_second_schema_behind_one_without_a_name_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    table = b"CREATE TABLE `t` (`a` int);\nINSERT INTO `t` VALUES (%d);\n"
+    dump = b"-- MySQL dump 10.13\n" + table % 1 + b"USE `mysql`;\n" + table % 2 + b"-- Dump completed\n"
+    with pytest.raises(CheckFailed, match="several schemas"):
+        cleaned(tmp_path, dump, "again")
+    text, done = cleaned(tmp_path, dump, "again", "again")
+    assert (b"(1)" in text, b"(2)" in text, done.whole) == (True, False, True)

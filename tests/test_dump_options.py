@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from runbook_lib.cli import cli
+from runbook_lib.errors import CheckFailed, InputRefused
 from runbook_lib.mysql import Database
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.rehearsal.engines import Engine
@@ -181,6 +184,10 @@ OWN: dict[bool, dict[str, tuple[str, ...]]] = {
         "delayed": ("--delayed-insert",),
         "small first": ("--order-by-size", "--no-data-med", "--skip-log-queries"),
         "limits": ("--max-statement-time=100",),
+        "a replica's place": ("--dump-slave=1", "--include-master-host-port", "--apply-slave-statements"),
+        "galera": ("--galera-info", "--master-data=1"), "for s3": ("--copy-s3-tables",),
+        "plugins": ("--system=plugins,udfs,servers",), "statistics": ("--system=stats",),
+        "time zones": ("--system=timezones",), "all of the system": ("--system=all",),
     },
     False: {
         "for another server": ("--compatible=ansi", "--skip-triggers"), "histograms": ("--column-statistics", *ALL),
@@ -192,6 +199,7 @@ OWN: dict[bool, dict[str, tuple[str, ...]]] = {
         "for 8.2": ("--output-as-version=BEFORE_8_2_0", *ALL), "no views": ("--ignore-views",),
         "more": ("--network-timeout", "--mysqld-long-query-time=5", "--init-command=SET @x = 1"),
         "accounts": ("--users", "--add-drop-user"),
+        "a replica's place": ("--dump-replica=1", "--include-source-host-port", "--apply-replica-statements"),
     },
 }  # fmt: skip
 # What these options add is told as a danger to the whole server, since it is one; nothing of the schema is in it.
@@ -199,7 +207,13 @@ TOLD = {
     "positions said": {"binary log"}, "positions": {"replication", "binary log"},
     "positions by default": {"binary log"}, "rights": {"whole server"},
     "tablespaces": {"whole server"}, "small first": {"binary log"}, "accounts": {"accounts and rights", "whole server"},
+    "a replica's place": {"replication", "binary log"}, "galera": {"replication", "binary log"},
+    "statistics": {"USE", "other schema"}, "time zones": {"USE", "other schema"},
+    "all of the system": {"accounts and rights", "changes", "not understood", "USE", "other schema"},
 }  # fmt: skip
+OF_ACCOUNTS = {"changes accounts or rights"}
+OF_SERVER = ("statistics", "time zones", "all of the system")  # behind the schema come tables of the server's own
+LEFT_OUT = {"all of the system": OF_ACCOUNTS | {"is not understood", "changes rows or names"}}  # roles, by statements
 
 DEFINER = re.compile(rb"DEFINER=[`\"]\w+[`\"]@[`\"][\w%.]+[`\"]")
 
@@ -227,6 +241,12 @@ def shop(shared_plane: DataPlane, engine: Engine, tmp_path_factory: pytest.TempP
     shared_plane.open("options")
     with shared_plane.admin("options") as database:
         make_shop(database, "shop")
+        database.execute("GRANT ALL PRIVILEGES ON *.* TO admin@'%'")  # some options ask for rights of their own
+        database.execute(
+            "CHANGE MASTER TO master_host = '127.0.0.1', master_port = 1"
+            if engine.is_mariadb
+            else "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = 1"
+        )
         for statement in (BOTH + ";;\n" + (MARIADB if engine.is_mariadb else MYSQL)).split(";;\n"):
             database.execute(statement)
         folder = tmp_path_factory.mktemp("client")
@@ -245,8 +265,11 @@ def test_what_a_dump_tool_writes_with_any_option_is_known(shop: Shop, engine: En
     report = checked(shop.folder, dump, "shop")
     dangers = {finding.topic for finding in report.findings if finding.level == "danger"}
     assert dangers <= TOLD.get(name, set()), [(f.topic, f.examples) for f in report.findings if f.level == "danger"]
-    text, done = cleaned(shop.folder, dump, "again")
-    left = {kind: seen for kind, seen in done.left_out.items() if kind != "changes accounts or rights"}
+    if name in OF_SERVER:
+        with pytest.raises(CheckFailed, match=r"several schemas \(shop, mysql\)"):
+            cleaned(shop.folder, dump, "again")
+    text, done = cleaned(shop.folder, dump, "again", "shop" if name in OF_SERVER else "")
+    left = {kind: seen for kind, seen in done.left_out.items() if kind not in LEFT_OUT.get(name, OF_ACCOUNTS)}
     assert not left, left
     assert not done.drops_left_out
     charset = done.charset or "utf8mb4"
@@ -259,3 +282,34 @@ def test_what_a_dump_tool_writes_with_any_option_is_known(shop: Shop, engine: En
         expected = shop.loaded(before, DEFINER.sub(b"", dump), charset)
     assert bool(found[0]) == bool(expected[0]), found[0]
     assert found[1] == expected[1]
+
+
+def test_files_of_a_dump_in_tabs_are_known_and_rows_that_are_no_sql_are_not_called_safe(
+    shop: Shop, engine: Engine, tmp_path: Path
+) -> None:
+    """MySQL's server may write no files here, so only the definitions are made; MariaDB's rows have a header."""
+    place = Path(str(shop.database.value("SELECT @@secure_file_priv"))) if engine.is_mariadb else tmp_path
+    shop.client.dump(f"--tab={place}", "--header" if engine.is_mariadb else "--no-data", "shop")
+    definitions, rows = sorted(place.glob("*.sql")), sorted(place.glob("*.txt"))
+    assert len(definitions) > 20
+    for path in definitions:
+        report = checked(shop.folder, path.read_bytes(), "shop")
+        assert [finding.topic for finding in report.findings if finding.level == "danger"] == [], path.name
+        assert cleaned(shop.folder, path.read_bytes(), "again")[1].whole, path.name
+    assert bool(rows) == engine.is_mariadb
+    for path in rows:
+        ran = CliRunner().invoke(cli, ["dump", "check", str(path), "--schema", "shop"], standalone_mode=False)
+        assert ran.return_value == 3 or isinstance(ran.exception, InputRefused), (path.name, ran.output)
+
+
+def test_xml_is_refused_and_what_ansi_writes_that_no_server_takes_is_said(shop: Shop, engine: Engine) -> None:
+    with pytest.raises(InputRefused, match="is XML"):
+        checked(shop.folder, shop.client.dump("--xml", "shop"), "shop")
+    dump = shop.client.dump("--compatible=ansi", "--routines", "shop")
+    report = checked(shop.folder, dump, "shop")
+    dangers = [finding for finding in report.findings if finding.level == "danger"]
+    assert {finding.topic for finding in dangers} == {"not understood"}
+    _, done = cleaned(shop.folder, dump, "again")
+    assert set(done.left_out) == {"is not understood"}
+    assert "make the dump without --compatible=ansi" in str(done.left_out["is not understood"])
+    assert shop.loaded(b"", dump, "utf8mb4")[0], "the server's own client refuses it too"

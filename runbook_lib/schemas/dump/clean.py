@@ -275,15 +275,16 @@ class _Cleaner:
             return True
         if schema != self._current and (self._brought or self._current):
             return False  # a stray statement: what is brought goes elsewhere
-        if self.done.source_schema:
+        if self.done.source_schema or self._brought:  # what came before a USE was of the schema that has no name
             self._several(schema)
         self.done.source_schema = schema
         return True
 
     def _several(self, second: str) -> NoReturn:
+        first = self.done.source_schema or min(self._headers, default=self._schema)
         raise CheckFailed(
-            f"The dump brings several schemas ({self.done.source_schema}, {second}).",
-            hint=f"Say which one is to become {self._schema}: --take {self.done.source_schema}.",
+            f"The dump brings several schemas ({first}, {second}).",
+            hint=f"Say which one is to become {self._schema}: --take {first}.",
         )
 
     def _pass_over(self, what: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from runbook_lib.schemas.dump.acts import Act, Reading
 from runbook_lib.schemas.dump.bodies import body_problem, references
@@ -25,6 +26,7 @@ _KINDS = {
     "PROCEDURE": Act.CREATE_ROUTINE, "FUNCTION": Act.CREATE_ROUTINE, "PACKAGE": Act.CREATE_ROUTINE,
     "SEQUENCE": Act.CREATE_TABLE,
 }  # fmt: skip
+_BEFORE_NAMES = frozenset({*_KINDS, "EXISTS", "ON", "INTO"})
 _ACCOUNTS = ("USER", "ROLE", "MASKING")
 _SERVER_WIDE = ("SERVER", "TABLESPACE", "LOGFILE", "RESOURCE", "UNDO", "SPATIAL", "INSTANCE")
 # Engines whose tables hold their own rows. Others (MERGE, FEDERATED, CONNECT, SPIDER …) reach into other tables.
@@ -48,7 +50,15 @@ def understood(found: list[Token]) -> Reading:
         return _held(found, Act.CLIENT)
     form = _FORMS.get(word)
     reading = form(found) if form else None
-    return reading or _held(found, _OTHERS.get(word, Act.UNKNOWN))
+    return reading or _held(found, _OTHERS.get(word, Act.UNKNOWN), _quoted_as_text(found))
+
+
+def _quoted_as_text(found: list[Token]) -> str:
+    """Say why a name is none: `--compatible=ansi` writes triggers and routines that no server takes."""
+    for word, name in pairwise(found):
+        if word.upper in _BEFORE_NAMES and name.kind == "string" and name.value[0] == '"':
+            return f"{name.value} is a text here, as ANSI_QUOTES is not set; make the dump without --compatible=ansi"
+    return ""
 
 
 def _held(found: list[Token], act: Act, why: str = "", names: tuple[Name, ...] = ()) -> Reading:
@@ -89,7 +99,7 @@ def _create(found: list[Token]) -> Reading | None:
     read.phrase("IF", "NOT", "EXISTS")
     name = read.name()
     if name is None:
-        return _held(found, Act.UNKNOWN, "something is created whose name is not found")
+        return _held(found, Act.UNKNOWN, _quoted_as_text(found) or "something is created whose name is not found")
     names: tuple[Name, ...] = (name,)
     if kind == "TRIGGER":
         if not (read.take("BEFORE", "AFTER") and read.kind("word") and read.take("ON") and (table := read.name())):
