@@ -6,6 +6,7 @@ ones. Only the page is missing: what it would write into the parameters cell is 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import nbformat
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from runbook_lib import events
 from runbook_lib.display.interactive import front
@@ -28,6 +30,9 @@ from runbook_lib.records.interactive.names import explain_missing_names
 
 ROOT = Path(__file__).parents[1]
 connect.get_connection_file = lambda: "in this process"  # the record names the kernel's; there is none
+
+
+_NO_HISTORY = Config({"HistoryManager": {"enabled": False}})  # it would have a thread for each
 
 
 class _Hook(DisplayHook):  # type: ignore[misc] # IPython has no types
@@ -74,7 +79,8 @@ class Stepped:
         self.stop()
         InteractiveShell.clear_instance()
         _Shell.clear_instance()
-        self.shell = _Shell.instance()
+        self.shell = _Shell.instance(config=_NO_HISTORY)
+        atexit.unregister(self.shell.atexit_operations)  # of hundreds of shells it would take minutes
         front._Page.cell, front._Page.outlet = "", None
         front._Page.watchers.clear()
         os.environ[front.KERNEL_VARIABLE] = str(os.getpid())
