@@ -196,6 +196,23 @@ def test_a_purged_log_is_said(drilled: Drilled, monkeypatch: pytest.MonkeyPatch)
     assert "purged" in proof.log_why_not
 
 
+def test_a_table_that_the_copy_lacks_is_found_by_the_seal_and_by_the_source(drilled: Drilled) -> None:
+    """It should not take a table for dropped or made since, because some statement happens to name it."""
+    earlier = seal(drilled)
+    drilled.second += timedelta(minutes=20)
+    drilled.servers.change("CREATE TABLE other (quiet INT, bookings INT)", "ALTER TABLE other ADD COLUMN rooms INT")
+    both = (drilled.servers.expected, drilled.servers.found)
+    for database, table in ((both[0], "quiet"), (both[0], "bookings"), (both[1], "bookings")):
+        database.execute("SET SESSION sql_log_bin = 0")
+        database.execute(f"DROP TABLE {SCHEMA}.{table}")
+        database.execute("SET SESSION sql_log_bin = 1")
+    proof = drilled.prove(earlier)
+    said = {table.table.name: str(table.unexplained[0]) for table in proof.of("unexplained")}
+    assert said.keys() == {"quiet", "bookings"}
+    assert "is on the source only" in said["quiet"] or "never touched" in said["quiet"]
+    assert "never touched it" in said["bookings"]
+
+
 KINDS = (
     "CREATE TABLE kinds (k VARCHAR(20) CHARACTER SET latin1 NOT NULL, at DATETIME(6) NOT NULL, b BINARY(4) NOT NULL,"
     " big BIGINT UNSIGNED, small MEDIUMINT, deep DECIMAL(30,10), tiny DECIMAL(3,3), stamp TIMESTAMP(4) NULL, t TIME(6),"

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
@@ -86,6 +86,11 @@ def prove_drill(
     suspects, said = _quiet_and_other(judging, source_log, earlier, changed, until=second) if changed else ({}, "")
     with open_reader(copy) as reader:
         tables = [*judging.tables(reader, suspects)]
+    lost = set(suspects) - {table.table for table in tables}  # neither the copy nor the source has them
+    tables += [
+        TableResult(table=name, how=UNEXPLAINED, rows=None, unexplained=(Unexplained(what=suspects[name]),))
+        for name in sorted(lost)
+    ]
     objects, objects_why_not = judging.objects()
     tables += [
         TableResult(table=name, how=SEALED, rows=table.expected_rows, why=f"as {_sealed_text(earlier)}")
@@ -140,13 +145,21 @@ def _quiet_and_other(
     why_not = source_log.follow(touched, second=earlier.second, until=until)
     if why_not or touched.gaps:
         said = why_not or f"not all of it could be read: {touched.gaps[0]}"
-        return (
-            {},
+        return {}, (
             f"Whether tables that differ from the proof of {utc_text(earlier.second)} were changed by then is not "
-            f"known: {said}. They were held against the living source.",
+            f"known: {said}. Those that are there were held against the living source: {_listed(changed)}."
         )
     said = f"differs from what was {_sealed_text(earlier)}, and the log until the copy's second never touched it"
-    return {name: said for name in changed if name in touched.tables and not touched.tables[name].is_touched}, ""
+    return {
+        name: said
+        for name in changed
+        if not (touched.tables[name].is_touched if name in touched.tables else touched.gone(name))
+    }, ""
+
+
+def _listed(names: Iterable[TableName]) -> str:
+    found = sorted(map(str, names))
+    return ", ".join(found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
 
 
 class _Differing:
@@ -274,7 +287,7 @@ class _Judging:
     def _of_one_side(self, table: TableVerdict, result: TableResult) -> TableResult:
         """Judge a table that only one side has."""
         name = table.pair.expected
-        statement = self.touched.named.get(name.name.lower()) or self.touched.named.get(name.schema.lower())
+        statement = self.touched.gone(name) if table.verdict == "missing" else self.touched.made(name)
         if table.verdict != "missing" and statement:
             return replace(result, how=EXPLAINED, rows=0, why=f"made since: {statement}")
         if statement:
@@ -283,7 +296,7 @@ class _Judging:
         if self._log_gap:
             return replace(result, how=NOT_KNOWN, why=self._log_gap)
         where = "is in the copy only" if table.verdict == "missing" else "is on the source only"
-        said = Unexplained(what=f"it {where}, and no statement in the log names it")
+        said = Unexplained(what=f"it {where}, and no statement in the log says why")
         return replace(result, how=UNEXPLAINED, unexplained=(said,))
 
     def _why_not(self, touches: TableTouches, name: TableName, unclear: Mapping[TableName, str]) -> str:

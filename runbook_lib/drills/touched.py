@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from runbook_lib.drills.words import Words
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql import LogEntry, LoggedGap, LoggedRows, LoggedStatement
 from runbook_lib.mysql.binary_rows import Image, NotDecoded, Wire
 from runbook_lib.mysql.binary_values import value_of
-from runbook_lib.mysql.lexer import Dialect, Token, tokens
+from runbook_lib.mysql.lexer import Dialect, tokens
 from runbook_lib.proof.encoding import MOMENTS, NUMBERS, TEXTS
 from runbook_lib.proof.facts import Column, TableFacts
 from runbook_lib.timeline.statements import NOT_UNDERSTOOD, Effect, effects
@@ -41,9 +42,6 @@ READ = NUMBERS | MOMENTS | TEXTS | _BYTES | _REALS | {"bit"}
 Values = tuple[bytes, ...]
 Row = Mapping[str, bytes | None]
 _DEFINES = frozenset({"ALTER", "CREATE", "DROP", "RENAME"})
-# what a part of ALTER TABLE may begin with that leaves the values of the columns that stay as they are
-_KEEPS = frozenset({"ALGORITHM", "LOCK", "COMMENT", "AUTO_INCREMENT", "FORCE", "ENABLE", "DISABLE", "ENGINE",
-                    "ROW_FORMAT", "STATS_PERSISTENT", "VALIDATION", "WITH", "WITHOUT", "NOWAIT"})  # fmt: skip
 _NO_ROWS = frozenset({"made", "added", "DROP COLUMN"})
 
 
@@ -151,6 +149,8 @@ class Touched:
         self.tables = {name: TableTouches(facts=facts, key=keys.get(name, ())) for name, facts in copy.items()}
         self._folded = {(name.schema.lower(), name.name.lower()): name for name in copy}
         self.named: dict[str, str] = {}
+        self._made: dict[TableName, str] = {}
+        self._gone: dict[TableName, str] = {}
         self.gaps: list[str] = []
         self.last = 0
 
@@ -181,6 +181,14 @@ class Touched:
                 table.events += entry.rows
                 if rows:
                     self._rows(table, entry, number)
+
+    def made(self, name: TableName) -> str:
+        """Return the statement that made a table, or renamed it to this name; empty where none did."""
+        return self._made.get(_folded(name), "")
+
+    def gone(self, name: TableName) -> str:
+        """Return the statement that dropped a table or its schema, or renamed it away; empty where none did."""
+        return self._gone.get(_folded(name)) or self._gone.get(_folded(TableName(schema=name.schema, name="")), "")
 
     def _table(self, name: TableName) -> TableTouches | None:
         if name in self.tables:
@@ -259,7 +267,7 @@ class Touched:
         when = f"{' '.join(entry.sql.split())[:80]} ({utc_text(entry.at)})"
         for effect in effects(entry.sql, schema=entry.schema, dialect=dialect):
             self._effect(effect, when)
-        words = _Words(tokens(entry.sql, dialect))
+        words = Words(tokens(entry.sql, dialect))
         if words.begins({"XA"}) and len(self.gaps) < _MOST_GAPS:
             self.gaps.append(f"a transaction in two phases, which may be committed elsewhere in the log: {when}")
         if not words.begins(_DEFINES):
@@ -281,7 +289,13 @@ class Touched:
     def _effect(self, effect: Effect, when: str) -> None:
         if effect.verb == NOT_UNDERSTOOD:
             self.gaps.append(f"a statement that is not understood: {when}")
-        elif effect.verb in _NO_ROWS or effect.kind not in ("TABLE", "SCHEMA"):
+            return
+        if effect.kind in ("TABLE", "SCHEMA"):
+            if effect.verb in ("DROP TABLE", "DROP DATABASE", "renamed"):
+                self._gone[_folded(effect.table)] = when
+            if arrived := effect.table if effect.verb == "made" else effect.other:
+                self._made[_folded(arrived)] = when
+        if effect.verb in _NO_ROWS or effect.kind not in ("TABLE", "SCHEMA"):
             return
         for name in (effect.table, effect.other):
             if name is None:
@@ -292,6 +306,10 @@ class Touched:
                 table.give_up(when)
                 if effect.verb not in ("DELETE", "UPDATE", "TRUNCATE", "filled"):
                     table.altered.append(when)  # it may be another table by this name now
+
+
+def _folded(name: TableName) -> TableName:
+    return TableName(schema=name.schema.lower(), name=name.name.lower())
 
 
 def _placed(entries: Iterable[LogEntry], *, second: datetime, about: timedelta) -> Iterator[tuple[LogEntry, int]]:
@@ -356,68 +374,3 @@ def _key_of(row: Row, key: Sequence[str]) -> Values:
     if len(found) != len(key):
         raise NotDecoded("it is not among the columns that the log holds")
     return found
-
-
-class _Words:
-    """The words of a statement that changes definitions."""
-
-    def __init__(self, words: Iterable[Token]) -> None:
-        self._words = [word for word in words if word.text != ";"]
-        self.names = [word.text for word in self._words if word.kind in ("word", "name")]
-
-    def begins(self, verbs: Iterable[str]) -> bool:
-        return bool(self._words) and self._words[0].is_word(*verbs)
-
-    @property
-    def of_index(self) -> bool:
-        """Tell CREATE INDEX and DROP INDEX."""
-        return self.begins({"CREATE", "DROP"}) and any(word.is_word("INDEX") for word in self._words[1:4])
-
-    def of_index_table(self, schema: str) -> TableName:
-        return self._named(next((n for n, word in enumerate(self._words) if word.is_word("ON")), 0) + 1, schema)[0]
-
-    def altered(self, schema: str) -> TableName | None:
-        """Return the table of an ALTER TABLE."""
-        place = next((n for n, word in enumerate(self._words[:5]) if word.is_word("TABLE")), None)
-        if not self.begins({"ALTER"}) or place is None:
-            return None
-        if [word.text.upper() for word in self._words[place + 1 : place + 3]] == ["IF", "EXISTS"]:
-            place += 2
-        return self._named(place + 1, schema)[0]
-
-    def _named(self, place: int, schema: str) -> tuple[TableName, int]:
-        texts = [word.text for word in self._words[place : place + 3]] + ["", "", ""]
-        if texts[1] == ".":
-            return TableName(schema=texts[0], name=texts[2]), place + 3
-        return TableName(schema=schema, name=texts[0]), place + 1
-
-    @property
-    def keeps_values(self) -> bool:
-        """Tell an ALTER TABLE of which every part is known to leave the values of the columns that stay as they are."""
-        place = next(n for n, word in enumerate(self._words) if word.is_word("TABLE"))
-        if [word.text.upper() for word in self._words[place + 1 : place + 3]] == ["IF", "EXISTS"]:
-            place += 2
-        _, at = self._named(place + 1, "")
-        depth, parts = 0, list[list[Token]]([[]])
-        for word in self._words[at:]:
-            depth += (word.text == "(") - (word.text == ")")
-            if word.text == "," and depth == 0:
-                parts.append([])
-            else:
-                parts[-1].append(word)
-        return all(map(_keeps, parts))
-
-
-def _keeps(part: Sequence[Token]) -> bool:
-    if not part or part[0].kind != "word":
-        return False
-    first, second = part[0].text.upper(), part[1] if len(part) > 1 else Token("mark", "")
-    if first == "ADD":
-        return not second.is_word("PARTITION", "PERIOD", "SYSTEM")
-    if first == "DROP":
-        return not second.is_word("PARTITION", "PERIOD", "SYSTEM")
-    if first == "RENAME":
-        return second.is_word("INDEX", "KEY")
-    if first == "ALTER":
-        return second.is_word("INDEX", "CHECK", "CONSTRAINT")
-    return first in _KEEPS
