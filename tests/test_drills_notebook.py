@@ -109,6 +109,7 @@ def drilling(stand_in: StandIn) -> Iterator[Drilling]:
         clear(admin)
 
 
+@pytest.mark.thorough
 def test_a_drill_beside_a_client_that_goes_on_writing_is_proved_and_leaves_nothing(drilling: Drilling) -> None:
     """It should explain every difference, name the source in no changing call, and delete its copy."""
     requests = drilling.stand_in.control.requests

@@ -106,13 +106,13 @@ NOTEBOOKS = {
             "iam:SimulatePrincipalPolicy", "rds:DescribeAccountAttributes", "rds:DescribeDBClusterParameterGroups",
             "rds:DescribeDBParameterGroups", "rds:DescribeDBSubnetGroups", "rds:DescribeDBClusterParameters",
             "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions", "ec2:DescribeSecurityGroups",
-            "kms:DescribeKey", "glue:GetTriggers", "cloudwatch:GetMetricData",
+            "kms:DescribeKey", "cloudwatch:GetMetricData",
             # the copy, and its end
             "rds:RestoreDBClusterToPointInTime", "rds:ModifyDBCluster", "rds:CreateDBInstance",
             "rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusterAutomatedBackups", "rds:AddTagsToResource",
             "rds:DeleteDBInstance", "rds:DeleteDBCluster",
         ),
-        sometimes=("iam:GetRole", "glue:ListJobs"),
+        sometimes=("iam:GetRole", "glue:GetTriggers", "glue:ListJobs"),
     ),
     "recovery_scorecard": Uses(always=_FIND),
     "cost_analysis": Uses(
