@@ -124,9 +124,9 @@ def refused(code: str, text: str = "") -> Iterator[None]:
     assert text in error["Message"]
 
 
-def until(ask: Callable[[], bool]) -> None:
-    """Wait until the answer is yes; what never comes ends as a failure after ten seconds."""
-    deadline = time.monotonic() + 10
+def until(ask: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait until the answer is yes; what never comes ends as a failure after so long."""
+    deadline = time.monotonic() + seconds
     while not ask():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,8 @@ from runbook_lib.records.notes import About, Notes
 from runbook_lib.rehearsal.control import ControlPlane
 from runbook_lib.watch.alarms import Wanted, alarms
 from runbook_lib.watch.declared import CHECKS
-from tests.control_support import stand_in
-from tests.records_support import run_cli
+from tests.control_support import stand_in, until
+from tests.records_support import run_cli, runbook
 from tests.test_records_publishing import closed_port
 from tests.watching import CHOICES, World, failed_load, watch_world
 
@@ -180,14 +182,21 @@ def listening(answer: int = 200) -> Iterator[tuple[str, list[tuple[str, bytes]]]
             server.shutdown()
 
 
-def watch(world: World, *more: str, environment: dict[str, str] | None = None) -> Any:
-    """Run the notebook as it stands, by the command line."""
+def start(world: World, *more: str) -> subprocess.Popen[str]:
+    """Start the notebook as it stands, by the command line."""
     parameters = {**CHOICES, "cluster": "prod", "contract": str(world.contract), "timestamp": "latest"}
     given = [word for name, value in parameters.items() for word in ("-p", name, value)]
-    return run_cli(
-        "run", ROOT / "notebooks" / "watch_backups.ipynb", *given, "--records", world.store.root, "--json", *more,
-        cwd=world.folder, environment={**world.stand.plane.environment(), **(environment or {})},
-    )  # fmt: skip
+    notebook, records = ROOT / "notebooks" / "watch_backups.ipynb", ["--records", world.store.root, "--json"]
+    return runbook(
+        "run", notebook, *given, *records, *more, cwd=world.folder, environment=world.stand.plane.environment()
+    )
+
+
+def watch(world: World, *more: str) -> Any:
+    """Run it to its end."""
+    process = start(world, *more)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(more, process.returncode, out, err)
 
 
 def sinks(url: str) -> list[str]:
@@ -228,6 +237,23 @@ def in_alarm(world: World) -> set[str]:
         deploy(world.stand.plane, world.stand, yaml.safe_load(printed("cloudformation", "--cluster", "prod")))
     found = client.describe_alarms(MaxRecords=100)["MetricAlarms"]
     return {alarm["MetricName"] for alarm in found if alarm["StateValue"] == "ALARM"}
+
+
+@pytest.mark.thorough
+def test_a_runner_that_is_killed_in_the_middle_is_an_alarm_by_its_deadline(world: World) -> None:
+    """It should have sent its beginning and nothing else, so that the heartbeat is missed."""
+    world.stand.plane.alarms.ahead = timedelta(0)
+    with listening() as (url, asked):
+        process = start(world, "--cloudwatch", *sinks(url))
+        until(lambda: bool(asked) or process.poll() is not None, seconds=60)
+        process.kill()
+        process.communicate()
+    assert [path.partition("?")[0] for path, _ in asked] == ["/check/start"]
+    try:
+        world.stand.plane.alarms.ahead = timedelta(hours=2, minutes=1)
+        assert "Heartbeat" in in_alarm(world)
+    finally:
+        world.stand.plane.alarms.ahead = timedelta(0)
 
 
 @pytest.mark.thorough

@@ -210,7 +210,7 @@ class _Judge:
         if last is None or (proved is None and last.proved):
             return bad(subject, "No restore of it was ever drilled.", hint)
         if not last.proved:
-            said = f"The last drill, {ago(last.at, now=self.now)}, did not prove its copy ({last.outcome})."
+            said = f"The last drill, {ago(last.at, now=self.now)}, did not end as proved ({last.outcome})."
             return bad(subject, said, "Read its record, mend what it names, and drill again.")
         if self.now - last.at > within:
             said = f"The last was proved {ago(last.at, now=self.now)}; promised is one in {duration_text(within)}."
