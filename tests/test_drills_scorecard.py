@@ -114,6 +114,14 @@ def test_a_thousand_records_of_fifty_clusters_in_under_five_seconds(
         Path(keep).write_text(page, encoding="utf-8")
 
 
+def test_without_a_store_nothing_is_known_and_no_cluster_is_called_never_drilled(tmp_path: Path) -> None:
+    card = card_of(Store(tmp_path / "nowhere"), "prod")
+    assert card.clusters == ()
+    assert show.headline(card).startswith("NOT known: There is no store")
+    assert show.scorecard_result(card).outcome == "check-failed"
+    assert "NOT known" in show.page(card)
+
+
 def _remove(folder: Path, _: Store) -> None:
     shutil.rmtree(folder)
 

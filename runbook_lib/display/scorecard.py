@@ -36,6 +36,8 @@ _PARTS = (  # of a recovery: what its phases are called together
 
 def headline(card: Scorecard) -> str:
     """Say how it stands in a line."""
+    if card.register.why_not:
+        return f"NOT known: {card.register.why_not}"
     counts = ", ".join(f"{len(found)} {state}" for state in STATES if (found := card.of(state)))
     missing = f"; {len(card.register.missing)} drills are MISSING from the records" if card.register.missing else ""
     return f"Score {card.score} of 100: {counts or 'no cluster is known'}{missing}"

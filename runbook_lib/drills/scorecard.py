@@ -51,12 +51,16 @@ class DrillRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Register:
-    """What a store says of drills: those on record, clusters it knows, records that are missing or not as they were."""
+    """What a store says of drills: those on record, clusters it knows, records that are missing or not as they were.
+
+    `why_not` says why there is nothing to read; then nothing is known of any cluster.
+    """
 
     drills: tuple[DrillRecord, ...] = ()
     clusters: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    why_not: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +143,11 @@ def score(
 
     `living` are the clusters that AWS lists, `why_not` says why it could not be asked.
     """
-    names = {*living, *register.clusters, *(drill.cluster for drill in register.drills)} - {""}
+    names = (
+        set()
+        if register.why_not
+        else {*living, *register.clusters, *(drill.cluster for drill in register.drills)} - {""}
+    )
     ordered = sorted(register.drills, key=lambda drill: drill.started)
     of: dict[str, list[DrillRecord]] = {name: [] for name in names}
     for drill in ordered:

@@ -9,7 +9,7 @@ from typing import Any
 from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import list_clusters
 from runbook_lib.drills.scorecard import NOT_HELD, DrillRecord, Register
-from runbook_lib.errors import ApprovalRefused, InputRefused
+from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound
 from runbook_lib.looking import Seen, look
 from runbook_lib.records.chain import read_chain
 from runbook_lib.records.outcomes import Outcome
@@ -26,13 +26,13 @@ def drills_on_record(*, store: Store | None = None) -> Register:
     """Read every drill of a store, and hold the store against its chain.
 
     A drill that went on when it was killed has no cluster in its record; it counts as missing. Runs that go on are left
-    out.
-
-    Raises:
-        NotFound: there is no such store.
+    out. Where there is no store, nothing is known, and the register says so.
     """
     chosen = store or default_store()
-    check_store(chosen)
+    try:
+        check_store(chosen)
+    except NotFound as error:
+        return Register(why_not=error.message)
     found = [entry for entry in entries(chosen) if entry.outcome is not Outcome.RUNNING]
     findings = verify_store(chosen)
     spoilt = {finding.file.rpartition("/")[0]: finding.problem for finding in findings}
