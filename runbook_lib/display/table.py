@@ -15,7 +15,7 @@ from runbook_lib.plain import plain
 _TINTS = {"good": "rgba(0,158,115,.16)", "warn": "rgba(230,159,0,.20)", "bad": "rgba(213,94,0,.22)"}
 NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"  # JupyterLab reads $…$ as mathematics otherwise
 _WHOLE = 30
-_LEAST_EM = 12  # of a column with long texts: narrower ones become a tower of words
+_LEAST_EM = 11  # of a column with long texts: narrower ones become a tower of words
 
 
 @dataclass(frozen=True, kw_only=True)
