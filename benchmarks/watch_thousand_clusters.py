@@ -17,7 +17,7 @@ from math import ceil
 from pathlib import Path
 
 from runbook_lib.aws import connect
-from runbook_lib.records.earlier import past_of_watch
+from runbook_lib.records.past_watch import past_of_watch
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.control.aurora.models import Snapshot
 from runbook_lib.times import utc_now

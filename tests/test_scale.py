@@ -135,6 +135,18 @@ def test_a_cost_review_reads_each_list_once_and_several_beside_each_other(accoun
     assert asked["rds:DescribeDBClusterSnapshotAttributes"] <= PAGE
 
 
+def test_a_watch_of_the_whole_region_reads_each_list_once(account: Account) -> None:
+    """It should ask one by one only whom a manual snapshot is shared with, and of a thousand at most."""
+    run_notebook("watch_backups", contract="", leave_out="records-chain")
+    asked = account.calls()
+    manual = min(1_000, account.snapshots * Counter(KINDS)["manual"] // len(KINDS))
+    assert asked.pop("rds:DescribeDBClusterSnapshotAttributes", 0) <= manual
+    assert asked.pop("rds:DescribeDBClusters") == account.cluster_pages
+    assert asked.pop("rds:DescribeDBInstances") <= account.cluster_pages + 1
+    assert asked.pop("rds:DescribeDBClusterSnapshots") <= account.snapshot_pages("automated", "manual") + 1
+    assert set(asked.values()) == {1}, asked
+
+
 @pytest.mark.parametrize("notebook", ["audit_schemas", "publish_load"])
 def test_a_notebook_about_one_database_asks_for_its_cluster_and_its_account(account: Account, notebook: str) -> None:
     with suppress(RunbookError):  # nobody answers for that database here

@@ -15,8 +15,8 @@ from typing import Any
 from runbook_lib.aws import AwsSession, connect
 from runbook_lib.clusters import find_cluster
 from runbook_lib.mysql import Database
-from runbook_lib.records.earlier import past_of_watch
 from runbook_lib.records.outcomes import Outcome
+from runbook_lib.records.past_watch import past_of_watch
 from runbook_lib.records.store import Store
 from runbook_lib.rehearsal.control.aurora.models import Cluster, Instance
 from runbook_lib.rehearsal.dataplane import DataPlane

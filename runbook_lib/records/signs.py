@@ -139,7 +139,7 @@ class Signs:
 
 
 def _kept(record: RunRecord) -> dict[str, Any] | None:
-    from runbook_lib.records.earlier import watch_of
+    from runbook_lib.records.past_watch import watch_of
     from runbook_lib.records.register import read_entry
     from runbook_lib.records.store import Store
 
