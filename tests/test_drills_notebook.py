@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ def test_a_drill_beside_a_client_that_goes_on_writing_is_proved_and_leaves_nothi
     """It should explain every difference, name the source in no changing call, and delete its copy."""
     requests = drilling.stand_in.control.requests
     with drilling.client():
+        time.sleep(4)  # the table that is written to is older than the second then
         mark = len(requests)
         planned = run_notebook("drill_restore", timestamp="1 second ago")
         assert planned["result"].outcome == "planned"
