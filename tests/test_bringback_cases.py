@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.clusters import describe_cluster
+from runbook_lib.clusters import describe_cluster, find_cluster
+from runbook_lib.databases import credentials_for, open_database
 from runbook_lib.errors import CheckFailed
 from runbook_lib.mysql import Database
 from runbook_lib.proof import Side
@@ -60,7 +61,13 @@ class Case:
 
     @property
     def source(self) -> Side:
-        return Side(name="source", connect=self.stand_in.admin)
+        return Side(name="source", connect=self.open_source)
+
+    def open_source(self) -> Database:
+        """Connect as the account that notebooks use: what it makes, it may make again."""
+        session = self.stand_in.session()
+        source = find_cluster(session, self.stand_in.cluster)
+        return open_database(source, credentials_for(session, source))
 
     def notebook(self, **typed: str) -> dict[str, Any]:
         return run_notebook("bring_back_data", cluster=self.stand_in.cluster, copy=self.copy_name, **typed)
