@@ -31,7 +31,7 @@ def command(  # noqa: PLR0913  # one for each option
     from runbook_lib.aws import connect
     from runbook_lib.drills.validate import Means, validate_restore
     from runbook_lib.guard.standing import read_standing
-    from runbook_lib.records.earlier import last_proof
+    from runbook_lib.records.drills import last_proof
     from runbook_lib.records.store import Store, default_store
     from runbook_lib.times import utc_now
 

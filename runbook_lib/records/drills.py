@@ -1,24 +1,31 @@
-"""What a store's records say of drills: each with its hash, and those that are missing from the chain."""
+"""What a store's records say of drills: the last proof, each drill with its hash, and those that are missing."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from runbook_lib.aws import AwsSession
 from runbook_lib.clusters import list_clusters
 from runbook_lib.drills.scorecard import NOT_HELD, DrillRecord, Register
+from runbook_lib.drills.values import SealedProof
 from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound
 from runbook_lib.looking import Seen, look
+from runbook_lib.proof import Proof
 from runbook_lib.records.chain import read_chain
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.recovery import moment_in
 from runbook_lib.records.register import Entry, check_store, entries
-from runbook_lib.records.store import MANIFEST, Store, default_store
+from runbook_lib.records.store import MANIFEST, PROOF, Store, default_store
 from runbook_lib.records.verify import verify_store
 
+log = logging.getLogger(__name__)
+
 DRILL = "drill_restore"
+_PROVING = ("restore_to_timestamp", DRILL)
 _REFUSED = (InputRefused.exit_code, ApprovalRefused.exit_code)  # nothing was restored
 
 
@@ -51,6 +58,33 @@ def drills_on_record(*, store: Store | None = None) -> Register:
         missing=tuple(missing),
         findings=tuple(map(str, findings)),
     )
+
+
+def last_proof(cluster: str, *, store: Store | None = None) -> SealedProof | None:
+    """Return the newest proof that a finished restore or drill of a cluster left, if its record is as it was sealed.
+
+    A drill's counts only if it was proved. A proof whose file is not the one that was sealed is left out, and said.
+    """
+    for entry in reversed([*entries(store or default_store())]):
+        second = moment_in((entry.summary.get("recovery") or {}).get("recovery_point"))
+        of_drill = (entry.summary.get("recovery") or {}).get("drill")
+        if entry.notebook not in _PROVING or entry.cluster != cluster or second is None or entry.manifest is None:
+            continue
+        if isinstance(of_drill, dict) and of_drill.get("verdict") != "proved":
+            continue
+        sealed = entry.manifest.files.get(PROOF)
+        if sealed is None or entry.manifest.seal != entry.manifest.expected_seal():
+            continue
+        try:
+            content = (entry.folder / PROOF).read_bytes()
+            if hashlib.sha256(content).hexdigest() != sealed.sha256:
+                raise ValueError("it is not the file that was sealed")
+            proof = Proof.from_json(json.loads(content))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("the proof in the record %s is left out: %s", entry.run_id, error)
+            continue
+        return SealedProof(proof=proof, second=second, run_id=entry.run_id, sha256=sealed.sha256)
+    return None
 
 
 def clusters_alive(session: AwsSession) -> Seen[str]:

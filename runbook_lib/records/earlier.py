@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -11,17 +10,13 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from runbook_lib.drills.values import SealedProof
 from runbook_lib.errors import NotFound
 from runbook_lib.guard.history import PastLoad
-from runbook_lib.proof import Proof
 from runbook_lib.records.outcomes import Outcome
-from runbook_lib.records.recovery import moment_in
 from runbook_lib.records.register import Entry, entries, notebook_of
-from runbook_lib.records.store import EVENTS, PROOF, Store, default_store
+from runbook_lib.records.store import EVENTS, Store, default_store
 
 log = logging.getLogger(__name__)
-_PROVING = ("restore_to_timestamp", "drill_restore")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,33 +88,6 @@ def past_loads(live: str, *, cluster: str, store: Store | None = None) -> tuple[
             elif event == "publish-undone" and facts.get("live") == live:
                 found.pop(at, None)
     return tuple(found[at] for at in sorted(found))
-
-
-def last_proof(cluster: str, *, store: Store | None = None) -> SealedProof | None:
-    """Return the newest proof that a finished restore or drill of a cluster left, if its record is as it was sealed.
-
-    A drill's counts only if it was proved. A proof whose file is not the one that was sealed is left out, and said.
-    """
-    for entry in reversed([*entries(store or default_store())]):
-        second = moment_in((entry.summary.get("recovery") or {}).get("recovery_point"))
-        of_drill = (entry.summary.get("recovery") or {}).get("drill")
-        if entry.notebook not in _PROVING or entry.cluster != cluster or second is None or entry.manifest is None:
-            continue
-        if isinstance(of_drill, dict) and of_drill.get("verdict") != "proved":
-            continue
-        sealed = entry.manifest.files.get(PROOF)
-        if sealed is None or entry.manifest.seal != entry.manifest.expected_seal():
-            continue
-        try:
-            content = (entry.folder / PROOF).read_bytes()
-            if hashlib.sha256(content).hexdigest() != sealed.sha256:
-                raise ValueError("it is not the file that was sealed")
-            proof = Proof.from_json(json.loads(content))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("the proof in the record %s is left out: %s", entry.run_id, error)
-            continue
-        return SealedProof(proof=proof, second=second, run_id=entry.run_id, sha256=sealed.sha256)
-    return None
 
 
 def _events(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
