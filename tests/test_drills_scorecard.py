@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -14,8 +15,9 @@ import pytest
 
 from runbook_lib.display import scorecard as show
 from runbook_lib.drills.scorecard import Scorecard, score
+from runbook_lib.proof import Proof
 from runbook_lib.records.chain import append_record
-from runbook_lib.records.drills import drills_on_record
+from runbook_lib.records.drills import drills_on_record, last_proof
 from runbook_lib.records.manifest import Approval, Manifest, file_of, read_manifest, seal_of_events
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.store import EVENTS, MANIFEST, NOTEBOOK, REPORT, RecordFolder, Store
@@ -170,3 +172,27 @@ def test_a_failed_drill_that_was_removed_or_changed_never_makes_it_better(
     named = " ".join([*after.register.missing, *after.register.findings])
     assert failed.name in named
     assert show.scorecard_result(after).outcome == "check-failed"
+
+
+def test_the_last_proof_is_the_newest_that_was_proved_and_is_as_it_was_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = fill(tmp_path / "store", 1, clusters=1, monkeypatch=monkeypatch)
+    folder = next((tmp_path / "store").glob("*/*-00000000"))
+    model = read_manifest((folder / MANIFEST).read_bytes(), name=MANIFEST)
+    content = {name: (folder / name).read_bytes() for name in (NOTEBOOK, REPORT, EVENTS)}
+    content["proof.json"] = json.dumps(Proof(expected="copy", found="prod", tables=()).to_json()).encode()
+    days = ((30, True), (20, True), (10, False))
+    made = [
+        add(store, model, content, number=600 + day, started=AT - timedelta(days=day), cluster="prod", good=good)
+        for day, good in days
+    ]
+    assert last_proof("other", store=store) is None
+    found = last_proof("prod", store=store)
+    assert found is not None
+    assert (found.run_id, found.second) == (f"{620:08x}", AT - timedelta(days=20))
+    (made[1] / "proof.json").write_bytes(content["proof.json"] + b" ")
+    found = last_proof("prod", store=store)
+    assert found is not None
+    assert found.run_id == f"{630:08x}"
