@@ -95,12 +95,22 @@ class Marker:
         found = _zero_bits(np.bitwise_xor(scratch, np.uint8(0x74), out=scratch))  # T and t
         if data.find(b"@", start, start + len(block)) >= 0:
             found |= self._bits(block, 0x40)
+        if not self._has_loose(block):
+            return found
         commas = _shifted(self._bits(block, 0x2C), first=data[start - 1 : start] == b",")
         loose = self._bits(block, 0x28) & ~commas
         if loose.any():  # a row may begin on a line of its own
             lines = self._bits(block, 0x0A) & commas
             found |= loose & ~_shifted(lines, first=start >= 2 and data[start - 2 : start] == b",\n")
         return found
+
+    def _has_loose(self, block: Bytes) -> bool:
+        """Tell if there is a bracket that no comma may stand before: most blocks have none, and need no bits of it."""
+        scratch, zeros = self._scratch[: len(block)], self._zeros[: len(block)]
+        np.bitwise_xor(block, np.uint8(0x28), out=scratch)
+        np.equal(block[:-1], np.uint8(0x2C), out=zeros[1:].view(np.bool_))
+        np.bitwise_or(scratch[1:], zeros[1:], out=scratch[1:])
+        return not scratch.view(np.bool_).all()
 
     def _bits(self, block: Bytes, byte: int) -> Words:
         return _zero_bits(np.bitwise_xor(block, np.uint8(byte), out=self._scratch[: len(block)]))
