@@ -125,7 +125,8 @@ class ShapedAws:
         return made
 
     def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        asked = ids_of(json.loads(params["body"])) if isinstance(params.get("body"), str | bytes) else ids_of(params)
+        body = params.get("body")
+        asked = ids_of(json.loads(body) if body and isinstance(body, str | bytes) else params)
         return AWSResponse("http://x", 200, {}, None), self._shapes.answer(model.output_shape, asked=asked)
 
 

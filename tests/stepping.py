@@ -95,6 +95,8 @@ class Stepped:
             self._save()
             self.journal.close()
             events._listeners.clear()
+            for name in (front.KERNEL_VARIABLE, front.NOTEBOOK_VARIABLE):
+                os.environ.pop(name, None)
         self.journal = None
 
     # What a person does.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runbook_lib.mysql import Credentials, Database, LoggedGap, connect
-from runbook_lib.mysql.binary_log import _Decoder, _inflated
+from runbook_lib.mysql.binary_log import _Decoder, _encoding, _inflated
 from runbook_lib.mysql.binary_rows import NotDecoded, TableMap, row_images, table_map
 from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.timeline.destructions import LogReading, read_destructions
@@ -134,3 +134,10 @@ def test_what_was_not_read_leaves_no_count_behind() -> None:
     ledger.close()
     assert [gap.why for gap in ledger.gaps] == ["a strange column"]
     assert all(table.rows is None for table in ledger.tables.values())
+
+
+@pytest.mark.parametrize(("collation", "encoding"), [(63, "utf-8"), (0, "utf-8"), (28, "gbk"), (95, "cp932")])
+def test_a_clients_character_set_is_one_that_can_be_decoded(collation: int, encoding: str) -> None:
+    """A client of the character set `binary` says nothing of its letters: they are read as UTF-8."""
+    assert b"x".decode(_encoding(collation)) == "x"
+    assert _encoding(collation) == encoding

@@ -15,6 +15,7 @@ binary logging".
 
 from __future__ import annotations
 
+import codecs
 import io
 import secrets
 import struct
@@ -368,7 +369,7 @@ def _encoding(collation: int) -> str:
         return "utf-8"
     name = str(_ENCODINGS.get(found.name, found.encoding))
     try:
-        b"".decode(name)
+        codecs.lookup(name)  # there is none called binary; decoding nothing would not tell
     except LookupError:
         return "utf-8"
     return name
