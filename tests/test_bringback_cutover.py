@@ -96,6 +96,7 @@ def test_a_plan_changes_nothing_and_its_id_stays_until_what_it_is_about_changes(
     assert planned(session).id != plan.id, "the copy would be given another retention now"
 
 
+@pytest.mark.thorough
 def test_the_copy_takes_every_name_and_is_made_fit_first(aws: ControlPlane) -> None:
     """It should have the source's cluster and instance names, retention, protection and number of instances."""
     session = connect()
@@ -125,6 +126,7 @@ def test_no_other_change_is_made_than_the_plan_showed_and_the_clusters_come_last
     assert [request.parameters["NewDBClusterIdentifier"] for request in made[-2:]] == [plan.damaged, CLUSTER]
 
 
+@pytest.mark.thorough
 def test_an_undo_gives_every_name_back_and_leaves_no_mark(aws: ControlPlane) -> None:
     session = connect()
     before = world(session)
@@ -262,6 +264,7 @@ def test_killed_while_nothing_has_the_name_a_second_run_finishes(aws: ControlPla
     assert describe_cluster(session, CLUSTER).resource_id == copy
 
 
+@pytest.mark.thorough
 def test_a_change_that_another_session_has_just_begun_stops_no_cut_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """For some seconds AWS still says "available" and refuses every other change (FACTS 6.3).
 

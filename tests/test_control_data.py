@@ -66,6 +66,7 @@ def next_second() -> datetime:
     return second
 
 
+@pytest.mark.thorough
 def test_a_restore_through_the_api_holds_the_data_of_the_asked_second(real: Real) -> None:
     rds = real.rds
     source = plain_cluster(rds, "source")

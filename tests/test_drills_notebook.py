@@ -138,6 +138,7 @@ def test_a_drill_beside_a_client_that_goes_on_writing_is_proved_and_leaves_nothi
             assert drilling.stand_in.cluster not in {str(value) for value in named.values()}, request
 
 
+@pytest.mark.thorough
 @pytest.mark.one_engine
 def test_a_drill_is_refused_before_anything_is_made(drilling: Drilling, tmp_path: Path) -> None:
     """It should hold to its plan's id, its budget, and a standing approval's bounds, and make nothing."""

@@ -89,6 +89,7 @@ def card_of(store: Store, *living: str) -> Scorecard:
     return score(register, living=living, at=AT, within=timedelta(days=31), since=AT - timedelta(days=365))
 
 
+@pytest.mark.thorough
 def test_a_thousand_records_of_fifty_clusters_in_under_five_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

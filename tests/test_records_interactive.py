@@ -159,6 +159,7 @@ def test_it_is_the_record_of_a_headless_run_but_for_mode_person_and_times(open_l
     assert "interactive" in told.stdout
 
 
+@pytest.mark.thorough
 def test_cells_that_were_left_out_or_failed_are_told_and_decide_how_it_ended(open_lab: Any) -> None:
     lab = open_lab("1 + 1", "1 / 0", RESULT)
     lab.run("parameters", "cell-1")

@@ -146,6 +146,7 @@ def test_a_run_that_only_looked_says_first_what_its_result_says(store: Store) ->
     assert page.index("a copy") < page.index("Who, when, from what") < page.index("$1.00 over it")
 
 
+@pytest.mark.thorough
 def test_a_report_can_be_made_again_without_touching_the_record(store: Store, tmp_path: Path) -> None:
     folder = make_record(store)
     ran = run_cli("records", "report", folder, "-o", tmp_path / "again.html", cwd=tmp_path)

@@ -156,6 +156,7 @@ def reasons(plan: CleanUpPlan) -> dict[str, str]:
     return {one.name: one.stays for one in plan.left}
 
 
+@pytest.mark.thorough
 def test_of_twenty_clusters_the_three_that_are_ours_go(world: World) -> None:
     """It should delete three copies with their instances, and name nothing else in any changing call."""
     ours = {world.copy(target="look-one", instances=2, by_us=True), world.copy(), world.copy(target="look-three")}

@@ -230,6 +230,7 @@ NAMES = {"IAMDatabaseAuthenticationEnabled": "EnableIAMDatabaseAuthentication",
          "PerformanceInsightsEnabled": "EnablePerformanceInsights"}  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_through_a_restore_every_setting_arrives_and_a_change_afterwards_is_seen(aws: ControlPlane) -> None:
     make_source(connect(), identifier="plain")
     rds = connect().client("rds")
