@@ -31,7 +31,7 @@ class TwoServers:
     def begin(self, *statements: str) -> None:
         for database in (self.expected, self.found):
             database.execute("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'")
-            database.execute("SET SESSION timestamp = DEFAULT, foreign_key_checks = 1")  # what the test before has set
+            database.execute("SET SESSION foreign_key_checks = 1")  # what the test before has set
             database.execute(f"DROP DATABASE IF EXISTS {SCHEMA}")
             database.execute(f"CREATE DATABASE {SCHEMA} DEFAULT CHARACTER SET utf8mb4")
             database.execute(f"USE {SCHEMA}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -49,7 +50,7 @@ _HOURS = itertools.count(1)  # the log only grows, so each test is later than th
 
 
 @pytest.fixture
-def drilled(two_servers: TwoServers) -> Drilled:
+def drilled(two_servers: TwoServers) -> Iterator[Drilled]:
     """Return a copy and its source as they are in a second; what is written from now on is of half an hour later."""
     second = datetime.now(UTC).replace(microsecond=0) + next(_HOURS) * timedelta(hours=1)
     if two_servers.engine.is_mariadb:  # it reads its only file from the beginning: all that other tests have written
@@ -65,7 +66,8 @@ def drilled(two_servers: TwoServers) -> Drilled:
         numbers("quiet", "", range(1, 31), "'key {n}', {n}"),
     )
     dated(two_servers, second + timedelta(minutes=30))
-    return Drilled(two_servers, second)
+    yield Drilled(two_servers, second)
+    two_servers.found.execute("SET timestamp = DEFAULT")
 
 
 def dated(servers: TwoServers, at: datetime) -> None:
