@@ -192,6 +192,7 @@ def test_a_cut_over_and_its_undo_run_headless_each_by_its_own_approval(night: Ni
     assert verify_store(store) == ()
 
 
+@pytest.mark.thorough
 def test_copied_back_with_new_rows_kept_the_applications_rows_are_still_there_and_undone_all_is_as_before(
     night: Night,
 ) -> None:
