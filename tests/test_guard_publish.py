@@ -155,9 +155,26 @@ def test_letters_are_told_by_their_bytes_whatever_the_collation(server: Server) 
     words = ["Main street", "São Paulo Ähre", "？", "家", "Ã¤", "what?", "\ufeffx", "a\r", '"a"', "NULL", "&amp;"]
     server.admin.execute_many(f"INSERT INTO {LIVE}.words VALUES (%s, %s)", list(enumerate(words)))
     facts = owned(read_server(server.admin, name="server"), LIVE)["words"]
-    found, denied = measure(server.side.connect, [(facts, "all")])
+    found, denied = measure(server.side.connect, [(facts, "all", ())])
     shape = found[facts.name].columns["word"]
     assert (denied, shape.broken, shape.questions, shape.stray) == ({}, 1, 1, 5)
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("how", ["UPDATE words SET word = LEFT(word, 20) WHERE n = 1", "UPDATE words SET kind = 'a'"])
+def test_what_a_few_rows_can_move_is_looked_at_though_few_differ(server: Server, how: str) -> None:
+    """It should hold a text of which the few long ones were cut, and a column whose last other value is gone."""
+    load(server.admin, Night(houses=42, seed=2))
+    for schema in (LIVE, NEXT):
+        server.admin.execute(
+            f"CREATE TABLE {schema}.words (n INT PRIMARY KEY, word TEXT, kind CHAR(1)) CHARSET utf8mb4"
+        )
+        rows = [(n, "x" * (60_000 if n == 1 else 30), "b" if n == 1 else "a") for n in range(400)]
+        server.admin.execute_many(f"INSERT INTO {schema}.words VALUES (%s, %s, %s)", rows)
+    assert "values" not in {check.subject for check in audited(server.side).holding}
+    server.admin.execute(how.replace("words SET", f"{NEXT}.words SET"))
+    held = {check.subject: check.sentence for check in audited(server.side).holding}
+    assert "words." in held["values"]
 
 
 @pytest.mark.thorough

@@ -27,13 +27,14 @@ from runbook_lib.guard.load_checks import (
     orphan_checks,
     some,
 )
-from runbook_lib.guard.measuring import SHARE, Closely, measure, owned
+from runbook_lib.guard.measuring import SHARE, Closely, Wanted, measure, owned
 from runbook_lib.guard.value_checks import group_checks, value_checks
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Pair, Proof, ProofOptions, Side, prove
+from runbook_lib.proof.tally import EXAMINED
 from runbook_lib.schemas.contract import SchemaContract, read_contract
-from runbook_lib.swap.facts import ServerFacts, TableFacts
+from runbook_lib.swap.facts import ServerFacts
 
 GONE_SHARE, SWAPPED_SHARE = 0.5, 0.5  # of a table's rows: more than that is no night's change
 _LINGERING = 16  # looks, half a second apart
@@ -93,7 +94,7 @@ def look(side: Side, facts: ServerFacts, *, live: str, next_schema: str) -> Gene
             f"There is no load to publish: `{next_schema}` {missing}.", hint="Has the load run? Look at its log."
         )
     wanted = [*names.values(), *(table for name, table in owned(facts, live).items() if name in names)]
-    measured, denied = measure(side.connect, [(table, "rows") for table in wanted])
+    measured, denied = measure(side.connect, [(table, "rows", ()) for table in wanted])
     return Generation(live=live, next=next_schema, facts=facts, measured=measured, denied=denied)
 
 
@@ -165,11 +166,15 @@ def _difference(side: Side, generation: Generation) -> tuple[Proof | None, str]:
 
 
 def _measured(side: Side, generation: Generation, difference: Proof | None) -> Generation:
-    """Measure what differs as closely as it differs; all where the comparison could not be made."""
+    """Measure what differs as closely as it differs; all where the comparison could not be made.
+
+    Which columns have changed is known where rows were changed only, and each of them was looked at.
+    """
     verdicts = {verdict.pair.found.name: verdict for verdict in difference.tables} if difference else {}
-    wanted: list[tuple[TableFacts, Closely]] = []
+    wanted: list[Wanted] = []
     for name in set(generation.loaded) & set(generation.current):
         closely: Closely = "all"
+        changed = {column.name for column in generation.loaded[name].loaded}
         if name in verdicts:
             verdict = verdicts[name]
             differing = verdict.missing + verdict.extra + verdict.changed
@@ -177,7 +182,9 @@ def _measured(side: Side, generation: Generation, difference: Proof | None) -> G
                 continue
             if differing <= SHARE * min(verdict.expected_rows or 0, verdict.found_rows or 0):
                 closely = "ends"
-        wanted += [(generation.loaded[name], closely), (generation.current[name], closely)]
+            if not verdict.missing and not verdict.extra and verdict.changed <= EXAMINED:
+                changed &= set(verdict.columns)
+        wanted += [(generation.loaded[name], closely, changed), (generation.current[name], closely, changed)]
     measured, denied = measure(side.connect, wanted)
     return replace(generation, measured={**generation.measured, **measured}, denied={**generation.denied, **denied})
 

@@ -2,12 +2,13 @@
 
 How closely goes by how much of a table differs from what is live, which the comparison to the row has told: nothing
 more is asked of a table that is the same, and where a few rows differ no share of rows can have moved past its bound.
+What one row can move (a sum, a mean, the last other value, a moment) is asked of each column that may have changed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, Queue
@@ -31,7 +32,10 @@ _AT_ONCE = 4  # tables, each over a connection of its own
 
 
 Closely = Literal["rows", "ends", "all"]
-"""What is asked of a table: its rows; sums of numbers and first and last moments too, which one row can move; all."""
+"""What is asked of a table: its rows; what one row can move too, of the columns that may have changed; all."""
+
+Wanted = tuple[TableFacts, Closely, Collection[str]]
+"""A table, how closely, and for "ends" the names of the columns that may have changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +66,12 @@ class Measured:
 
 
 def measure(
-    connect: Callable[[], Database], tables: Iterable[tuple[TableFacts, Closely]]
+    connect: Callable[[], Database], tables: Iterable[Wanted]
 ) -> tuple[dict[TableName, Measured], dict[TableName, str]]:
     """Return what was measured of each table, and of those that could not be read why not. Several are read at once."""
     found: dict[TableName, Measured] = {}
     denied: dict[TableName, str] = {}
-    wanted = Queue[tuple[TableFacts, Closely]]()
+    wanted = Queue[Wanted]()
     for each in tables:
         wanted.put(each)
 
@@ -75,13 +79,13 @@ def measure(
         with connect() as database:
             while True:
                 try:
-                    table, closely = wanted.get_nowait()
+                    each = wanted.get_nowait()
                 except Empty:
                     return
                 try:
-                    found[table.name] = _measure(database, table, closely)
+                    found[each[0].name] = _measure(database, *each)
                 except RunbookError as error:
-                    denied[table.name] = error.message
+                    denied[each[0].name] = error.message
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for done in [pool.submit(work) for _ in range(min(_AT_ONCE, wanted.qsize()))]:
@@ -89,11 +93,12 @@ def measure(
     return found, denied
 
 
-def _measure(database: Database, table: TableFacts, closely: Closely) -> Measured:
+def _measure(database: Database, table: TableFacts, closely: Closely, changed: Collection[str]) -> Measured:
     keys = {part for key in (table.key, *table.uniques) for part in key}
     asked = [
         (column, name, sql)
         for column in table.loaded
+        if closely != "ends" or column.name in changed
         for name, sql in _asked(column, closely, is_key=column.name in keys or column.name.endswith("_id"))
     ]
     wanted = ", ".join(["COUNT(*)", *(sql for _, _, sql in asked)])
@@ -117,26 +122,25 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 def _asked(column: Column, closely: Closely, *, is_key: bool) -> Iterator[tuple[str, str]]:
     """Return what is asked of a column, each as the name in `Shape` and its expression. A key's sum tells nothing."""
     name = quoted(column.name)
-    adds_up = column.kind in _NUMBERS and not is_key
-    if closely == "rows" or (closely == "ends" and not adds_up and column.kind not in _MOMENTS):
+    is_text = bool(_TEXT.fullmatch(column.kind))
+    if closely == "rows":
         return
     yield "filled", f"COUNT({name})"
     if column.kind in _MOMENTS:
         yield "low", f"CAST(MIN({name}) AS CHAR)"
         yield "high", f"CAST(MAX({name}) AS CHAR)"
-    if adds_up:
+    if column.kind in _NUMBERS and not is_key:
         yield "total", f"SUM(CAST({name} AS DOUBLE))"
-    if closely == "ends":
-        return
-    if _TEXT.fullmatch(column.kind):
-        text = _utf8(column)
-        yield "questions", f"COALESCE(SUM(INSTR({text}, {_bytes('?')}) > 0), 0)"
-        yield "broken", f"COALESCE(SUM({_broken(text, name)}), 0)"
-        yield "stray", f"COALESCE(SUM({_stray(text, name)}), 0)"
+    if is_text:
         yield "letters", f"SUM(CHAR_LENGTH({name}))"
         yield "constant", f"MIN(CRC32({name})) = MAX(CRC32({name}))"
     elif column.kind in _NUMBERS | _MOMENTS:
         yield "constant", f"MIN({name}) = MAX({name})"
+    if is_text and closely == "all":
+        text = _utf8(column)
+        yield "questions", f"COALESCE(SUM(INSTR({text}, {_bytes('?')}) > 0), 0)"
+        yield "broken", f"COALESCE(SUM({_broken(text, name)}), 0)"
+        yield "stray", f"COALESCE(SUM({_stray(text, name)}), 0)"
 
 
 def _utf8(column: Column) -> str:
