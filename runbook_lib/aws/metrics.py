@@ -17,7 +17,9 @@ GET_METRIC_DATA = declare("cloudwatch", "GetMetricData", items="MetricDataResult
 def metric_results(
     session: AwsSession, queries: Sequence[dict[str, Any]], *, start: datetime, end: datetime
 ) -> Iterator[dict[str, Any]]:
-    """Return the results of metric queries with their points from `start` to `end` (aware UTC), page by page.
+    """Return the results of metric queries with their points from `start` to before `end` (aware UTC), page by page.
+
+    AWS leaves out the end too (GetMetricData, "EndTime").
 
     Raises:
         AccessDenied: the caller may not use cloudwatch:GetMetricData.
@@ -39,5 +41,5 @@ def metric_results(
                 hint="Run again; see what stands between this machine and AWS (a proxy, an endpoint of your own).",
             )
         pairs = zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True)
-        within = [(at, value) for at, value in pairs if start <= at <= end]  # a point of another time is nobody's
+        within = [(at, value) for at, value in pairs if start <= at < end]  # a point of another time is nobody's
         yield {**result, "Timestamps": [at for at, _ in within], "Values": [value for _, value in within]}
