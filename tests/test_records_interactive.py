@@ -175,19 +175,22 @@ def test_cells_that_were_left_out_or_failed_are_told_and_decide_how_it_ended(ope
 
 def test_what_runs_after_a_record_goes_on_from_it_and_says_so(open_lab: Any) -> None:
     """The kernel still has the values of the cells above, so the next record is about the same parameters."""
-    lab = open_lab("print('looked at', timestamp)", RESULT)
+    lab = open_lab("from runbook_lib import events\nevents.announce('phase', name='do it')", RESULT)
     lab.type("parameters", 'timestamp: str = "2026-02-04T10:00:00Z"')
     lab.run("parameters", "cell-0", "cell-1")
     finished = lab.finish()
     assert finished.returncode == 0, finished.stderr
     first = lab.manifest()
-    lab.run("cell-1")
+    lab.run("cell-0", "cell-1")
     finished = lab.finish()
     assert finished.returncode == 0, finished.stderr
     second = lab.manifest()
     assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
-    assert second.headline == f"{first.headline} 2 cells (the first is cell 2) ran before this record: {first.run_id}."
+    assert second.headline == f"{first.headline} Cell 2 ran before this record: {first.run_id}."
     assert second.parameters == first.parameters == {"timestamp": "2026-02-04T10:00:00Z"}
+    lab.run("cell-1")  # a result shown once more is no second success
+    lab.finish()
+    assert (lab.manifest().outcome, "Nothing was changed since" in lab.manifest().headline) == ("aborted", True)
     lab.run("parameters")
     lab.finish()
     assert (lab.manifest().outcome, "had not run again" in lab.manifest().headline) == ("aborted", True)

@@ -85,7 +85,8 @@ class Journal:
         return {kind: content for kind, content in data.items() if kind != "application/json"}
 
     def heard(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Note what was chosen with a widget."""
+        """Note what was chosen with a widget, and that something was done."""
+        self._steps.acted = self._steps.acted or event == "phase"
         if event == front.CHOSEN:
             self._steps.choices.append(
                 Choice(

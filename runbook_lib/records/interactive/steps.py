@@ -52,11 +52,12 @@ class Choice:
 
 @dataclass(kw_only=True)
 class Steps:
-    """Everything that is known of one run besides what the notebook's file holds."""
+    """Everything that is known of one run besides what the notebook's file holds. `acted`: it has changed something."""
 
     runs: dict[str, CellRun] = field(default_factory=dict)
     choices: list[Choice] = field(default_factory=list)
     count: int = 0
+    acted: bool = False
 
     def next(self) -> int:
         """Count on."""
@@ -78,8 +79,8 @@ def ending_of(cells: Sequence[tuple[int, Any]], steps: Steps, result: Mapping[st
 
     `how` says what finished the run.
     Only a run whose cells all completed, each after those above it, ends as its result says. Otherwise the result, if
-    there is one, may be about other values than the cells above it show. A cell that ran in the record before, in the
-    same kernel, is said to have run there.
+    there is one, may be about other values than the cells above it show. Cells that ran in the record before, in the
+    same kernel, are said to have run there; a result is this record's only if something was done in it.
     """
     # papermill's injected cell has no run of its own: it is the parameters cell's
     own = [(number, cell) for number, cell in cells if not _is_injected(cell)]
@@ -100,13 +101,16 @@ def ending_of(cells: Sequence[tuple[int, Any]], steps: Steps, result: Mapping[st
         return _aborted(
             f"Ended {how}: {_cells(behind)} had not run again since something above was run or chosen again."
         )
-    ending = outcomes.of_result(result)
     earlier = {number: steps.runs[cell.id].record for number, cell in own if steps.runs[cell.id].record}
+    ending = outcomes.of_result(result)
     if not earlier:
         return ending
-    where = ", ".join(dict.fromkeys(earlier.values()))
-    said = f"{_cells([*earlier]).capitalize()} ran before this record: {where}."
-    return replace(ending, headline=" ".join([*([ending.headline] if ending.headline else ()), said]))
+    said = f"{_cells([*earlier])} ran before this record: {', '.join(dict.fromkeys(earlier.values()))}."
+    if not steps.acted:
+        return _aborted(f"Ended {how}: {said} Nothing was changed since.")
+    return replace(
+        ending, headline=" ".join([*([ending.headline] if ending.headline else ()), said[0].upper() + said[1:]])
+    )
 
 
 def _is_injected(cell: Any) -> bool:
