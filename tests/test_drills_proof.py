@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -186,6 +186,14 @@ def test_what_the_log_does_not_tell_is_said_and_not_guessed(drilled: Drilled) ->
     assert "TRUNCATE" in said["bookings"]
     assert "DELETE FROM quiet" in said["quiet"]
     assert "MODIFY name" in said["rooms"]
+
+
+def test_a_log_that_was_begun_since_the_second_tells_nothing_of_before(drilled: Drilled) -> None:
+    """Its only file is called as that of a server of which nothing was ever purged: it was reset, or switched on."""
+    drilled.servers.change("UPDATE quiet SET v = -1 WHERE k = 'key 3'")
+    proof = replace(drilled, second=drilled.second - timedelta(hours=200)).prove()
+    assert "what was before it is purged" in proof.log_why_not
+    assert proof.verdict == "not known"
 
 
 def test_a_purged_log_is_said(drilled: Drilled, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,8 +55,11 @@ class SourceLog:
 
     def _reaching_to(self, files: tuple[LogFile, ...], second: datetime) -> tuple[list[LogFile], bool]:
         chosen: list[LogFile] = []
+        begins = second
         for file in reversed(files):
             chosen.insert(0, file)
-            if began(self.endpoint, self.account, file) < second - self.about:
+            begins = began(self.endpoint, self.account, file)
+            if begins < second - self.about:
                 return chosen, True
-        return chosen, _FIRST.search(files[0].name) is not None  # nothing was ever purged
+        # Of a young server nothing was purged; but a log that was reset or switched on since begins with that name too.
+        return chosen, begins <= second and _FIRST.search(files[0].name) is not None
