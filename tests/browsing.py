@@ -80,6 +80,8 @@ class Reader:
         self.page = page
         self._name = name
         self._pictures = 0
+        self.heard: list[str] = []  # what the page says to its console, for a failure's message
+        page.on("console", lambda said: self.heard.append(said.text) if said.type in ("error", "warning") else None)
         page.set_default_timeout(PATIENCE_MS)
 
     @property
@@ -181,11 +183,16 @@ class Reader:
 
     def says(self, cell_id: str, text: str) -> None:
         """Wait until a cell's output shows a text."""
-        self.page.wait_for_function(
-            """([id, text]) => window.jupyterapp.shell.currentWidget.content.widgets
-                .find(cell => cell.model.id === id)?.outputArea?.node.innerText.includes(text)""",
-            arg=[cell_id, text],
-        )
+        from playwright.sync_api import TimeoutError as TooLong
+
+        try:
+            self.page.wait_for_function(
+                """([id, text]) => window.jupyterapp.shell.currentWidget.content.widgets
+                    .find(cell => cell.model.id === id)?.outputArea?.node.innerText.includes(text)""",
+                arg=[cell_id, text],
+            )
+        except TooLong:
+            raise AssertionError(f"{cell_id} does not say {text!r}:\n{self.output(cell_id)}\n{self.heard}") from None
 
     def output(self, cell_id: str) -> str:
         """Return what a cell's output shows."""

@@ -128,12 +128,13 @@ _ON_BOTH = ("test_proof", "test_dump", "test_timeline_b", "test_timeline_l", "te
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep tests that share something costly in one process: a told story, or what a module sets up for itself.
 
-    A second engine waits for the thorough run, but where what servers write and answer is all that is tested.
+    A second engine waits for the next longer run, but where what servers write and answer is all that is tested: what
+    `make test` runs on the first one the thorough run has on both, and what the thorough run has a release has on both.
     """
     if not isinstance(item, pytest.Function):
         return
     if "engine" in item.fixturenames and not item.path.stem.startswith(_ON_BOTH) and not _on_first_engine(item):
-        item.add_marker(pytest.mark.thorough)
+        item.add_marker(pytest.mark.release if item.get_closest_marker("thorough") else pytest.mark.thorough)
     if item.get_closest_marker("both_at_release") and not _on_first_engine(item):
         item.add_marker(pytest.mark.release)
     if item.get_closest_marker("xdist_group"):

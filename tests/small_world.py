@@ -64,9 +64,14 @@ class World:
 
     data: TwoData
     folder: Path
-    rds: Any
+    stand: control_support.Stand
     more: tuple[str, ...] = ()
     number: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def rds(self) -> Any:
+        """Return the client of an account that may do everything."""
+        return self.stand.rds
 
     def damage(self) -> None:
         """Make the source as the damage has left it, and nothing else."""
@@ -82,8 +87,7 @@ class World:
 
     def make_copy(self) -> None:
         """Make what the copy holds, and restore it."""
-        with dial(self.data.plane.endpoint("expected"), MASTER) as database:
-            self._fill(database, COPY_ROWS)
+        self.fill_the_copy()
         session = connect()
         plan = restore.propose(
             session,
@@ -93,6 +97,11 @@ class World:
             choices=restore.Choices(target="prod-copy"),
         )
         restore.apply(session, plan, approve=plan.id)
+
+    def fill_the_copy(self) -> None:
+        """Make what every copy holds."""
+        with dial(self.data.plane.endpoint("expected"), MASTER) as database:
+            self._fill(database, COPY_ROWS)
 
     @staticmethod
     def _clear(database: Database) -> None:
@@ -131,4 +140,4 @@ def small_world(folder: Path, *, more: tuple[str, ...] = ()) -> Iterator[World]:
             plane.open(name)
         with stand.plane.in_environment():
             control_support.production(stand)
-            yield World(data, folder, stand.rds, more)
+            yield World(data, folder, stand, more)
