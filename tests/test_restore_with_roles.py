@@ -100,10 +100,23 @@ def papermill(folder: Path, **parameters: str) -> dict[str, Any]:
     """Run the notebook by the papermill command with our engine; return its record's manifest."""
     given = [part for name, value in parameters.items() for part in ("-p", name, value)]
     notebook = ROOT / "notebooks" / "restore_to_timestamp.ipynb"
-    command = ["papermill", "--engine", "runbook", "--no-progress-bar", str(notebook), str(folder / "out.ipynb"), *given]
+    command = [
+        "papermill",
+        "--engine",
+        "runbook",
+        "--no-progress-bar",
+        str(notebook),
+        str(folder / "out.ipynb"),
+        *given,
+    ]
     store = {"RUNBOOK_RECORDS": str(folder / "records")}
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=os.environ | store, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=os.environ | store,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     newest = max((folder / "records").rglob("manifest.json"))
