@@ -260,12 +260,19 @@ class Reader:
         )
 
     def restart_kernel(self) -> None:
-        """Restart the kernel by its keys, and say yes."""
+        """Restart the kernel by its keys, say yes, and wait until it is a new one: before that it looks idle too."""
+        self.page.evaluate(
+            """() => {
+                window.restarts = 0;
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                kernel.statusChanged.connect((_, status) => { if (status === "restarting") window.restarts += 1; });
+            }"""
+        )
         self.page.keyboard.press("Escape")
         for _ in range(2):
             self.page.keyboard.press("0")
         self.page.locator(".jp-Dialog button.jp-mod-accept").click()
-        self.page.wait_for_timeout(500)
+        self.page.wait_for_function("() => window.restarts > 0")
         self.idle()
 
     def reload(self, title: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from jupyter_client.manager import KernelManager
 from runbook_lib.cli import _workplace
 from runbook_lib.cli.records import finish
 from runbook_lib.display.interactive import front
-from runbook_lib.errors import StepFailed, TryLater
+from runbook_lib.errors import CheckFailed, StepFailed, TryLater
 from runbook_lib.records.comparison import compare
 from runbook_lib.records.interactive.journal import Journal
 from runbook_lib.records.manifest import Manifest
@@ -295,11 +296,11 @@ def test_there_is_nothing_to_finish_where_nothing_ran(project: Path) -> None:
     assert "runbook lab" in refused.stderr
 
 
-def test_finished_twice_at_once_there_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buttons work in threads of their own: one that leads on may be pressed while Finish still writes."""
-    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+def all_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """Return the journal of a kernel that has run each cell once; the file says so too."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(folder / "records"))
     monkeypatch.setattr("ipykernel.connect.get_connection_file", lambda: "kernel.json")
-    path = write_notebook(tmp_path / "small.ipynb", "1")
+    path = write_notebook(folder / "small.ipynb", "1")
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
@@ -310,6 +311,12 @@ def test_finished_twice_at_once_there_is_one_record(tmp_path: Path, monkeypatch:
         info = SimpleNamespace(cell_id=cell.id, raw_cell=cell.source)
         journal.before(info)
         journal.after(SimpleNamespace(info=info, error_before_exec=None, error_in_exec=None, execution_count=1))
+    return journal
+
+
+def test_finished_twice_at_once_there_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buttons work in threads of their own: one that leads on may be pressed while Finish still writes."""
+    journal = all_run(tmp_path, monkeypatch)
     once = journal._finish
 
     def slowly(*, how: str) -> str:
@@ -323,3 +330,46 @@ def test_finished_twice_at_once_there_is_one_record(tmp_path: Path, monkeypatch:
     store = Store(tmp_path / "records")
     assert len(list(store.folders())) == len((store.root / "chain.jsonl").read_text().splitlines()) == 1
     assert verify_store(store) == ()
+
+
+def test_a_file_that_is_just_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter's server writes a notebook in place: for a moment the file holds its first part only."""
+    journal = all_run(tmp_path, monkeypatch)
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole[:-20])
+    written = threading.Timer(0.5, lambda: journal.path.write_bytes(whole))
+    written.start()
+    assert "The record is in" in journal.finish()
+    written.join()
+
+
+def test_a_file_that_stays_cut_off_is_a_sentence_and_the_record_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runbook_lib.records.interactive.saved._PATIENCE_SECONDS", 0.3)
+    journal = all_run(tmp_path, monkeypatch)
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole[:-20])
+    with pytest.raises(CheckFailed, match=r"small\.ipynb is not whole"):
+        journal.finish()
+    journal.path.write_bytes(whole)
+    assert "The record is in" in journal.finish()
+
+
+def test_a_page_that_saved_before_it_heard_of_a_cells_end_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = all_run(tmp_path, monkeypatch)
+    whole, asked = journal.path.read_bytes(), []
+    early = whole.replace(b'"execution_count": 1', b'"execution_count": null')
+    assert early != whole
+
+    def save() -> bool:
+        asked.append(1)
+        journal.path.write_bytes(early if len(asked) == 1 else whole)
+        return True
+
+    monkeypatch.setattr("runbook_lib.display.interactive.front.save", save)
+    said = journal.finish()
+    assert "MISSING" not in said
+    assert len(asked) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -16,6 +15,7 @@ from runbook_lib import events, redaction
 from runbook_lib.display.interactive import front
 from runbook_lib.errors import CheckFailed, RunbookError
 from runbook_lib.records import provenance
+from runbook_lib.records.interactive.saved import saved_notebook
 from runbook_lib.records.interactive.steps import CellRun, Choice, Steps
 from runbook_lib.records.outcomes import INTERACTIVE, CellState
 from runbook_lib.records.recording import Recording, Request
@@ -24,6 +24,7 @@ from runbook_lib.records.store import default_store
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0  # for JupyterLab to save what it was asked to; after a reload nothing more comes
+_ASK_AGAIN_SECONDS = 2.0
 
 
 class Journal:
@@ -143,13 +144,13 @@ class Journal:
     def _open(self) -> bool:
         if self._recording is not None or self._given_up:
             return self._recording is not None
-        source = self.original.read_bytes()
-        cells = json.loads(source)["cells"]
-        if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
-            return False  # a page to read, not a runbook
-        incident = provenance.incident()
-        request = Request(notebook=self.original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
         try:
+            source, opened = saved_notebook(self.original)
+            cells = opened["cells"]
+            if not any("parameters" in cell["metadata"].get("tags", ()) for cell in cells):
+                return False  # a page to read, not a runbook
+            incident = provenance.incident()
+            request = Request(notebook=self.original, source=source, parameters={}, incident=incident, mode=INTERACTIVE)
             recording = Recording(default_store(), request)
         except RunbookError as error:
             self._given_up = True
@@ -183,9 +184,13 @@ class Journal:
         from runbook_lib.records.interactive.stepped import unsaved_cells
 
         until = time.monotonic() + patience_seconds
+        again = time.monotonic() + _ASK_AGAIN_SECONDS
         while missing := [cell for cell in unsaved_cells(self.path, self._steps) if not self._steps.runs[cell].record]:
             if time.monotonic() > until:
                 break
+            if time.monotonic() > again:  # a page that had not heard yet that a cell had ended saved it as running
+                front.save()
+                again = time.monotonic() + _ASK_AGAIN_SECONDS
             time.sleep(0.2)
         return missing
 

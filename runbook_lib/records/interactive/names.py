@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 from typing import Any
+
+from runbook_lib.records.interactive.saved import saved_notebook
 
 
 def explain_missing_names(shell: Any, notebook: Path) -> None:
@@ -29,7 +30,7 @@ def explain_missing_names(shell: Any, notebook: Path) -> None:
 def _sentence(name: str, notebook: Path) -> str:
     """Say which cell of the notebook makes a name; nothing where none does."""
     heading = ""
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+    for cell in saved_notebook(notebook)[1]["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             heading = next((line.lstrip("# ") for line in source.splitlines() if line.startswith("#")), heading)

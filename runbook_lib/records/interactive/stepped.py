@@ -21,6 +21,7 @@ from runbook_lib.display.interactive.front import literals
 from runbook_lib.errors import InputRefused
 from runbook_lib.records import outcomes
 from runbook_lib.records.executed import as_bytes, presentable
+from runbook_lib.records.interactive.saved import saved_notebook
 from runbook_lib.records.interactive.steps import CellRun, Steps, ending_of
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import check_parameters, read_parameters
@@ -163,7 +164,7 @@ class Executed:
 
 
 def _read(path: Path) -> NotebookNode:
-    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.reads(saved_notebook(path)[0].decode(), as_version=4)
     return notebook
 
 
