@@ -19,6 +19,10 @@ from runbook_lib.cli import cli
 from runbook_lib.clusters import find_cluster
 from runbook_lib.errors import InputRefused
 from runbook_lib.mysql import Database
+from runbook_lib.records.outcomes import Outcome
+from runbook_lib.records.register import entries
+from runbook_lib.records.store import Store
+from runbook_lib.records.verify import verify_store
 from runbook_lib.rehearsal.engines import Engine
 from runbook_lib.rehearsal.stand_in import StandIn
 from runbook_lib.times import utc_now
@@ -113,6 +117,21 @@ def test_a_restore_test_is_answered_successful_only_after_a_proof(restored: Rest
     assert proof["verdict"] == "proved"
     assert proof["rows_proved"] > 0
     assert restored.instances() == []
+    failed, passed = entries(store := Store(restored.folder / "records"))
+    assert verify_store(store) == ()
+    assert (failed.outcome, passed.outcome) == (Outcome.FAILED, Outcome.SUCCEEDED)
+    assert str(passed.folder) == json.loads(said)["record"]
+    assert passed.cluster == restored.stand_in.cluster
+    manifest = passed.manifest
+    assert manifest is not None
+    assert manifest.approval is not None
+    assert "standing approval of" in manifest.approval.by
+    assert manifest.changed == (f"{restored.cluster}-validate",)
+    assert manifest.headline.startswith("SUCCESSFUL: ")
+    assert {"record.ipynb", "report.html", "events.jsonl", "proof.json"} <= manifest.files.keys()
+    assert manifest.requested[-1] == f"PutRestoreValidationResult {restored.job}"
+    assert failed.manifest is not None
+    assert failed.manifest.changed == ()
 
 
 @pytest.mark.thorough
@@ -130,6 +149,10 @@ def test_an_event_of_anything_else_is_refused_and_not_answered(restored: Restore
         with pytest.raises(InputRefused):
             restored.answer(**changed)
     assert "ValidationStatus" not in restored.kept
+    store = Store(restored.folder / "records")
+    refused = [entry.manifest for entry in entries(store)]
+    assert {one.exit_code for one in refused if one} == {2}
+    assert verify_store(store) == ()
 
 
 @pytest.mark.thorough

@@ -44,31 +44,6 @@ def evening(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.release
 @pytest.mark.one_engine
-def test_the_storys_bad_load_is_told_the_evening_before_refused_in_live_data_and_held_beside_it(
-    evening: Evening, tmp_path: Path
-) -> None:
-    refused = run_job(evening.stand_in, schema="staging")
-    assert "denied" in refused
-    assert "DROP" in refused
-    night = guarded_night(
-        evening.stand_in,
-        evening.story,
-        notebooks=ROOT / "notebooks",
-        store=Store(tmp_path),
-        clock=Clock(lambda _: None),
-    )
-    assert night.left == ()
-    assert "40 gone, 7 emptied, 6 partly filled" in night.tried
-    held = " ".join(night.held)
-    for subject in ("tables", "empty", "rows gone"):
-        assert f"{subject}:" in held, held
-    assert night.proved
-    tried = json.loads((night.records[1].folder / "manifest.json").read_text())
-    assert tried["exit_code"] == 3
-
-
-@pytest.mark.release
-@pytest.mark.one_engine
 def test_a_healthy_week_gives_the_watch_nothing_to_say(evening: Evening, tmp_path: Path) -> None:
     """It should mind its first record only, and be quiet through the notebook as long as the story goes well."""
     stand, store = evening.stand_in, Store(tmp_path)
@@ -98,3 +73,28 @@ def test_a_healthy_week_gives_the_watch_nothing_to_say(evening: Evening, tmp_pat
     assert first.headline == f"{stand.cluster}: to mind: settings-weakened, tables-lost.", first.headline
     second = watch()
     assert (second.exit_code, second.headline) == (0, f"{stand.cluster}: all 20 checks are ok.")
+
+
+@pytest.mark.release
+@pytest.mark.one_engine
+def test_the_storys_bad_load_is_told_the_evening_before_refused_in_live_data_and_held_beside_it(
+    evening: Evening, tmp_path: Path
+) -> None:
+    refused = run_job(evening.stand_in, schema="staging")
+    assert "denied" in refused
+    assert "DROP" in refused
+    night = guarded_night(
+        evening.stand_in,
+        evening.story,
+        notebooks=ROOT / "notebooks",
+        store=Store(tmp_path),
+        clock=Clock(lambda _: None),
+    )
+    assert night.left == ()
+    assert "40 gone, 7 emptied, 6 partly filled" in night.tried
+    held = " ".join(night.held)
+    for subject in ("tables", "empty", "rows gone"):
+        assert f"{subject}:" in held, held
+    assert night.proved
+    tried = json.loads((night.records[1].folder / "manifest.json").read_text())
+    assert tried["exit_code"] == 3

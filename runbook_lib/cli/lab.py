@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from runbook_lib.cli._rehearsal import require_stand_in
 from runbook_lib.errors import InputRefused
 from runbook_lib.records.store import check_incident
 from runbook_lib.times import iso, utc_now, utc_text
+
+_LOOK_SECONDS = 10
 
 
 @click.command(short_help="Open JupyterLab on the notebooks.")
@@ -42,7 +45,7 @@ def command(rehearsal: bool, engine: str, incident: str, no_browser: bool, port:
     options.append(f"--ServerApp.port={port}")
     signal.signal(signal.SIGTERM, _as_interrupt)
     if not rehearsal:
-        return _lab(notebooks, options, incident)
+        return serve(notebooks, options, incident)
     from runbook_lib.rehearsal.engines import choose_engine
     from runbook_lib.rehearsal.stand_in import StandIn
 
@@ -55,14 +58,15 @@ def command(rehearsal: bool, engine: str, incident: str, no_browser: bool, port:
             f"it is {iso(story.restore_point)}.",
             err=True,
         )
-        return _lab(notebooks, options, incident or "rehearsal")
+        return serve(notebooks, options, incident or "rehearsal")
 
 
 def _as_interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _lab(notebooks: Path, options: list[str], incident: str) -> int:
+def serve(notebooks: Path, options: list[str], incident: str, *, over: Callable[[], bool] | None = None) -> int:
+    """Run JupyterLab on copies of the notebooks until it is ended, by Ctrl-C or because `over` says so."""
     project = Path.cwd()
     folder = _workplace.copy_notebooks(notebooks, project=project, now=utc_now())
     index = (folder / _workplace.INDEX).relative_to(project)
@@ -80,8 +84,21 @@ def _lab(notebooks: Path, options: list[str], incident: str) -> int:
         ]
         server = subprocess.Popen(command, env=_workplace.environment(scratch))  # noqa: S603 # our own interpreter
         try:
-            return server.wait()
+            return _wait(server, over)
         except KeyboardInterrupt:
             server.send_signal(signal.SIGTERM)  # ends the kernels too; they finish the records that are open
             server.wait()
             return 0
+
+
+def _wait(server: subprocess.Popen[bytes], over: Callable[[], bool] | None) -> int:
+    if over is None:
+        return server.wait()
+    while True:
+        try:
+            return server.wait(timeout=_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if over():
+                server.send_signal(signal.SIGTERM)
+                server.wait()
+                return 0

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from runbook_lib import shipped
+from runbook_lib.cli._game import Asked, play
 from runbook_lib.cli._rehearsal import require_stand_in
 from runbook_lib.errors import InputRefused
 from runbook_lib.plain import plain
@@ -47,6 +48,9 @@ _INCIDENT = "rehearsal"
 @click.option(
     "--guarded", is_flag=True, help="The same bad load under an account that cannot wipe: tried, refused, held."
 )
+@click.option("--game", type=int, metavar="N", help="An incident that you do not know, 1 to 6, and a clock.")
+@click.option("--lab/--no-lab", default=True, help="With --game: play in JupyterLab, or be told how to connect.")
+@click.option("--until-solved", is_flag=True, help="With --game: end by itself when the data is right.")
 @click.option(
     "--notebooks",
     default="notebooks",
@@ -55,11 +59,22 @@ _INCIDENT = "rehearsal"
     help="The folder of the notebooks.",
 )
 def command(  # noqa: PLR0913 # click hands over each option as a parameter
-    engine: str, seed: int, keep: bool, folder: str, to_the_end: bool, guarded: bool, notebooks: Path
+    *,
+    engine: str,
+    seed: int,
+    keep: bool,
+    folder: str,
+    to_the_end: bool,
+    guarded: bool,
+    game: int | None,
+    lab: bool,
+    until_solved: bool,
+    notebooks: Path,
 ) -> int:
     """Wipe a real database by a failing load, restore it to the second before, and prove the data is right.
 
     Everything happens on this machine: a local stand-in of AWS, and MySQL-compatible servers in a temporary folder.
+    With --game you are paged, and nobody says what has happened: find it, bring the data back, and end with Ctrl-C.
     """
     require_stand_in()
     from runbook_lib.rehearsal.engines import choose_engine
@@ -72,13 +87,24 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
         raise InputRefused(f'There is no folder "{notebooks}".', hint="Name the folder of the notebooks.")
     signal.signal(signal.SIGTERM, _as_interrupt)
     console = Console(highlight=False)
+    store = Store(Path(folder)) if folder else default_store()
+    if game is not None:
+        asked = Asked(
+            number=game,
+            seed=seed,
+            engine=engine,
+            notebooks=notebooks,
+            store=store,
+            lab=lab,
+            until_solved=until_solved,
+        )
+        return play(console, asked)
     began = time.monotonic()
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {escape(plain(text))}", soft_wrap=True)
 
     chosen = choose_engine(engine)
-    store = Store(Path(folder)) if folder else default_store()
     say(f"a stand-in of AWS with {chosen.family} {chosen.version} …")
     with StandIn(chosen) as stand_in, stand_in.control.in_environment():
         if guarded:

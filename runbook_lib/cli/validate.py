@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runbook_lib.errors import CheckFailed, InputRefused
+
+if TYPE_CHECKING:
+    from runbook_lib.drills.validate import Validation
 
 
 @click.command(short_help="Prove what AWS Backup's restore test has restored, and answer it.")
@@ -17,7 +21,7 @@ from runbook_lib.errors import CheckFailed, InputRefused
 @click.option("--secret", default="", metavar="NAME", help="Secrets Manager name of the source's database account.")
 @click.option("--standing", default="", metavar="FILE", help="A standing approval for drills: an instance may be made.")
 @click.option("--instance-class", default="", metavar="CLASS", help="That instance's class; empty takes the source's.")
-@click.option("--records", default="", metavar="DIR", help="The store with earlier sealed proofs.")
+@click.option("--records", default="", metavar="DIR", help="The store of records: earlier proofs, and this one's.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one JSON object.")
 def command(  # noqa: PLR0913  # one for each option
     event: str, region: str, secret: str, standing: str, instance_class: str, records: str, as_json: bool
@@ -26,11 +30,12 @@ def command(  # noqa: PLR0913  # one for each option
 
     The cluster that the restore test has made is proved against the last sealed proof, the living source and its binary
     log. AWS Backup is answered SUCCESSFUL only if all of it is proved, else FAILED. Exit code 0: SUCCESSFUL; 3: FAILED;
-    2: it is no event of a restore test, and nothing was answered.
+    2: it is no event of a restore test, and nothing was answered. Each leaves a record, the proof sealed in it.
     """
     from runbook_lib.aws import connect
     from runbook_lib.drills.validate import Means, validate_restore
     from runbook_lib.guard.standing import read_standing
+    from runbook_lib.records.acts import recorded
     from runbook_lib.records.drills import last_proof
     from runbook_lib.records.store import Store, default_store
     from runbook_lib.times import utc_now
@@ -43,10 +48,37 @@ def command(  # noqa: PLR0913  # one for each option
         instance_class=instance_class,
         earlier=lambda cluster: last_proof(cluster, store=store),
     )
-    answer = validate_restore(connect(region=region), _read(event), means=means)
-    said = json.dumps(answer.as_json(), ensure_ascii=False)
-    click.echo(said if as_json else f"{answer.status}: {answer.message}")
+    content = _read(event)
+    call = shlex.join(["runbook", "validate", event, *(["--standing", standing] if standing else [])])
+    given = {"event": content, "region": region, "standing": standing, "instance_class": instance_class}
+    with recorded(store, name="validate_restore", call=call, parameters=given) as act:
+        answer = validate_restore(connect(region=region), content, means=means)
+        act.result = _result(answer, by=means.signed.words if means.signed else "")
+    said = json.dumps({**answer.as_json(), "record": str(act.folder)}, ensure_ascii=False)
+    click.echo(said if as_json else f"{answer.status}: {answer.message}\nThe record is in {act.folder}")
     return 0 if answer.status == "SUCCESSFUL" else CheckFailed.exit_code
+
+
+def _result(answer: Validation, *, by: str) -> dict[str, Any]:
+    """Return what came of it as a notebook's last cell would show it."""
+    verdict, rows = (answer.proof.verdict, answer.proof.rows_proved) if answer.proof else ("not made", 0)
+    return {
+        "version": 1,
+        "notebook": "validate_restore",
+        "outcome": "succeeded" if answer.status == "SUCCESSFUL" else "check-failed",
+        "headline": f"{answer.status}: {answer.message}",
+        "cluster": answer.source,
+        "plan_id": "",
+        "approved_by": by if answer.made else "",
+        "changed": [answer.made] if answer.made else [],
+        "facts": {
+            "restore job": answer.job_id,
+            "restored cluster": answer.cluster,
+            "verdict": verdict,
+            "rows": f"{rows:,}",
+        },
+        "next": [],
+    }
 
 
 def _read(place: str) -> dict[str, Any]:

@@ -236,8 +236,12 @@ def _red_text(row: Compared) -> str:
 
 
 def _after_restore(plan: RestorePlan, verified: Verification) -> tuple[str, ...]:
+    back = f'Bring the data back: bring_back_data with cluster="{plan.source}" and copy="{plan.target}".'
+    if "SourceDbClusterResourceId" in plan.calls[0].request:  # deleted: there is nothing to bring the data back into
+        own = plan.target == plan.source
+        back = "Have applications connect again" + ("." if own else f", to {verified.cluster.endpoint}: it is new.")
     steps = [
-        f'Bring the data back: bring_back_data with cluster="{plan.source}" and copy="{plan.target}".',
+        back,
         "Stop the job that did the damage before its next run.",
         f"To look at the data itself: {verified.cluster.endpoint}, with the account of {plan.source}.",
     ]

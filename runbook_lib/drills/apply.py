@@ -6,6 +6,7 @@ the call that makes it, the next drill deletes it first, and clean_up_restores f
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -22,13 +23,22 @@ from runbook_lib.drills.values import DrillProof, SealedProof
 from runbook_lib.errors import CheckFailed, RunbookError, StepFailed
 from runbook_lib.events import announce
 from runbook_lib.given import Given
-from runbook_lib.mysql import Credentials
+from runbook_lib.looking import could_not
+from runbook_lib.mysql import Credentials, Database
 from runbook_lib.phases import Phase, Phases
 from runbook_lib.proof import Guard, ProofOptions, Side, record_proof
 from runbook_lib.restore.apply import apply
 from runbook_lib.restore.copies.throw_away import throw_away
 from runbook_lib.restore.verify import first_answer
 from runbook_lib.times import utc_now
+
+log = logging.getLogger(__name__)
+
+_LISTED = 5  # events that are named; the others are counted
+_ENABLED = (
+    "SELECT event_schema, event_name FROM information_schema.events WHERE status = 'ENABLED'"
+    " ORDER BY event_schema, event_name"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +172,7 @@ def proved_copy(
     about: timedelta = ABOUT,
 ) -> DrillProof:
     """Prove a copy of a cluster's second, and keep the proof in the record. Raises as `prove_drill`."""
+    remark = quiet_events(copy)
     proof = prove_drill(
         copy,
         side_of(source, account),
@@ -170,7 +181,39 @@ def proved_copy(
         earlier=earlier,
         options=ProofOptions(personal=("*",), guard=Guard()),
     )
+    if remark:
+        proof = replace(proof, remarks=(remark, *proof.remarks))
     announce("drill-proof", **proof.as_json())
     if proof.kept is not None:
         record_proof(proof.kept)
     return proof
+
+
+def quiet_events(copy: Side) -> str:
+    """Switch the event scheduler of a copy off: it would do what the source's does. Return what must be known of it.
+
+    Empty where it was off, or no event is there to run. Aurora's master user may not switch it (the cluster parameter
+    group does): then, and for what ran before, rows that events wrote stay unexplained, and the reader is told why.
+    """
+    try:
+        with copy.connect() as database:
+            if str(database.value("SELECT @@GLOBAL.event_scheduler")).upper() != "ON":
+                return ""
+            names = [f"{schema}.{name}" for schema, name in database.rows(_ENABLED)]
+            state = "is off now" if _switched_off(database) else "goes on: this account may not switch it off"
+    except RunbookError as error:
+        return f"Whether events run on the copy {could_not(error)}"
+    if not names:
+        return ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    said = ", ".join(names[:_LISTED])
+    return f"The event scheduler of the copy was on and {state}: rows that {said}{more} wrote there are unexplained"
+
+
+def _switched_off(database: Database) -> bool:
+    try:
+        database.execute("SET GLOBAL event_scheduler = OFF")
+    except RunbookError as error:
+        log.debug("the event scheduler stays on: %s", error.message)
+        return False
+    return True

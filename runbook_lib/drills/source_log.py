@@ -51,7 +51,8 @@ class SourceLog:
             begins = began(self.endpoint, self.account, files[0])
         except RunbookError as error:
             return f"its binary log {could_not(error)}"
-        return f"its binary log begins at {utc_text(begins)}: what was before it is purged"
+        said = f"its binary log does not tell from {utc_text(second)} to {utc_text(begins)}"
+        return f"{said}: it begins only then, and what was before it is purged"
 
     def _reaching_to(self, files: tuple[LogFile, ...], second: datetime) -> tuple[list[LogFile], bool]:
         chosen: list[LogFile] = []

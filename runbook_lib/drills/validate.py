@@ -22,6 +22,7 @@ from runbook_lib.databases import credentials_for
 from runbook_lib.drills.apply import copy_account, proved_copy, side_of
 from runbook_lib.drills.values import DrillProof, SealedProof
 from runbook_lib.errors import InputRefused, RunbookError, StepFailed
+from runbook_lib.events import announce
 from runbook_lib.guard.standing import Signed
 from runbook_lib.restore.apply import CREATE_INSTANCE
 from runbook_lib.restore.copies.apply import DELETE_INSTANCE
@@ -43,12 +44,17 @@ _COMING_UP = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What was answered to AWS Backup: SUCCESSFUL or FAILED, and why. `proof` is None where none could be made."""
+    """What was answered to AWS Backup: SUCCESSFUL or FAILED, and why. `proof` is None where none could be made.
+
+    `source` is the name of the cluster whose backup was tested, `made` the instance that was made for the proof.
+    """
 
     job_id: str
     status: str
     message: str
     cluster: str
+    source: str = ""
+    made: str = ""
     proof: DrillProof | None = field(default=None, repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,6 +83,7 @@ def validate_restore(session: AwsSession, event: Mapping[str, Any], *, means: Me
     job = _job_of(session, event)
     created, source_arn = str(job.get("CreatedResourceArn", "")), str(job.get("SourceResourceArn", ""))
     proof: DrillProof | None = None
+    made: list[str] = []
     try:
         source, copy = (describe_cluster(session, _name(arn)) for arn in (source_arn, created))
         if copy.arn != created or source.arn != source_arn or copy.arn == source.arn or copy.engine != ENGINE:
@@ -84,13 +91,20 @@ def validate_restore(session: AwsSession, event: Mapping[str, Any], *, means: Me
         second = utc(job.get("RecoveryPointCreationDate"))
         if second is None:
             raise StepFailed("AWS Backup does not say when the recovery point was made.")
-        proof = _proved(session, copy, source, second=second, means=means)
+        proof = _proved(session, copy, source, second=second, means=means, made=made)
         status, message = ("SUCCESSFUL" if proof.verdict == "proved" else "FAILED"), proof.words
     except RunbookError as error:
         status, message = "FAILED", f"Not proved: {error.message}"
     answer = Validation(
-        job_id=str(job["RestoreJobId"]), status=status, message=message[:_LONGEST_MESSAGE], cluster=created, proof=proof
+        job_id=str(job["RestoreJobId"]),
+        status=status,
+        message=message[:_LONGEST_MESSAGE],
+        cluster=created,
+        source=_name(source_arn),
+        made=made[0] if made else "",
+        proof=proof,
     )
+    announce("PutRestoreValidationResult", target=answer.job_id, status=answer.status)
     PUT_RESULT(
         session, RestoreJobId=answer.job_id, ValidationStatus=answer.status, ValidationStatusMessage=answer.message
     )
@@ -117,9 +131,12 @@ def _name(arn: str) -> str:
     return arn.partition(":cluster:")[2] or arn
 
 
-def _proved(session: AwsSession, copy: Cluster, source: Cluster, *, second: datetime, means: Means) -> DrillProof:
+def _proved(
+    session: AwsSession, copy: Cluster, source: Cluster, *, second: datetime, means: Means, made: list[str]
+) -> DrillProof:
     account = credentials_for(session, source, secret=means.secret)
-    with _with_instance(session, copy, source, means):
+    with _with_instance(session, copy, source, means) as instance:
+        made += [instance] if instance else []
         copy = describe_cluster(session, copy.identifier)
         own = copy_account(session, copy, source=source, secret=means.secret)
         first_answer(copy, own)
@@ -130,10 +147,13 @@ def _proved(session: AwsSession, copy: Cluster, source: Cluster, *, second: date
 
 
 @contextmanager
-def _with_instance(session: AwsSession, copy: Cluster, source: Cluster, means: Means) -> Iterator[None]:
-    """Make an instance for the time of the proof, where the cluster has none and a standing approval covers it."""
+def _with_instance(session: AwsSession, copy: Cluster, source: Cluster, means: Means) -> Iterator[str]:
+    """Make an instance for the time of the proof, where the cluster has none and a standing approval covers it.
+
+    Gives its name, empty where none had to be made.
+    """
     if copy.writer_first:
-        yield
+        yield ""
         return
     of_source = instances_of(session, source)
     chosen = means.instance_class or (of_source[0].instance_class if of_source else "")
@@ -147,6 +167,7 @@ def _with_instance(session: AwsSession, copy: Cluster, source: Cluster, means: M
         raise StepFailed(f"{copy.identifier} has no instance, and none may be made: {why}.")
     name, expires = f"{copy.identifier[:50].rstrip('-')}-validate", iso(means.now + timedelta(hours=hours))
     tags = {"source": source.identifier, "purpose": "validation", "expires": expires}
+    announce(CREATE_INSTANCE.operation, target=name)
     CREATE_INSTANCE(
         session,
         DBInstanceIdentifier=name,
@@ -162,9 +183,10 @@ def _with_instance(session: AwsSession, copy: Cluster, source: Cluster, means: M
             what=f"instance {name}",
             dead_ends=INSTANCE_DEAD_ENDS,
         )
-        yield
+        yield name
     finally:
         try:
+            announce(DELETE_INSTANCE.operation, target=name)
             DELETE_INSTANCE(session, DBInstanceIdentifier=name, SkipFinalSnapshot=True)
         except RunbookError as error:
             log.warning("The instance %s was not deleted: %s", name, error.message)

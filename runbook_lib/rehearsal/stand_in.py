@@ -74,6 +74,11 @@ class StandIn:
         return self.control.environment()
 
     @property
+    def doubt(self) -> timedelta:
+        """Return how long a status after a change may still be that of before."""
+        return self._pace.doubt
+
+    @property
     def source_id(self) -> str:
         """Return the source's resource id, by which the data plane knows it."""
         return self.control.history.resource_id(self.cluster)

@@ -39,6 +39,11 @@ class Origin:
     instances: tuple[Mapping[str, Any], ...] = field(repr=False)
     note: str = ""
 
+    @property
+    def is_of_a_gone_cluster(self) -> bool:
+        """Tell whether the cluster is gone, as far as is known: then its name may be free."""
+        return bool(self.note)
+
 
 def from_time(cluster: Cluster, *, instances: Sequence[Instance], asked: AskedTime, now: datetime) -> Origin:
     """Start from a second of a living cluster.

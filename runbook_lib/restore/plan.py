@@ -153,7 +153,7 @@ def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePl
         raise InputRefused(f'There is no purpose "{chosen.purpose}".', hint='Set `purpose` to "copy" or "cutover".')
     throw_away = chosen.purpose == "copy"
     described = origin.described
-    name = target_name(origin.source, origin.moment, wanted=chosen.target)
+    name = target_name(origin.source, origin.moment, wanted=chosen.target, own_is_free=origin.is_of_a_gone_cluster)
     sent = sent_with_restore(described, throw_away=throw_away)
     clone = origin.request.get("RestoreType") == COPY_ON_WRITE
     after, password = applied_after(described), managed_password(described)
@@ -216,8 +216,10 @@ def _modify_call(name: str, settings: Mapping[str, Any], why: str) -> tuple[Plan
     return (PlannedCall(operation="ModifyDBCluster", request=request, why=why),)
 
 
-def target_name(source: str, moment: datetime, *, wanted: str = "") -> str:
+def target_name(source: str, moment: datetime, *, wanted: str = "", own_is_free: bool = False) -> str:
     """Return the new cluster's name: the wanted one, checked, else one made of the source and the moment.
+
+    A cluster that is gone has left its name: with `own_is_free` the new one may have it.
 
     Raises:
         InputRefused: a name AWS would refuse, or the source's own.
@@ -228,7 +230,7 @@ def target_name(source: str, moment: datetime, *, wanted: str = "") -> str:
             f'"{wanted}" cannot be the name of a cluster.',
             hint=f"Use at most {LONGEST_NAME} letters, digits and single hyphens, beginning with a letter.",
         )
-    if name == source:
+    if name == source and not own_is_free:
         raise InputRefused(
             f'The target "{name}" is the source itself; a restore always makes a new cluster.',
             hint="Leave `target` empty, or choose another name.",

@@ -14,14 +14,26 @@ from runbook_lib.rehearsal.story.sheets import Row, Sheets, grow
 _SCHEMA = "staging"
 
 
-def write_day(pen: Pen, sheets: Sheets, rng: Random, *, hours: tuple[datetime, datetime], deeds: int) -> None:
-    """Write `deeds` transactions at drawn seconds between the two moments of `hours`, foreign keys checked."""
+def write_day(
+    pen: Pen,
+    sheets: Sheets,
+    rng: Random,
+    *,
+    hours: tuple[datetime, datetime],
+    deeds: int,
+    deletes: bool = True,
+) -> None:
+    """Write `deeds` transactions at drawn seconds between the two moments of `hours`, foreign keys checked.
+
+    Without `deletes` nobody discards or cancels anything: an old load brings no row back that was deleted since.
+    """
     since, until = hours
+    kinds = [deed for deed in _DEEDS if deletes or deed not in (_discard, _cancel)]
     span = int((until - since).total_seconds())
     with pen.checked():
         for second in sorted(rng.sample(range(span), deeds)):
             pen.at(since + timedelta(seconds=second))
-            pen.commit(rng.choice(_DEEDS)(sheets, rng, pen.moment))
+            pen.commit(rng.choice(kinds)(sheets, rng, pen.moment))
 
 
 def new_row(sheets: Sheets, name: str, moment: datetime, values: Mapping[str, str]) -> tuple[Row, str]:

@@ -20,11 +20,23 @@ def wrong_after_keeping(story: Story, database: Database) -> tuple[str, ...]:
     as before and as were inserted, and each row that was written must be there, exactly as it was written. Schemas
     that were not there before, such as those a copy back keeps the damaged tables in, are not looked at.
     """
-    expected, found = (_plain(proof) for proof in (story.proofs[story.restore_point], take_proof(database)))
-    only = {name: schema for name, schema in found.schemas.items() if name in expected.schemas}
-    lines = differences(_with_written(expected, found, story.written_after), replace(found, schemas=only))
+    expected, found = _plain(story.proofs[story.restore_point]), _plain(take_proof(database))
+    lines = differences(_with_written(expected, found, story.written_after), _only(expected, found))
     gone = [row for row in story.written_after if _count(database, row) != 1]
     return (*lines, *(f"{row.schema}.{row.table}: the row written at {row.moment} is not there" for row in gone))
+
+
+def differences_of_what_was(expected: EstateProof, found: EstateProof) -> tuple[str, ...]:
+    """Say in lines what is not as expected. Schemas that are not expected are not looked at, nor is how it is said.
+
+    A copy back keeps the damaged tables in schemas of its own, and MySQL writes a character set beside its collation or
+    not by how the same column was declared.
+    """
+    return differences(_plain(expected), _only(expected, _plain(found)))
+
+
+def _only(expected: EstateProof, found: EstateProof) -> EstateProof:
+    return replace(found, schemas={name: one for name, one in found.schemas.items() if name in expected.schemas})
 
 
 def _plain(proof: EstateProof) -> EstateProof:

@@ -71,7 +71,7 @@ def good_night(pen: Pen, sheets: Sheets, rng: Random, *, night: Night) -> GlueRu
         added = grow(sheets, table.name, _GROWTH.get(table.name, 0), moment=pen.moment)
         changes = _vendor_changes(sheet, rng, pen.moment)
         if reloaded:
-            _reload(pen, sheet, night.inside if table.name == "inquiries" else None)
+            reload(pen, sheet, night.inside if table.name == "inquiries" else None)
         elif added or changes:
             pen.after(1)
             pen.commit([*([table.insert(staging.SCHEMA, added)] if added else []), *changes])
@@ -87,7 +87,8 @@ def good_night(pen: Pen, sheets: Sheets, rng: Random, *, night: Night) -> GlueRu
     )
 
 
-def _reload(pen: Pen, sheet: Sheet, inside: Callable[[], None] | None) -> None:
+def reload(pen: Pen, sheet: Sheet, inside: Callable[[], None] | None = None) -> None:
+    """Drop a table and fill it with what the vendor has; `inside` is called in the midst of it."""
     pen.after(1)
     name, batches = sheet.table.name, sheet.batches()
     pen.write(f"DROP TABLE IF EXISTS {quoted(staging.SCHEMA, name)}", sheet.table.create(staging.SCHEMA))

@@ -9,7 +9,7 @@ from typing import Any
 from runbook_lib.rehearsal.control.aurora.backend import AuroraBackend
 from runbook_lib.rehearsal.control.aurora.clusters import check_identifier, check_retention
 from runbook_lib.rehearsal.control.aurora.errors import cluster_exists, invalid_combination
-from runbook_lib.rehearsal.control.aurora.models import Cluster
+from runbook_lib.rehearsal.control.aurora.models import Cluster, Snapshot, oldest_kept
 from runbook_lib.rehearsal.control.data import Data
 
 # What a parameter is called on the cluster. Source: API reference, ModifyDBCluster and DBCluster.
@@ -56,6 +56,8 @@ def modify(backend: AuroraBackend, asked: Mapping[str, Any]) -> Cluster:
     for parameter, attribute in _PLAIN.items():
         if asked.get(parameter) is not None:
             setattr(cluster, attribute, asked[parameter])
+    if asked.get("backup_retention_period") is not None:
+        _drop_older_backups(backend, cluster)
     if asked.get("storage_type") == "aurora":
         cluster.storage_type = None
     if asked.get("backtrack_window") is not None:
@@ -82,6 +84,19 @@ def modify(backend: AuroraBackend, asked: Mapping[str, Any]) -> Cluster:
             ends.append(lambda: setattr(cluster, "engine_version", asked["engine_version"]))
     _pass_through(backend, cluster, status, works, ends)
     return cluster
+
+
+def _drop_older_backups(backend: AuroraBackend, cluster: Cluster) -> None:
+    """Delete the automated snapshots that the retention, as it is now, no longer keeps; a raised one keeps them all.
+
+    Source: Aurora User Guide, "Backup retention period": automated backups are kept for that many days.
+    """
+    oldest = oldest_kept(backend.now(), retention_days=cluster.backup_retention_period)
+    for name, snapshot in list(backend.cluster_snapshots.items()):
+        if not isinstance(snapshot, Snapshot) or snapshot.db_cluster_resource_id != cluster.db_cluster_resource_id:
+            continue
+        if snapshot.snapshot_type == "automated" and snapshot.created < oldest:
+            del backend.cluster_snapshots[name]
 
 
 def _pass_through(
