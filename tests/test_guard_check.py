@@ -308,7 +308,25 @@ MORE_HOSTILE_PYTHON = [
     "meta.reflect(e); meta.drop_all(e)",
 ]
 
+ANY_WRITER = [
+    "w = df.to_sql\nw('customers', con, schema='staging', if_exists='replace')",
+    "w = functools.partial(df.to_sql, if_exists='replace')\nw('customers', con, schema='staging')",
+    "w = partial(df.to_sql, con=con, if_exists='replace', schema='staging')\nfor t in tables: w(t)",
+    "w = df.write\nw.mode('overwrite')\nw.jdbc(url, 'staging.customers')",
+    "w = getattr(df.write, 'mode')('overwrite')\nw.jdbc(url, 'staging.customers')",
+    "o = dict(if_exists='replace', schema='staging')\ndf.to_sql('customers', con, **o)",
+    "S3ToMySqlOperator(mysql_table='staging.customers', mysql_duplicate_key_handling='REPLACE')",
+    "loader(df, table='customers', schema='staging', mode='truncate')",
+    "write(df, 'staging.customers', truncate=True)",
+    "load(df, target='`staging`.`customers`', full_refresh=True)",
+    "con.create_table('customers', df, database='STAGING', overwrite=True)",
+    "MODE = 'over' + 'write'\nspark.write_table(df, 'staging.x', mode=MODE)",
+]
+"""Writers of any name: known by the words that they are given."""
+
 UNKNOWN = [
+    ("job.py", "write(df, table, mode='overwrite')"),
+    ("job.py", "run_query(f'DROP TABLE {schema}.customers')"),
     ("job.sql", "ALTER TABLE staging.a REORGANIZE PARTITION p0 INTO (PARTITION p1 VALUES LESS THAN (1))"),
     ("job.sql", "RESTORE TABLE staging.a TO VERSION AS OF 1"),
     ("job.sql", "PURGE BINARY LOGS BEFORE NOW()"),
@@ -532,6 +550,13 @@ HARMLESS_WHERE = [
 ]
 
 HARMLESS_PYTHON = '''
+download("https://example.com/staging.zip", "/tmp/x", overwrite=True)
+write(df, "staging__next.customers", truncate=True)
+archive.extract("staging.txt", overwrite=True)
+cache.set("staging", 1, overwrite=True)
+spark.table("staging.customers").show(20, truncate=True)
+settings = dict(mode="overwrite", path="/data")
+wr.s3.to_parquet(df, path="s3://bucket/staging/", dataset=True, mode="overwrite")
 """Drop nothing: this job only adds. DELETE FROM staging.apartments stands in a text that nobody runs."""
 import logging
 log = logging.getLogger(__name__)
@@ -608,7 +633,7 @@ def test_more_spellings_are_named(tmp_path: Path) -> None:
     ]
     missed += [
         text
-        for text in MORE_HOSTILE_PYTHON
+        for text in (*MORE_HOSTILE_PYTHON, *ANY_WRITER)
         if not any(found.level == "destroys" for found in read_job(text, name="job.py", live=live))
     ]
     assert missed == []
@@ -664,7 +689,13 @@ def test_a_packed_dump_and_a_notebook_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("job.py", "def broken(:"), ("job.scala", "object Job"), ("job.ipynb", "{}"), ("job.ipynb", '{"cells": 1}')],
+    [
+        ("job.py", "def broken(:"),
+        ("job.scala", "object Job"),
+        ("job.ipynb", "{}"),
+        ("job.ipynb", '{"cells": 1}'),
+        ("job.sql", "{{ config(schema='staging') }} select 1"),
+    ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(InputRefused):

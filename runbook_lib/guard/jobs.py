@@ -42,6 +42,11 @@ _STATEMENT = re.compile(
     r"(?:drop\s+(?:table|view|database|schema)\s+(?:if\s+exists\s+)?[\w.`$]+|truncate\s+(?:table\s+)?[\w.`$]+"
     r"|delete\s+from\s+[\w.`$]+)\s*;?", re.IGNORECASE,
 )  # fmt: skip
+_UNNAMED = re.compile(
+    rf"(?:(?:drop|truncate|alter|rename)\s+(?:table|view|database|schema)\s|delete\s+from\s)[^;]*{HOLE}", re.IGNORECASE
+)
+"""A statement whose table only the running job knows: it is unknown wherever it is handed to."""
+
 _ADMIN = re.compile(r"\bmysqladmin\b.*?\bdrop\s+[\"'`]?([\w$]+)", re.IGNORECASE | re.DOTALL)
 _BEFORE = re.compile(r"\A(?:\s|--[^\n]*\n|#[^\n]*\n|/\*(?!!|M!).*?\*/|\()*", re.DOTALL)
 _DATABASE_PROGRAMS = re.compile(
@@ -63,13 +68,10 @@ def read_job(source: str, *, name: str, live: frozenset[str], schema: str = "") 
 
 
 def _findings(program: Program) -> Iterator[JobFinding]:
-    bound = program.names.bound.items()
-    aliases = {
-        name for name, values in bound if any(isinstance(v, ast.Attribute) and v.attr in _RUNNING for v in values)
-    }
     for node in ast.walk(program.tree):
         if isinstance(node, ast.Call):
-            yield from _call(program, node, running=_RUNNING | aliases)
+            for meant in program.meant(node):
+                yield from _call(program, meant)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _loose(program, node)
         elif isinstance(node, ast.JoinedStr | ast.BinOp):
@@ -78,11 +80,9 @@ def _findings(program: Program) -> Iterator[JobFinding]:
             yield from _operator(program, node)
 
 
-def _call(program: Program, node: ast.Call, *, running: frozenset[str]) -> Iterator[JobFinding]:
+def _call(program: Program, node: ast.Call) -> Iterator[JobFinding]:
     name = name_of(node.func)
-    if isinstance(node.func, ast.Call) and name_of(node.func.func) == "getattr" and len(node.func.args) > 1:
-        name = program.names.text(node.func.args[1]) or HOLE
-    if name in running or name == HOLE:
+    if name in _RUNNING or name == HOLE:
         yield from _run(program, node)
         yield from writes_of(program, node, name)
     elif name in ("exec", "eval", "compile"):
@@ -114,7 +114,7 @@ def _handed(program: Program, node: ast.Call) -> Iterator[JobFinding]:
         if not isinstance(part, ast.Constant):  # those are looked at by themselves
             for text in program.names.texts(part):
                 if _starts_destroying(text):
-                    yield from program.statements(node, text, listed=False)
+                    yield from program.statements(node, text, listed=bool(_UNNAMED.match(_BEFORE.sub("", text))))
 
 
 def _loose(program: Program, node: ast.Constant) -> Iterator[JobFinding]:

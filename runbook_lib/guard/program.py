@@ -81,7 +81,43 @@ class Program:
                 for key, found in zip(value.keys, value.values, strict=True):
                     if key is not None and self.names.text(key) == name:
                         return found
+            elif isinstance(value, ast.Call) and name_of(value.func) == "dict":
+                for word in value.keywords:
+                    if word.arg == name:
+                        return word.value
         return None
+
+    def meant(self, node: ast.Call, depth: int = 0) -> list[ast.Call]:
+        """Return the calls that a call can be: through a name for a method, getattr() or functools.partial()."""
+        func = node.func
+        held = self.names.values(func.id) if isinstance(func, ast.Name) else [func]
+        found: list[ast.Call] = []
+        for value in held if depth < 4 else ():
+            args, keywords, inner = node.args, node.keywords, value
+            if isinstance(value, ast.Call) and name_of(value.func) == "partial" and value.args:
+                inner, args, keywords = value.args[0], [*value.args[1:], *args], [*value.keywords, *keywords]
+            elif isinstance(value, ast.Call) and name_of(value.func) == "getattr" and len(value.args) > 1:
+                inner = ast.Attribute(value=value.args[0], attr=self.names.text(value.args[1]) or HOLE)
+            elif not isinstance(func, ast.Name) or not isinstance(value, ast.Attribute):
+                continue
+            assert inner is not None
+            call = ast.copy_location(ast.Call(func=inner, args=args, keywords=keywords), node)
+            self.parents[call] = self.parents[node]
+            found += self.meant(call, depth + 1)
+        return found or [node]
+
+    def beside(self, node: ast.expr) -> list[ast.Call]:
+        """Return the calls of a chain, and those that are made elsewhere on the names that it goes through."""
+        names = {part.id for part in self.parts(node) if isinstance(part, ast.Name) and part.id in self.names.bound}
+        found = self.calls(node)
+        others = (each for each in ast.walk(self.tree) if isinstance(each, ast.Call) and each not in found)
+        return found + [
+            each
+            for each in others
+            if isinstance(each.func, ast.Attribute)
+            and isinstance(each.func.value, ast.Name)
+            and each.func.value.id in names
+        ]
 
     def parts(self, node: ast.expr) -> list[ast.expr]:
         """Return a chain of calls and attributes, through the names that hold its beginning."""

@@ -271,7 +271,19 @@ def name_of(node: ast.expr) -> str:
     """Return the last name of what is called: `execute` of `cursor.execute`; empty where it has none."""
     if isinstance(node, ast.Attribute):
         return node.attr
+    if _is_getattr(node):
+        assert isinstance(node, ast.Call)
+        return str(getattr(node.args[1], "value", ""))
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_getattr(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "getattr"
+        and len(node.args) > 1
+    )
 
 
 def chain(node: ast.expr) -> Iterator[ast.expr]:
@@ -282,6 +294,8 @@ def chain(node: ast.expr) -> Iterator[ast.expr]:
             node = node.func
         if isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
+        elif isinstance(node, ast.Call) and _is_getattr(node):
+            node = node.args[0]
         else:
             return
 

@@ -72,11 +72,61 @@ def writes_of(program: Program, node: ast.Call, name: str) -> Iterator[JobFindin
         yield from program.table(node, table, schema, what="empties {name} before it fills it")
     else:
         yield from _mapped(program, node, name)
+        if not name.startswith("to_") and name not in _NO_WRITERS:
+            yield from _replacing(program, node)
     for word in node.keywords:
         if word.arg == "write_disposition":
             said = {text.casefold() for text in program.names.texts(word.value)}
             if said & {"replace", "write_truncate", HOLE}:
                 yield program.at(node, "destroys", "loads with write_disposition replace: what is in its tables goes")
+
+
+_NO_WRITERS = frozenset({"dict", "print", "partial", "setattr", "update", "setdefault", "option", "options", "mode"})
+_WAYS = frozenset({
+    "if_exists", "if_table_exists", "mode", "write_mode", "save_mode", "savemode", "load_mode", "insert_mode",
+    "strategy", "load_strategy", "on_exists", "existing", "action",
+})  # fmt: skip
+_FLAGS = frozenset({
+    "overwrite", "replace", "truncate", "full_refresh", "recreate", "drop", "drop_table", "drop_existing", "drop_first",
+    "truncate_first", "truncate_table", "delete_first", "delete_existing", "replace_existing", "overwrite_existing",
+    "clean", "purge", "cascade", "force_drop",
+})  # fmt: skip
+_PLACES = frozenset({"schema", "database", "db", "schema_name", "target_schema", "db_name", "dataset", "db_schema"})
+_TABLES = frozenset({"table", "table_name", "target", "tablename", "target_table", "name", "destination", "dbtable"})
+_FILE_ENDINGS = frozenset({
+    "csv", "tsv", "txt", "json", "jsonl", "parquet", "orc", "avro", "xml", "gz", "zip", "zst", "bz2", "tar", "sql",
+    "yml", "yaml", "xlsx", "xls", "log", "pdf", "html", "md", "py", "db", "pkl", "feather", "toml", "ini", "cfg", "png",
+})  # fmt: skip
+
+
+def _replacing(program: Program, node: ast.Call) -> Iterator[JobFinding]:
+    """Judge a call of any other name by its words: mode="overwrite" or truncate=True, and the live schema named."""
+    way, sure = "", False
+    for word in node.keywords:
+        said = (word.arg or "").casefold()
+        texts = {text.casefold().rpartition(".")[2] for text in program.names.texts(word.value)}
+        if (said in _WAYS and texts & {*_OVERWRITE, "drop", "recreate", "full_refresh", "write_truncate"}) or (
+            said.endswith("_handling") and "replace" in texts
+        ):
+            way, sure = said, True
+        elif said in _FLAGS and "true" in texts:
+            way = way or said
+    if not way:
+        return
+    words = {(word.arg or "").casefold(): word.value for word in node.keywords}
+    named = [text for said, value in words.items() if said in _PLACES for text in program.names.texts(value)]
+    dotted = [
+        text.replace("`", "").replace('"', "").split(".")
+        for value in (*node.args, *(value for said, value in words.items() if said not in _PLACES and said != way))
+        for text in program.names.texts(value)
+    ]
+    named += [parts[-2] for parts in dotted if len(parts) in (2, 3) and parts[-1].casefold() not in _FILE_ENDINGS]
+    if {name.casefold() for name in named} & program.live:
+        yield program.at(node, "destroys", f"writes a table of the live schema with {way}: what is in it goes")
+    elif any(HOLE in name for name in named) or (
+        not named and (words.keys() & _TABLES or (sure and any(HOLE in part for parts in dotted[1:] for part in parts)))
+    ):
+        yield program.at(node, "unknown", f"writes with {way}, and where to is not known here")
 
 
 def _to_sql(program: Program, node: ast.Call) -> Iterator[JobFinding]:
@@ -115,7 +165,7 @@ def _whole(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]:
 
 
 def _spark(program: Program, node: ast.Call, name: str) -> Iterator[JobFinding]:
-    calls = program.calls(node)
+    calls = program.beside(node)
     modes = [program.argument(call, "saveMode", 0) for call in calls if name_of(call.func) == "mode"]
     if (own := program.argument(node, "mode", 2 if name == "jdbc" else 99)) is not None:
         modes.append(own)

@@ -39,7 +39,9 @@ _FOREIGN = {
     b"XBSTCK01": "an xbstream archive",
     b"Salted__": "encrypted with openssl", b"age-encryption.org": "encrypted with age", b"\xfebin": "a binary log",
     b"-----BEGIN ": "encrypted or a key", b"PGDMP": "a dump of PostgreSQL", b"SQLite format 3": "an SQLite file",
-    b"<?xml": "XML (mysqldump --xml)", b"<": "XML or HTML", b"{": "JSON", b"[": "JSON",
+    b"<?xml": "XML (mysqldump --xml)", b"<": "XML or HTML",
+    b"{{": "a template, not filled in", b"{%": "a template, not filled in", b"{#": "a template, not filled in",
+    b"{": "JSON", b"[": "JSON",
     b"\x1f\x8b": "packed once more, with gzip",
     b"\x28\xb5\x2f\xfd": "packed once more, with zstd",
 }  # fmt: skip
