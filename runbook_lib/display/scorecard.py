@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN, _BARS = 60, 25
+_NARROW = (  # on a narrow screen and on paper lines are broken rather than cut
+    "@media (max-width:1150px){td,th{white-space:pre-line!important;overflow-wrap:anywhere;min-width:0!important;"
+    "padding:.2em .35em!important;font-size:11px}th,td:first-child{overflow-wrap:break-word}"
+    "td[style*='text-align:right']{white-space:nowrap!important}}"  # a number is never broken
+)
 _MARKS = {"never drilled": "bad", "failed": "bad", "overdue": "warn", "proved": "good"}
 _ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 _COLOURS = {"never drilled": RED, "failed": RED, "overdue": ORANGE, "proved": GREEN}
@@ -50,7 +55,7 @@ def clusters_sheet(card: Scorecard) -> Stack:
         title=f"Clusters, by what needs somebody first; a proved restore may be {duration_text(card.within)} old",
         columns=(
             "", "cluster", "days since the last proved restore", "rows proved", "recovery time", "objective, min",
-            "trend", "recovery point, s", "drills", "proved, %", "cost, $", "objectives missed",
+            "trend", "recovery point", "drills", "proved, %", "cost, $", "objectives missed",
         ),
         rows=rows,
         marks={
@@ -78,7 +83,7 @@ def _row(each: ClusterScore) -> tuple[object, ...]:
         _took(last.recovery_seconds if last else None),
         (last.recovery_time_minutes if last else None) or "",
         "" if each.trend is None else f"{each.trend:+.0%}",
-        "" if last is None or last.lag_seconds is None else round(last.lag_seconds),
+        _lag(last) if last else "",
         len(each.drills),
         "" if success is None else round(100 * success),
         f"{sum(usd):.2f}" if usd else "",
@@ -117,7 +122,7 @@ def age_figure(card: Scorecard) -> Figure:
             said = each.state if each.days is None else f"{each.days:.0f} days, {each.state}"
             axes.text(length, row, f" {said}", va="center", fontsize=8, zorder=3, bbox=_ON_WHITE)
         axes.axvline(promise, color="black", linestyle="--", linewidth=1)
-        axes.text(promise, -0.9, f"promised: {promise:.0f} days", ha="center", fontsize=8)
+        axes.text(promise, -0.9, f"promised: {promise:.0f} days", ha="center", fontsize=8, zorder=3, bbox=_ON_WHITE)
         axes.set_yticks(range(len(shown)), [each.cluster for each in shown])
         axes.set_ylim(len(shown) - 0.4, -1.4)
         axes.set_xlim(0, longest * 1.3)
@@ -138,6 +143,8 @@ def time_figure(card: Scorecard) -> Figure:
         :_BARS
     ]
 
+    drills = [drill for each in shown if (drill := each.last_proved)]
+
     def paint(axes: Axes) -> None:
         for row, each in enumerate(shown):
             drill = each.last_proved
@@ -146,13 +153,16 @@ def time_figure(card: Scorecard) -> Figure:
             for name, colour, seconds in _parts(drill):
                 axes.barh(row, seconds / 60, left=start / 60, color=colour, label=name if row == 0 else None)
                 start += seconds
+            axes.text(start / 60, row, f" {_took(start)}", va="center", fontsize=8, zorder=3, bbox=_ON_WHITE)
             if drill.recovery_time_minutes:
                 axes.plot([drill.recovery_time_minutes] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2)
         axes.set_yticks(range(len(shown)), [each.cluster for each in shown])
         axes.set_ylim(max(len(shown), 1) - 0.4, -0.6)
+        longest = [max(d.recovery_seconds or 0, (d.recovery_time_minutes or 0) * 60) for d in drills]
+        axes.set_xlim(0, 1.15 * max(longest, default=60) / 60)
         axes.set_xlabel("minutes; the black line is the objective")
         if shown:
-            axes.legend(loc="lower right", fontsize=8)
+            axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
 
     missed = sum("recovery time" in each.misses for each in card.clusters)
     return draw(
@@ -179,7 +189,7 @@ def trend_figure(card: Scorecard) -> Figure:
         held = [_days(drill.started) for drill in good]
         axes.plot(held, times, "o", color=BLUE, markersize=3, alpha=0.6, label="proved")
         failed = [_days(drill.started) for drill in bad]
-        axes.plot(failed, [0] * len(bad), "x", color=RED, markersize=6, label="not proved")
+        axes.plot(failed, [0] * len(bad), "x", color=RED, markersize=6, label="not proved", clip_on=False)
         months: dict[datetime, list[float]] = defaultdict(list)
         for drill, minutes in zip(good, times, strict=True):
             months[drill.started.replace(day=15, hour=0, minute=0, second=0, microsecond=0)].append(minutes)
@@ -187,10 +197,11 @@ def trend_figure(card: Scorecard) -> Figure:
         medians = [median(months[month]) for month in sorted(months)]
         axes.plot(middles, medians, "-", color=ORANGE, linewidth=2, label="median of a month")
         axes.xaxis_date()
+        axes.set_ylim(bottom=0, top=1.2 * max(times, default=1.0))
         axes.set_ylabel("recovery time, minutes")
         axes.set_xlabel("when the drill was held, UTC")
         if drills:
-            axes.legend(fontsize=8)
+            axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
 
     words = f"{len(good)} drills proved a restore, {len(bad)} did not."
     return draw(paint, title="Do restores get slower, and do drills fail?", words=words)
@@ -207,8 +218,8 @@ def audit_table(card: Scorecard) -> Table:
     return Table(
         title=f"Every drill since {utc_text(card.since)}: {len(drills)}",
         columns=(
-            "held, UTC", "cluster", "second restored, UTC", "by", "rows proved", "verdict", "recovery time",
-            "objective, min", "recovery point, s", "objective, min", "outcome", "record", "manifest's SHA-256",
+            "held, and second restored, UTC", "cluster", "by", "rows proved", "verdict, outcome",
+            "recovery time, objective", "recovery point, objective", "record, SHA-256 of its manifest",
         ),
         rows=tuple(_audit_row(drill) for drill in drills),
         marks={place: "good" if drill.proved else "bad" for place, drill in enumerate(drills)},
@@ -219,12 +230,23 @@ def audit_table(card: Scorecard) -> Table:
 
 
 def _audit_row(drill: DrillRecord) -> tuple[object, ...]:
+    second = f"\nto {drill.second:%Y-%m-%d %H:%M:%S}" if drill.second else ""
     return (
-        f"{drill.started:%Y-%m-%d %H:%M}", drill.cluster, f"{drill.second:%Y-%m-%d %H:%M:%S}" if drill.second else "",
-        drill.person, drill.rows_proved, drill.problem or drill.verdict, _took(drill.recovery_seconds),
-        drill.recovery_time_minutes or "none", "" if drill.lag_seconds is None else round(drill.lag_seconds),
-        drill.recovery_point_minutes or "none", drill.outcome, drill.place, drill.sha256,
+        f"{drill.started:%Y-%m-%d %H:%M}{second}", drill.cluster, drill.person, drill.rows_proved,
+        f"{drill.problem or drill.verdict}\n{drill.outcome}",
+        f"{_took(drill.recovery_seconds) or 'not known'}\n{_objective(drill.recovery_time_minutes)}",
+        f"{_lag(drill) or 'not known'}\n{_objective(drill.recovery_point_minutes)}",
+        f"{drill.place}\n{drill.sha256}",
     )  # fmt: skip
+
+
+def _objective(minutes: float | None) -> str:
+    return f"of at most {duration_text(timedelta(minutes=minutes))}" if minutes else "no objective"
+
+
+def _lag(drill: DrillRecord) -> str:
+    """Say how far back the latest restorable second lay; two clocks may differ, and then it is none."""
+    return "" if drill.lag_seconds is None else duration_text(timedelta(seconds=max(0.0, round(drill.lag_seconds))))
 
 
 def page(card: Scorecard) -> str:
@@ -238,7 +260,7 @@ def page(card: Scorecard) -> str:
     title = f"Restore drills, as of {utc_text(card.at)}"
     style = "font-family:sans-serif;max-width:1400px;margin:1.5em auto;padding:0 1em"
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_NARROW}</style>'
         f'<body style="{style}"><h1 style="font-size:22px">{escape(title)}</h1>{body}</body></html>'
     )
 

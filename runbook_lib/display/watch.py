@@ -90,13 +90,16 @@ def findings_sheet(watched: Watched) -> FindingsSheet:
     )
     rows: list[tuple[Any, ...]] = []
     marks: dict[int, str] = {}
-    for declared, found in of_declared(watched.findings).items():
+    by_check = of_declared(watched.findings)
+    several = any(len(found) > 1 for found in by_check.values())  # of one cluster the counts tell nothing
+    for declared, found in by_check.items():
         counts = Counter(finding.state for finding in found)
         state = next(state for state in ORDER if counts[state])
         marks[len(rows)] = _MARKS[state]
         said = found[0].check.sentence if len(found) == 1 else ""
-        rows.append((_WORDS[state], declared.name, declared.title, *(counts[each] for each in ORDER), said))
-    heads = ("", "check", "what was looked at", *(_WORDS[state] for state in ORDER), "")
+        numbers = [counts[each] for each in ORDER] if several else []
+        rows.append((_WORDS[state], declared.name, declared.title, *numbers, said))
+    heads = ("", "check", "what was looked at", *(_WORDS[state] for state in ORDER if several), "")
     every = Table(title="Every check", columns=heads, rows=tuple(rows), marks=marks)
     stack = Stack(headline=headline(watched), tables=(worst, every) if troubles else (every,))
     return FindingsSheet(stack=stack, kept=watched.as_json())

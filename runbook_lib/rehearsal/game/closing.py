@@ -90,18 +90,6 @@ def _parts(closed: Closed) -> Iterator[Part]:
         ],
     )
     yield Part(title="Yours, beside the best way", columns=("", "yours", "best"), rows=list(_beside(closed)))
-    steps = [(str(number), *_said(step), step.why) for number, step in enumerate(scene.best, start=1)]
-    yield Part(title="The best way", columns=("", "notebook", "parameters", "why"), rows=steps, look="wide")
-    rows = [
-        (_since(scene, one.at), one.notebook, one.what, one.by or _NONE, one.outcome, one.run_id)
-        for one in closed.decisions
-    ]
-    yield Part(
-        title="What was decided when",
-        columns=("after the page", "notebook", "what", "approved by", "what came of it", "run"),
-        rows=rows or [(_NONE, _NONE, "nothing is on record", _NONE, _NONE, _NONE)],
-        look="wide",
-    )
     wrong = closed.verdict.wrong
     left_out = [(f"and {len(wrong) - _MOST} more",)] if len(wrong) > _MOST else []
     yield Part(
@@ -110,6 +98,24 @@ def _parts(closed: Closed) -> Iterator[Part]:
         rows=[(line,) for line in wrong[:_MOST]] + left_out or [("Yes: every table, view, trigger and routine.",)],
         look="wide lines",
     )
+    rows = [
+        (
+            _since(scene, one.at),
+            f"{one.notebook}\n{one.run_id}",
+            one.what,
+            one.by.partition(", through ")[0] or _NONE,
+            one.outcome,
+        )
+        for one in closed.decisions
+    ]
+    yield Part(
+        title="What was decided when",
+        columns=("after the page", "notebook, run", "what", "approved by", "what came of it"),
+        rows=rows or [(_NONE, _NONE, "nothing is on record", _NONE, _NONE)],
+        look="wide",
+    )
+    steps = [(str(number), *_said(step), step.why) for number, step in enumerate(scene.best, start=1)]
+    yield Part(title="The best way", columns=("", "notebook", "parameters", "why"), rows=steps, look="wide")
 
 
 def _said(step: Step) -> tuple[str, str]:
