@@ -14,16 +14,19 @@ from zoneinfo import ZoneInfo
 
 from runbook_lib import events
 from runbook_lib.aws import AwsSession, Identity, connect
+from runbook_lib.backups import RetainedBackup, list_retained_backups
 from runbook_lib.clusters import Cluster, find_cluster
 from runbook_lib.display import Table
-from runbook_lib.errors import InputRefused
+from runbook_lib.errors import InputRefused, NotFound
 from runbook_lib.given import Given
+from runbook_lib.looking import look
 from runbook_lib.policy.notebooks import NOTEBOOKS
-from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now
+from runbook_lib.times import AskedTime, full_text, parse_timestamp, reader_zone, utc_now, utc_text
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_AUTOMATED_BACKUPS, _KEPT_SHOWN = "rds:DescribeDBClusterAutomatedBackups", 3
 WHO_WHERE_WHEN = 'the cell under "Who, where, when"'
 
 
@@ -118,7 +121,7 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     session = connect(region=region, profile=profile or namespace.get("profile", ""))
     _knock(session, notebook)
     identity = session.identity()
-    found = find_cluster(session, cluster) if cluster or one_cluster else None
+    found = _cluster(session, cluster, notebook=notebook) if cluster or one_cluster else None
     run = Run(
         notebook=notebook,
         now=now,
@@ -133,6 +136,33 @@ def start(  # noqa: PLR0913 # the notebooks name their parameters, each by its o
     )
     taken = ["timestamp", "region", "profile", "timezone", *(["cluster"] if found or cluster else [])]
     return run.given.keep(run, *(name for name in taken if name in namespace), where=WHO_WHERE_WHEN)
+
+
+def _cluster(session: AwsSession, name: str, *, notebook: str) -> Cluster:
+    """Find the cluster. Where it is gone and its backup was kept, the refusal says how that one is restored."""
+    try:
+        return find_cluster(session, name)
+    except NotFound as error:
+        uses = NOTEBOOKS.get(notebook)
+        if uses is None or _AUTOMATED_BACKUPS not in uses.all:
+            raise
+        kept = look(lambda: list_retained_backups(session))
+        same = [backup for backup in kept if backup.cluster == name.lower() or not name]
+        if kept.why_not:
+            same_hint = f"If it was deleted: whether its backup was kept {kept.why_not}."
+        elif not same:
+            raise
+        else:
+            same_hint = " ".join(map(_kept_backup, same[:_KEPT_SHOWN]))
+        raise NotFound(error.message, hint=f"{same_hint} If it should be there: {error.hint}", **error.facts) from error
+
+
+def _kept_backup(backup: RetainedBackup) -> str:
+    until = f", restorable until {utc_text(backup.window.latest)}" if backup.window else ""
+    return (
+        f"The backup of the deleted cluster {backup.cluster} is kept{until}: open restore_to_timestamp with "
+        f'restore_from="{backup.resource_id}", timestamp="latest", target="{backup.cluster}" and an instance_class.'
+    )
 
 
 def _knock(session: AwsSession, notebook: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from runbook_lib.rehearsal.control import ControlPlane, brisk
 from runbook_lib.rehearsal.source import CLUSTER, make_source
 from runbook_lib.timeline.aws_facts import LIST_JOBS
 from runbook_lib.timeline.reading import Asked, read_timeline
+from runbook_lib.times import utc_now
 from tests.matrix import release, thorough
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +86,27 @@ def test_a_wrong_cluster_names_those_there_are(aws: ControlPlane) -> None:
     error = refused(cluster="no-such")
     assert isinstance(error, NotFound)
     assert CLUSTER in error.hint
+
+
+def test_a_cluster_that_was_deleted_is_told_of_by_its_kept_backup_and_how_it_is_restored(aws: ControlPlane) -> None:
+    """It should not send somebody whose cluster is gone to look at the region and the account only."""
+    now = utc_now()
+    resource_id = aws.history.retained_backup("bygone", since=now - timedelta(days=7), last=now - timedelta(hours=2))
+    try:
+        error = refused(cluster="bygone")
+        assert isinstance(error, NotFound)
+        assert f'restore_from="{resource_id}", timestamp="latest", target="bygone"' in error.hint
+        assert CLUSTER in error.hint
+        assert resource_id not in refused(cluster="other").hint
+        with pytest.raises(NotFound) as other:
+            runbook.start("watch_backups", timestamp="latest", cluster="bygone")
+        assert resource_id not in other.value.hint, "it does not ask AWS for such backups"
+        aws.faults.deny("rds:DescribeDBClusterAutomatedBackups")
+        denied = refused(cluster="bygone").hint
+        assert "whether its backup was kept could not be looked at: permission rds:DescribeDBClusterAuto" in denied
+    finally:
+        aws.faults.clear()
+        del aws.rds.retained_backups[resource_id]
 
 
 def test_several_clusters_and_no_name_lists_them(aws: ControlPlane) -> None:

@@ -83,6 +83,9 @@ def test_the_best_way_brings_everything_back(engine: Engine, key: str, tmp_path:
     assert key in page
     assert "✔ The data is back, " in page
     assert "AFTER the damage" not in page
+    assert looked.exit_code == (0 if scene.incident.lasts else 2)
+    if not scene.incident.lasts:
+        assert f'restore_from="{scene.facts.resource_id}"' in " ".join(looked.lines)
     if key == "a wrong WHERE in an UPDATE":
         assert closed.decisions[2].second == scene.facts.second
         assert "1 second before the damage began" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runbook_lib.backups import RetainedBackup
 from runbook_lib.clusters import Cluster
 from runbook_lib.errors import InputRefused
 from runbook_lib.restore import Choices, RestorePlan, plan_restore
-from runbook_lib.restore.origins import from_time
+from runbook_lib.restore.origins import from_retained, from_time
+from runbook_lib.times import TimeWindow
 from tests import builders
 from tests.builders import NOW, asked, cluster, instance
 
@@ -94,6 +97,27 @@ def test_the_sources_own_tags_are_carried_but_not_awss() -> None:
 def test_an_unusable_target_is_refused(target: str) -> None:
     with pytest.raises(InputRefused):
         plan(target=target)
+
+
+def test_only_a_cluster_that_is_gone_leaves_its_own_name_to_the_new_one() -> None:
+    """The application knows that name; a restore into a name that is taken is refused by AWS and by the checks."""
+    living = from_time(cluster(), instances=[instance(1)], asked=asked(MOMENT), now=NOW)
+    choices = Choices(purpose="cutover", target=living.source)
+    with pytest.raises(InputRefused, match="is the source itself"):
+        plan_restore(living, choices=choices)
+    raw = {"DBClusterIdentifier": living.source, "EngineVersion": "8.0.mysql_aurora.3.08.2"}
+    gone = RetainedBackup(
+        cluster=living.source,
+        resource_id="cluster-GONE",
+        status="retained",
+        window=TimeWindow(earliest=NOW - timedelta(days=7), latest=NOW - timedelta(minutes=5)),
+        retention_days=7,
+        engine_version=raw["EngineVersion"],
+        raw=raw,
+    )
+    origin = from_retained(gone, asked=asked(MOMENT), now=NOW)
+    made = plan_restore(origin, choices=replace(choices, instance_class="db.r6g.large"))
+    assert made.target == made.source == living.source
 
 
 def test_a_long_source_name_still_gives_a_legal_target() -> None:

@@ -112,7 +112,9 @@ def _show(console: Console, closed: Closed, path: Path) -> None:
     page = page_of(closed)
     console.print(f"\n[bold]{escape(plain(page.headline))}[/bold]")
     for part in page.parts:
-        table = Table(*part.columns, show_header=any(part.columns), box=None, padding=(0, 2, 0, 0))
+        table = Table(show_header=any(part.columns), box=None, padding=(0, 2, 0, 0))
+        for column in part.columns:
+            table.add_column(column, overflow="fold")
         for row in part.rows:
             table.add_row(*(escape(plain(cell)) for cell in row))
         console.print(f"\n[bold]{escape(part.title)}[/bold]")
