@@ -163,6 +163,11 @@ BORDERS = {
         asked="SELECT id FROM rooms ORDER BY id",
         answer=((1,), (2,), (14,), (15,), (16,), (17,), (18,)), named="INSERT INTO rooms VALUES (11",
     ),
+    "words that a bracket makes names of functions": Border(
+        dump=ROOMS + b"INSERT INTO rooms VALUES (3, NULL (1));\nINSERT INTO rooms VALUES (4, json(2));\n"
+        b"INSERT INTO rooms VALUES (5, latin1\n(1));\nINSERT INTO rooms VALUES (6, NULL ), (7,TRUE\n);\n",
+        asked="SELECT id FROM rooms ORDER BY id", answer=((1,), (2,), (6,), (7,)), named="latin1",
+    ),
     "tables that reach into others": Border(
         dump=ROOMS + b"CREATE TABLE m (a INT) ENGINE=MERGE UNION=(victim.t) INSERT_METHOD=LAST;\n"
         b"INSERT INTO m VALUES (1);\n"

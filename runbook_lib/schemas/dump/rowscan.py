@@ -60,10 +60,6 @@ class _Turn:
         if turned not in self._stops:
             marks = self.marks
             found = _places_of(marks.special & (self.strings if turned else ~self.strings), marks.places)
-            if len(marks.odd_places):
-                strings = _strings_at(marks.odd_places, self.quotes, self.parity, inside=self.inside)
-                if odd := _places_of(marks.odd & (strings if turned else ~strings), marks.odd_places):
-                    found = sorted({*found, *odd})
             self._stops[turned] = found
         return self._stops[turned]
 
@@ -118,7 +114,7 @@ class RowScanner:
     def _turn(self, data: bytes, start: int, inside: bool, escaped: bool) -> tuple[int, bool, bool]:
         end, marks = min(start + STEP, len(data)), self._marks_of(data, start)
         quotes = marks.quotes
-        if not len(marks.places) and not escaped and not len(marks.odd_places):
+        if not len(marks.places) and not escaped:
             open_after = int(np.bitwise_xor.reduce(quotes)).bit_count() & 1
             return -1, inside ^ bool(open_after), False
         quotes, escaped = _without_escaped(marks, escaped, last=end - start - 1)
@@ -156,7 +152,7 @@ def _without_escaped(marks: Marks, first: bool, *, last: int) -> tuple[Words, bo
 
     `first`: the first byte is escaped by what came before it.
     """
-    places, backslashes = marks.places, marks.backslashes
+    places, backslashes = marks.escapes, marks.backslashes
     quotes = marks.quotes.copy()
     if first and not (len(places) and not places[0]):
         quotes[0] &= ~_ONE

@@ -67,10 +67,8 @@ _MAKERS = (
     rb"|UNHEX|FROM_BASE64|CONCAT|CHAR|NOW|CURRENT_TIMESTAMP|CURDATE|CURTIME|STR_TO_DATE|FROM_UNIXTIME|JSON_(?:ARRAY|OBJECT|QUOTE)"
     rb"|UUID_TO_BIN|INET6?_ATON|(?:STRING_)?TO_VECTOR|VEC_FROMTEXT"
 )
-_WORDS = (
-    rb"NULL|TRUE|FALSE|DEFAULT|CURRENT_TIMESTAMP|DATE|TIME|TIMESTAMP|AS|USING|JSON|BINARY|CHAR|UNSIGNED|SIGNED|DECIMAL"
-    rb"|DATETIME|utf8mb[34]|utf8|latin1|ascii"
-)
+_WORDS = rb"DEFAULT|CURRENT_TIMESTAMP|DATE|TIME|TIMESTAMP|BINARY|CHAR|DECIMAL|DATETIME|ascii"  # some are functions
+_UNCALLED = rb"NULL|TRUE|FALSE|AS|USING|JSON|UNSIGNED|SIGNED|utf8mb[34]|utf8|latin1"  # a bracket makes another's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +136,10 @@ def patterns(syntax: Syntax, *, final: bool) -> Patterns:
         + rb"VALUES?[\x00-\x20]*+(?=\()"
     )  # fmt: skip
     word = rb"(?![\w$\x80-\xff])" + (b"" if final else rb"(?=.)")
+    uncalled = word + (rb"(?![\x00-\x20]*+\()" if final else rb"(?=[\x00-\x20]*+[^\x00-\x20(])")
     rows = _repeated(
         rb"[\t\n\r ,()]++|" + quotes.replace(rb"|" + quoted_text(b"`", syntax, final=final), b"")
+        + rb"|(?:" + _UNCALLED + rb")" + uncalled
         + rb"|(?:" + _WORDS + rb"|\d[\d.]*+(?:E[+\-]?\d++)?+|0x[0-9A-F]++|0b[01]++)" + word
         + rb"|(?:" + _MAKERS + rb")(?=\()|[XBN](?=')|_[A-Z]\w*+[ ]*+(?=['\"0XB])|[+.]|-(?=[^\-])|\\N" + word
         + rb"|/\*!\d{5,6}[\s0-9A-FXNUL,.+\-]*+\*/|" + comment  # values that only some servers take, without quotes
