@@ -34,6 +34,7 @@ from tests.test_bringback_copy_shapes import (
 from tests.test_policy import run_notebook
 
 pytestmark = pytest.mark.release
+EQUAL = "keys that are equal and not the same"
 SCHEMAS = ("odd", "alone", *LONG)
 ALONE = (
     "CREATE DATABASE alone",
@@ -134,9 +135,13 @@ def test_rows_written_since_are_decided_or_listed_whatever_key_they_share(case: 
     stopped = case.notebook(way="copy", tables="m", rows="keep new")
     for name in ("m.two", "m.moved"):
         assert any(name in check.sentence for check in stopped["proposed"].checks if check.state == "bad"), name
-    letters = {"way": "copy", "tables": "m.letters", "rows": "keep new"}
-    with pytest.raises(CheckFailed, match=r"m\.letters: 1 \(keys ABC\)"):  # seen by the swap, and nothing is changed
-        case.notebook(**letters, approve=case.notebook(**letters)["proposed"].id)
+    alike = {"way": "copy", "tables": "m.letters, m.alike", "rows": "keep new"}
+    planned = case.notebook(**alike)["proposed"]
+    (foreseen,) = (check.sentence for check in planned.checks if check.subject == EQUAL)
+    for said in ("m.letters: 1 rows (k: 'ABC' and 'abc')", "m.alike: 2 rows (n, k: 1, 'café' and 1, 'cafe'"):
+        assert said in foreseen
+    with pytest.raises(CheckFailed, match=EQUAL):
+        case.notebook(**alike, approve=planned.id)
     for conflicts, right in (("copy", BY_COPY), ("source", BY_SOURCE)):
         case.bring_back(way="copy", tables="m", rows="keep new", conflicts=conflicts)
         assert case.rows() == right

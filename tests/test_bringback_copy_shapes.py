@@ -226,6 +226,8 @@ MERGED = (
     "INSERT INTO m.two (id, a, b) VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
     "CREATE TABLE m.letters (k VARCHAR(9) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)",
     "INSERT INTO m.letters VALUES ('abc', 1), ('x', 2), ('pad', 3)",
+    "CREATE TABLE m.alike (n INT, k VARCHAR(9) COLLATE utf8mb4_general_ci, PRIMARY KEY (n, k))",
+    "INSERT INTO m.alike VALUES (1, 'cafe'), (2, 'end'), (3, 'ok')",
     "CREATE TABLE m.moved (id INT PRIMARY KEY, mail VARCHAR(9) UNIQUE, u INT)",
     "INSERT INTO m.moved VALUES (1, 'a', 1), (2, 'b', 1), (3, 'c', 1)",
     "CREATE TABLE m.keyless (a INT UNIQUE, b INT)",
@@ -243,6 +245,8 @@ WRITTEN = (
     "INSERT INTO m.two (id, a, b) VALUES (8, 1, 80), (9, 90, 2), (10, 10, 10)",
     "DELETE FROM m.letters",
     "INSERT INTO m.letters VALUES ('ABC', 1), ('new', 9), ('pad', 3)",
+    "DELETE FROM m.alike",
+    "INSERT INTO m.alike VALUES (1, 'café'), (2, 'end  '), (3, 'ok'), (4, 'cafe')",
     "DELETE FROM m.moved WHERE id = 3",
     "UPDATE m.moved SET mail = 'z', u = 2 WHERE id = 2",
     "UPDATE m.moved SET mail = 'b', u = 2 WHERE id = 1",
@@ -259,6 +263,7 @@ WRITTEN = (
 BY_COPY = {
     "two": [(1, 1, 1), (2, 2, 2), (3, 3, 3), (10, 10, 10)],
     "letters": [("abc", 1), ("new", 9), ("pad", 3), ("x", 2)],
+    "alike": [(1, "cafe"), (2, "end"), (3, "ok"), (4, "cafe")],
     "moved": [(1, "a", 1), (2, "b", 1), (3, "c", 1)],
     "keyless": [(None, 3), (None, 3), (None, 3), (1, 1), (2, 2), (7, 7)],
     "zero": [(0, 9), (1, 1)],
@@ -268,13 +273,15 @@ BY_COPY = {
 BY_SOURCE = {
     "two": [(3, 3, 3), (8, 1, 80), (9, 90, 2), (10, 10, 10)],
     "letters": [("ABC", 1), ("new", 9), ("pad", 3), ("x", 2)],
+    "alike": [(1, "café"), (2, "end  "), (3, "ok"), (4, "cafe")],
     "moved": [(1, "b", 2), (2, "z", 2), (3, "c", 1)],
     "keyless": [(None, 3), (None, 3), (None, 3), (1, 9), (2, 2), (7, 7)],
     "zero": [(0, 9), (1, 1)],
     "isam": [(1, 2), (9, 9)],
     "less": [(1, 1, "x"), (2, 22, "y"), (5, 5, "d")],
 }
-ROWS = {"two": "id, a, b", "letters": "k, v", "moved": "*", "keyless": "*", "zero": "*", "isam": "*", "less": "*"}
+ROWS = dict.fromkeys(("moved", "keyless", "zero", "isam", "less", "alike"), "*")
+ROWS |= {"two": "id, a, b", "letters": "k, v"}
 
 
 def rows_of(estate: Estate) -> dict[str, list[Any]]:
@@ -292,7 +299,7 @@ def test_rows_written_since_are_put_beside_the_restored_ones_whatever_key_they_s
     done = bring_back(estate, tables=("m",), rows="keep new", conflicts="copy")
     assert rows_of(estate) == BY_COPY
     left = {table.table: table.rows for table in done.left}
-    assert left == {"m.two": 2, "m.letters": 1, "m.moved": 2, "m.keyless": 1, "m.isam": 1, "m.less": 1}
+    assert left == {"m.two": 2, "m.letters": 1, "m.alike": 2, "m.moved": 2, "m.keyless": 1, "m.isam": 1, "m.less": 1}
     notes = {str(table.name): "\n".join(table.notes) for table in done.plan.tables}
     assert "dropped since: b" in notes["m.less"]
     undo = propose_undo(estate.source)
@@ -361,3 +368,63 @@ def test_names_that_must_be_cut_stay_apart() -> None:
     made = {dated_schema(schema, NOW) for schema in (*LONG, LONG[0] + "x", "x" * 64, "x" * 63 + "y")}
     assert len(made) == 5
     assert all(is_ours(schema) and len(schema) <= 64 for schema in made)
+
+
+HUNG = (
+    "CREATE DATABASE hung",
+    "CREATE TABLE hung.p (id INT PRIMARY KEY)",
+    "CREATE TABLE hung.c (id INT PRIMARY KEY, p INT, v INT, FOREIGN KEY (p) REFERENCES hung.p (id))",
+    "CREATE TABLE hung.r (id INT PRIMARY KEY, v INT)",
+    "CREATE TABLE hung.s (id INT PRIMARY KEY, v INT)",
+    "CREATE TRIGGER hung.lost BEFORE INSERT ON hung.c FOR EACH ROW SET NEW.v = 1",
+    "CREATE TRIGGER hung.changed BEFORE UPDATE ON hung.c FOR EACH ROW SET NEW.v = 2",
+    "CREATE TRIGGER hung.taken BEFORE INSERT ON hung.r FOR EACH ROW SET NEW.v = 3",
+    "CREATE TRIGGER hung.quiet BEFORE INSERT ON hung.s FOR EACH ROW SET NEW.v = 4",
+    "INSERT INTO hung.p VALUES (1), (2)",
+    "INSERT INTO hung.c VALUES (1, 1, 0)",
+    "INSERT INTO hung.r VALUES (1, 0)",
+    "INSERT INTO hung.s VALUES (1, 0)",
+)
+UNHUNG = (
+    "DELETE FROM hung.p WHERE id = 2",  # ties hung.c to what is brought back, and that has lost no row
+    "DROP TRIGGER hung.lost",
+    "DROP TRIGGER hung.changed",
+    "CREATE TRIGGER hung.changed BEFORE UPDATE ON hung.c FOR EACH ROW SET NEW.v = 22",
+    "RENAME TABLE hung.r TO hung.r_old",
+    "DROP TRIGGER hung.quiet",
+    "CREATE TRIGGER hung.quiet BEFORE INSERT ON hung.s FOR EACH ROW SET NEW.v = 44",
+)
+
+
+def triggers(estate: Estate) -> dict[str, tuple[str, str]]:
+    """Return the triggers of the schema `hung`, by name: table and what they do."""
+    with estate.source.connect() as database:
+        rows = database.rows("SELECT trigger_name, event_object_table, action_statement"
+                             " FROM information_schema.triggers WHERE trigger_schema = 'hung'")  # fmt: skip
+    return {name: (table, does) for name, table, does in rows}
+
+
+@pytest.mark.parametrize("definitions", ["source", "copy"])
+def test_triggers_come_back_on_tables_that_lost_no_row_and_beside_one_that_was_renamed_away(
+    estate: Estate, definitions: str
+) -> None:
+    estate.make(*HUNG)
+    run(estate.source, *UNHUNG)
+    had = triggers(estate)
+    proof, choices = prove(estate.copy, estate.source), CopyChoices(definitions=definitions)
+    plan = propose_copy_back(estate.copy, estate.source, proof=proof, choices=choices, now=NOW)
+    done = apply_copy_back(estate.copy, estate.source, plan, approve=plan.id)
+    found = verify_copied(estate.copy, estate.source, done)
+    assert found is not None
+    assert found.failures == ()
+    changed, quiet = ("2", "4") if definitions == "copy" else ("22", "44")
+    assert triggers(estate) == {
+        "lost": ("c", "SET NEW.v = 1"), "changed": ("c", f"SET NEW.v = {changed}"), "taken": ("r", "SET NEW.v = 3"),
+        "quiet": ("s", f"SET NEW.v = {quiet}"), "taken_1": ("r_old", "SET NEW.v = 3"),
+    }  # fmt: skip
+    said = "becomes again what it was" if definitions == "copy" else "is left so"
+    for name in ("changed", "quiet"):
+        assert any(note.startswith(f"trigger hung.{name} was changed since") and said in note for note in plan.notes)
+    undo = propose_undo(estate.source)
+    apply_undo(estate.source, undo, approve=undo.id)
+    assert triggers(estate) == had

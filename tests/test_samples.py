@@ -121,6 +121,8 @@ def test_eleven_kinds_of_damage_are_copied_back_undone_and_cut_over(lived: Lived
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
 def test_every_kind_of_damage_to_every_database(lived: Lived, turn: int) -> None:
-    lived.run("bring_back_data", cluster=lived.stand_in.cluster, copy=lived.copy, way="copy", definitions="copy")
-    same(lived.held(lived.stand_in.cluster), lived.whole, beside=True)
+    source = lived.stand_in.cluster
+    if lived.held(source) != lived.whole:  # the round before left its damage
+        lived.run("bring_back_data", cluster=source, copy=lived.copy, way="copy", definitions="copy")
+        same(lived.held(source), lived.whole, beside=True)
     bring_back_and_undo(lived, {sample.schema: ((turn + place * 2) % 11,) for place, sample in enumerate(SAMPLES)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from runbook_lib.bringback.copy import (
     propose_undo,
     propose_with_checks,
 )
-from runbook_lib.bringback.copy.clashes import foresee_clashes
+from runbook_lib.bringback.copy.clashes import Clash, foresee_clashes
 from runbook_lib.bringback.cutover import (
     CutOverPlan,
     Pairing,
@@ -212,7 +212,8 @@ def _clash_checks(sides: Sides, plan: CopyBackPlan, proof: Proof) -> Iterator[Ch
             f"{', '.join(too_many)}: too many rows to look at before; if any clash, the swap stops with nothing changed"
         )
         yield unknown(subject, said, hint)
-    clashing = [clash for clash in found if clash.rows]
+    yield from _alike_checks([clash for clash in found if clash.keys], hint)
+    clashing = [clash for clash in found if clash.rows and not clash.keys]
     said = "; ".join(f"{each.table.name}: {each.rows:,} rows ({', '.join(each.unique)})" for each in clashing)
     if any(clash.table.rule == "keep new" for clash in clashing):
         yield bad(subject, f"Rows written since have the unique value of another row of the copy: {said}.", hint)
@@ -220,6 +221,23 @@ def _clash_checks(sides: Sides, plan: CopyBackPlan, proof: Proof) -> Iterator[Ch
         yield warn(subject, f"Rows written since have the unique value of another row of the copy: {said}.", hint)
     elif not too_many:
         yield ok(subject, "No row written since has the unique value of another row of the copy.")
+
+
+def _alike_checks(found: Sequence[Clash], hint: str) -> Iterator[Check]:
+    """Say which keys of rows written since are equal to those of the copy by their collation only."""
+    if not found:
+        return
+    subject = "keys that are equal and not the same"
+    tables = "; ".join(
+        f"{clash.table.name}: {clash.rows:,} rows ({', '.join(clash.unique)}: {' · '.join(clash.keys)})"
+        for clash in found
+    )
+    said = f"The source has keys that the server takes for keys of the copy, in other letters: {tables}."
+    decided = all(clash.table.rule == "newer wins" for clash in found)
+    if decided:
+        yield warn(subject, f"{said} Where the deciding column is the same on both sides, no choice decides.", hint)
+    else:
+        yield bad(subject, said, hint)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -12,6 +12,11 @@ from runbook_lib.mysql import Database, literal, quoted
 from runbook_lib.swap.facts import StoredObject
 
 _DEFINER = re.compile(r"DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*`")
+_NAME = r"(?:`(?:[^`]|``)*`|[\w$]+)"
+_TRIGGER = re.compile(
+    rf"(CREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER=\S+\s+)?TRIGGER\s+(?:IF\s+NOT\s+EXISTS\s+)?){_NAME}(?:\s*\.\s*{_NAME})?",
+    re.IGNORECASE,
+)
 _NO_SUCH_SCHEMA = 1049
 _LISTS = {
     "SEQUENCE": "SELECT table_schema, table_name, '' FROM information_schema.tables WHERE table_type = 'SEQUENCE'"
@@ -97,6 +102,24 @@ def statements_of(item: StoredObject) -> tuple[str, ...]:
         item.statement,
         *((item.goes_on,) if item.goes_on else ()),
     )
+
+
+def trigger_named(trigger: StoredObject, name: str) -> StoredObject:
+    """Return a trigger under another name.
+
+    Raises:
+        InputRefused: where its name stands in its definition cannot be told.
+    """
+    definer = definer_of(trigger)
+    text = trigger.statement
+    hidden = _DEFINER.sub(lambda found: re.sub(r"\s", "_", found[0]), text, count=1) if definer else text
+    if (found := _TRIGGER.match(hidden)) is None:
+        raise InputRefused(
+            f"{trigger.title} has the name of a trigger that comes back, and cannot be given another.",
+            hint="Drop it, or make it again under another name, and plan again.",
+        )
+    statement = f"{text[: found.end(1)]}{quoted(name)}{text[found.end() :]}"
+    return dataclasses.replace(trigger, name=name, statement=statement)
 
 
 def steady(database: Database) -> None:

@@ -215,4 +215,8 @@ def _lock_statement(database: Database, swap: Swap, state: State) -> str:
     for name, alias in swap.aliases:
         if name not in swap.free:
             locks.append(f"{name.sql} AS {alias} WRITE" if alias else f"{name.sql} WRITE")
+    # a trigger may hang on a table that stays where it is and only gets another name
+    hanging = {TableName(schema=trigger.schema, name=trigger.table) for trigger in (*swap.off, *swap.on)}
+    named = {old for old, _ in swap.renames} | {name for name, alias in swap.aliases if not alias} | swap.free
+    locks += [f"{name.sql} WRITE" for name in sorted(present(database, hanging - named))]
     return f"LOCK TABLES {', '.join([*locks, f'{state.facts} WRITE'])}"

@@ -4,32 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from runbook_lib.bringback.copy.plan import Replaced
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
 from runbook_lib.swap.facts import Grant, ServerFacts, StoredObject
+from runbook_lib.swap.objects import trigger_named
 
 
-def triggers_afterwards(
-    known: list[TableName], origins: Mapping[TableName, str], restored: ServerFacts, damaged: ServerFacts
-) -> tuple[tuple[StoredObject, ...], tuple[str, ...]]:
-    """Return the triggers that swapped tables have afterwards: the restored ones on restored tables, and newer ones."""
-    on: list[StoredObject] = []
-    said: list[str] = []
-    for table in known:
-        if origins[table] == "damaged":
-            on.extend(damaged.triggers_of(table))
-            continue
-        on.extend(restored.triggers_of(table))
-        by_name = {trigger.name: trigger for trigger in restored.triggers_of(table)}
+@dataclass(frozen=True, kw_only=True)
+class Triggers:
+    """Which triggers the swap takes away, which it makes, and what is to be said of them."""
+
+    off: tuple[StoredObject, ...]
+    on: tuple[StoredObject, ...]
+    notes: tuple[str, ...]
+
+
+def triggers_of_swap(
+    origins: Mapping[TableName, str], scope: Scope, restored: ServerFacts, damaged: ServerFacts, *, definitions: str
+) -> Triggers:
+    """Decide about the triggers of swapped tables; `origins` says for each of these whose rows it has.
+
+    Names of triggers are one in their schema: a table that was renamed away keeps its triggers, and they get other
+    names where those come back.
+
+    Raises:
+        InputRefused: a trigger's name is needed, and its definition cannot be read.
+    """
+    off = [trigger for table in origins for trigger in damaged.triggers_of(table)]
+    on, said = [], []
+    for table, origin in origins.items():
+        more, notes = (
+            _restored_triggers(table, restored, damaged)
+            if origin == "restored"
+            else _kept_triggers(table, restored, damaged, all_of=table.schema in scope.schemas and definitions)
+        )
+        on += more
+        said += notes
+    back = {trigger for trigger in on if trigger in {*restored.objects}}
+    taken = {_folded(trigger) for trigger in on}
+    needed = {_folded(trigger) for trigger in back}
+    in_the_way = [
+        other
+        for other in (*on, *(each for each in damaged.objects if each.kind == "TRIGGER" and each not in off))
+        if other not in back and _folded(other) in needed
+    ]
+    for other in in_the_way:
+        names = (f"{other.name[:58]}_{number}" for number in count(1))
+        name = next(name for name in names if (other.schema, name.casefold()) not in taken)
+        taken.add((other.schema, name.casefold()))
+        off += [other] if other not in off else []
+        on = [*(trigger for trigger in on if trigger != other), trigger_named(other, name)]
+        said.append(f"{other.title} on {other.table} will be called {name}: one that comes back has that name")
+    return Triggers(off=tuple(off), on=tuple(on), notes=tuple(said))
+
+
+def _folded(trigger: StoredObject) -> tuple[str, str]:
+    return trigger.schema, trigger.name.casefold()
+
+
+def _kept_triggers(
+    table: TableName, restored: ServerFacts, damaged: ServerFacts, *, all_of: str | bool
+) -> tuple[list[StoredObject], list[str]]:
+    """Return the triggers of a table that is made again from its own rows, those included that it has lost.
+
+    `all_of` is false where its schema is not brought back as a whole, else what is done about changed definitions.
+    """
+    on = {trigger.name: trigger for trigger in damaged.triggers_of(table)}
+    said = []
+    for trigger in restored.triggers_of(table):
+        now = on.get(trigger.name)
+        if now is None and all_of:
+            on[trigger.name] = trigger
+            said.append(f"{trigger.title} is lost and comes back")
+        elif now is None:
+            said.append(f"{trigger.title} is lost too and is not brought back; choose its whole schema for that")
+        elif not trigger.is_made_as(now):
+            on[trigger.name] = trigger if all_of == "copy" else now
+            said.append(_changed(trigger, back=all_of == "copy"))
+    return list(on.values()), said
+
+
+def _changed(item: StoredObject, *, back: bool) -> str:
+    if back:
+        return f"{item.title} was changed since; it becomes again what it was"
+    return f'{item.title} was changed since and is left so; "definitions: copy" brings it back'
+
+
+def _restored_triggers(
+    table: TableName, restored: ServerFacts, damaged: ServerFacts
+) -> tuple[list[StoredObject], list[str]]:
+    """Return the triggers of a table that comes back: the restored ones, and newer ones."""
+    on = list(restored.triggers_of(table))
+    said = []
+    if table in damaged.tables:
+        by_name = {trigger.name: trigger for trigger in on}
         for trigger in damaged.triggers_of(table):
             if trigger.name not in by_name:
                 on.append(trigger)
                 said.append(f"{trigger.title} was made since; it stays")
             elif not trigger.is_made_as(by_name[trigger.name]):
-                said.append(f"{trigger.title} was changed since; it becomes again what it was")
-    return tuple(on), tuple(said)
+                said.append(_changed(trigger, back=True))
+    return on, said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +154,17 @@ def around_tables(
     for item in restored.objects:
         if item.kind == "TRIGGER":
             table = TableName(schema=item.schema, name=item.table)
-            gone = item.id not in present and table not in swapped and table in damaged.tables
-            if gone and item.schema in scope.schemas:
+            if table in swapped or table not in damaged.tables or item.schema not in scope.schemas:
+                continue
+            had = present.get(item.id)
+            if had is None:
                 lost.append(item)
+            elif had.table != item.table:
+                notes.append(f"{item.title} is lost, and is not brought back: {had.table} has one of that name now")
+            elif not item.is_made_as(had):
+                if definitions == "copy":
+                    replaced.append(Replaced(now=had, becomes=item, grants=()))
+                notes.append(_changed(item, back=definitions == "copy"))
         elif item.id not in wanted:
             if item.id not in present and item.schema in {table.schema for table in scope.tables}:
                 notes.append(f"{item.title} is lost too and is not brought back; choose its whole schema for that")
@@ -89,9 +175,9 @@ def around_tables(
                 notes.append(f"{item.title} was changed since, and cannot be read now; plan again after this copy back")
             elif definitions == "copy":
                 replaced.append(Replaced(now=now, becomes=item, grants=_grants_on(now, damaged)))
-                notes.append(f"{item.title} was changed since; it becomes again what it was")
+                notes.append(_changed(item, back=True))
             else:
-                notes.append(f'{item.title} was changed since and is left so; "definitions: copy" brings it back')
+                notes.append(_changed(item, back=False))
     reached = scope.schemas | {table.schema for table in scope.tables}
     kinds = sorted(title for schema, title in restored.unknown if schema in reached)
     notes += [f"{title} is of a kind that a copy back does not know: bring it back by hand" for title in kinds]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runbook_lib.bringback.copy.around import Scope, around_tables, grants_again, triggers_afterwards
+from runbook_lib.bringback.copy.around import Scope, around_tables, grants_again, triggers_of_swap
 from runbook_lib.bringback.copy.checks import copy_checks
 from runbook_lib.bringback.copy.choices import CopyChoices, RowRule, chosen
 from runbook_lib.bringback.copy.plan import CopyBackPlan, TablePlan
@@ -137,7 +137,7 @@ def plan_copy_back(
     grants, taken = grants_again(others.lost, scope, restored, damaged)
     concerned = {*schemas, *scope.schemas, *(item.schema for item in others.lost)}
     new = {name: restored.schemas[name] for name in sorted(concerned & set(restored.schemas) - set(damaged.schemas))}
-    on, said = triggers_afterwards(known, origins, restored, damaged)
+    triggers = triggers_of_swap(origins, scope, restored, damaged, definitions=choices.definitions)
     tables = tuple(_plan_table(table, origins[table], frame) for table in known)
     with_gtids = damaged.settings.get("enforce_gtid_consistency", "OFF") == "ON"
     return CopyBackPlan(
@@ -158,8 +158,8 @@ def plan_copy_back(
             for foreign_key in server.foreign_keys
             if origins.get(foreign_key.table) == origin
         ),
-        triggers_off=tuple(trigger for table in known for trigger in damaged.triggers_of(table)),
-        triggers_on=on,
+        triggers_off=triggers.off,
+        triggers_on=triggers.on,
         objects=others.lost,
         grants=grants,
         conflicts=choices.conflicts,
@@ -172,7 +172,7 @@ def plan_copy_back(
         shut=shut_out(frame.belongs(now), damaged),
         definitions=choices.definitions,
         along=scope.in_words,
-        notes=said + others.notes + taken + _said_of(alike) + _unproved(restored, verdicts, known, choices),
+        notes=triggers.notes + others.notes + taken + _said_of(alike) + _unproved(restored, verdicts, known, choices),
         choices=choices,
         fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
