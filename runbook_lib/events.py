@@ -6,10 +6,12 @@ line before it; a lock on the file makes reading that line and writing the next 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -57,17 +59,17 @@ def no_record(why: str) -> None:
 def why_no_record() -> str:
     """Say why what is done now would be in no record; nothing where it is recorded, and outside of notebooks.
 
-    A notebook's process is one with an IPython kernel. A program that calls the library by itself keeps its own.
+    A notebook's process, and IPython in a terminal, has an IPython shell. A program that calls the library by itself
+    keeps its own record.
     """
-    if os.environ.get(EVENTS_VARIABLE) or not in_kernel():
+    if os.environ.get(EVENTS_VARIABLE) or not in_ipython():
         return ""
     return _no_record or "no record was begun: the notebook did not begin with runbook.start"
 
 
-def in_kernel() -> bool:
-    """Tell whether this process is a notebook's kernel."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return getattr(shell, "kernel", None) is not None
+def in_ipython() -> bool:
+    """Tell whether this process is a notebook's kernel, or IPython in a terminal."""
+    return "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
 
 
 def announce(event: str, **facts: Any) -> None:
@@ -154,9 +156,31 @@ def read_events(path: Path) -> tuple[dict[str, Any], ...]:
 def event_lines(path: Path) -> list[bytes]:
     """Return the lines of a record's events, without line ends; an empty list without such a file."""
     try:
-        return path.read_bytes().rstrip(b"\n").split(b"\n")
+        return content_of(path).rstrip(b"\n").split(b"\n")
     except FileNotFoundError:
         return []
+
+
+def content_of(path: Path | str) -> bytes:
+    """Return what a regular file holds: a link leads out of a record, and a pipe would never end.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        parts = [os.read(descriptor, status.st_size + 1)]
+        while part := os.read(descriptor, _PART):
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+_PART = 1 << 16  # what comes after the size that a file had when it was opened
 
 
 class Watch:

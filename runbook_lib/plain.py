@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # Everything that moves a cursor, colours, hides or turns round what stands beside it: control signs but line ends and
 # tabs, marks of direction, signs of no width.
@@ -15,6 +17,11 @@ _CALLING = re.compile(r"@(?=\w)|\](?=\()|:(?=//)|(?<=\bwww)(?=\.)")
 def plain(text: str) -> str:
     """Return the text with every sign that could act on a terminal written out (`\\x1b`): it can be read."""
     return _ACTING.sub(_spelled, text) if not text.isascii() or not text.isprintable() else text
+
+
+def json_line(value: Any) -> str:
+    """Return a value as one line of JSON in which no sign acts on a terminal; read again it is the same."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, default=str))
 
 
 def for_chat(text: str) -> str:

@@ -180,7 +180,7 @@ def _begin_record(notebook: str) -> None:
 
     The record is kept by the wing above this one, so it is found by its name.
     """
-    if os.environ.get(events.EVENTS_VARIABLE) or not events.in_kernel():
+    if os.environ.get(events.EVENTS_VARIABLE) or not events.in_ipython():
         return
     try:
         import_module("runbook_lib.records.interactive.by_itself").begin(notebook)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -15,8 +20,10 @@ from runbook_lib import events
 from runbook_lib.approval import is_approved
 from runbook_lib.errors import ApprovalRefused
 from runbook_lib.records.manifest import read_manifest
+from runbook_lib.records.register import entries
 from runbook_lib.records.store import FILES, Store
 from runbook_lib.records.verify import verify_store
+from tests.matrix import thorough
 from tests.records_support import write_notebook
 
 OPEN = """\
@@ -79,9 +86,114 @@ def test_a_kernel_that_opened_without_the_runbook_is_refused_too(monkeypatch: py
         id = "abc"
 
     assert is_approved(Plan(), "abc")  # a program that calls the library by itself
-    monkeypatch.setattr(events, "in_kernel", lambda: True)
+    monkeypatch.setattr(events, "in_ipython", lambda: True)
     assert not is_approved(Plan(), "")
     with pytest.raises(ApprovalRefused, match="did not begin with"):
         is_approved(Plan(), "abc")
     monkeypatch.setenv(events.EVENTS_VARIABLE, "somewhere")
     assert is_approved(Plan(), "abc")
+
+
+class Page:
+    """A page that has a kernel as VS Code has: a plain one, told where its file lies and asked for variables aside."""
+
+    def __init__(self, folder: Path, *, names_cells: bool) -> None:
+        self._names_cells = names_cells
+        self._manager = KernelManager(kernel_name="python3")
+        self._manager.start_kernel(cwd=str(folder))
+        self._listen()
+
+    def _listen(self) -> None:
+        self._client = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+        self.run("__vsc_ipynb_file__ = '/home/kim/n.ipynb'", aside=True)
+
+    def run(self, code: str, *, cell: str = "", aside: bool = False, interrupt: bool = False) -> None:
+        asked = {"code": code, "silent": False, "store_history": not aside, "user_expressions": {}}
+        facts = {"cellId": cell} if self._names_cells and cell else {}
+        message = self._client.session.msg("execute_request", {**asked, "stop_on_error": not aside}, metadata=facts)
+        self._client.shell_channel.send(message)
+        if interrupt:
+            self._until(lambda said: said["content"].get("text", "").startswith("begun"))
+            self._manager.interrupt_kernel()
+        while self._client.get_shell_msg(timeout=60)["parent_header"]["msg_id"] != message["header"]["msg_id"]:
+            pass
+        if not aside:
+            self.run("print('variables', len(dir()))", aside=True)
+
+    def _until(self, is_it: Callable[[Any], bool]) -> None:
+        while not is_it(self._client.get_iopub_msg(timeout=60)):
+            pass
+
+    def restart(self) -> None:
+        self._client.stop_channels()
+        self._manager.restart_kernel()
+        self._listen()
+
+    def end(self, *, at_once: bool = False) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=at_once)
+
+
+HIDDEN = "%%capture\n1 / 0"
+MALFORMED = "from IPython.display import display\ndisplay({'text/plain': 5}, raw=True)"
+SLEEP = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
+# what is run, and of each record how it ended and its headline; a pair is a cell with an id of its own
+OF_PAGES: dict[str, tuple[list[str | tuple[str, str]], list[tuple[str, str]]]] = {
+    "an error that is mended": ([OPEN, ("1 / 0", "x"), ("1 / 1", "x"), RESULT], [("succeeded", "Restored.")]),
+    "an error that is left": (
+        [OPEN, "1 / 0", RESULT, "print('more')"],
+        [
+            ("succeeded", "Restored. Cell 3 failed before it and did not run again."),
+            ("aborted", "Ended by the kernel's end: the notebook's result was not shown."),
+        ],
+    ),
+    "an error that %%capture hides": ([OPEN, HIDDEN], [("failed", "Cell 3: ZeroDivisionError: division by zero")]),
+    "a display that is none": (
+        [OPEN, MALFORMED],
+        [("failed", "Cell 3: MalformedDisplay: text/plain holds int, not text")],
+    ),
+    "an interrupt": ([OPEN, SLEEP], [("aborted", "Cell 3: KeyboardInterrupt")]),
+    "exit()": ([OPEN, "exit()"], [("succeeded", "Cell 3 ended the run early, as asked (exit 0).")]),
+    "sys.exit(3)": ([OPEN, "raise SystemExit(3)"], [("failed", "Cell 3 ended the run with exit status 3.")]),
+    "a restart": (
+        [OPEN, "restart", OPEN, RESULT],
+        [("aborted", "Ended by the kernel's end: the notebook's result was not shown."), ("succeeded", "Restored.")],
+    ),
+    "a kill": ([OPEN, "kill"], [("orphaned", "")]),
+}
+SHORT = ("an error that is mended",)
+
+
+@pytest.mark.parametrize("what", [name if name in SHORT else thorough(name) for name in OF_PAGES])
+def test_a_page_like_vs_code_leaves_right_records(what: str, tmp_path: Path) -> None:
+    steps, expected = OF_PAGES[what]
+    page = Page(tmp_path, names_cells=what != "an error that is left")
+    page.run('timestamp = "latest"', cell="c")
+    for number, step in enumerate(steps):
+        code, cell = (step, f"c{number}") if isinstance(step, str) else step
+        if code == "restart":
+            page.restart()
+        elif code != "kill":
+            page.run(code, cell=cell, interrupt=code == SLEEP)
+    page.end(at_once="kill" in steps)
+    store = Store(tmp_path / "records")
+    found = list(entries(store))
+    assert [(entry.outcome.value, entry.summary.get("headline", "")) for entry in found] == expected
+    assert verify_store(store) == ()
+    shown = "".join((entry.folder / "record.ipynb").read_text() for entry in found)
+    assert "__vsc_ipynb_file__" not in shown
+    assert "variables" not in shown
+
+
+@pytest.mark.thorough
+def test_ipython_in_a_terminal_keeps_a_record_too(tmp_path: Path) -> None:
+    typed = f"{OPEN}\n{APPLY}\nprint('shown')\n{RESULT}\n"
+    command = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit"]
+    subprocess.run(command, input=typed, cwd=tmp_path, text=True, capture_output=True, timeout=120, check=True)
+    store = Store(tmp_path / "records")
+    (entry,) = entries(store)
+    assert (entry.outcome.value, entry.summary["headline"]) == ("succeeded", "Restored.")
+    assert f"True {entry.run_id}" in (entry.folder / "record.ipynb").read_text()
+    assert verify_store(store) == ()

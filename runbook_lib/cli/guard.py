@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_lib.errors import CheckFailed, InputRefused
+from runbook_lib.plain import json_line
 
 if TYPE_CHECKING:
     from runbook_lib.guard.accounts import AccountVerdict
@@ -40,7 +41,7 @@ def check(files: tuple[str, ...], live: tuple[str, ...], into: str, strict: bool
 
     report = check_files(files, live=live, into=into)
     if as_json:
-        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        click.echo(json_line(asdict(report)))
     else:
         click.echo(_report_text(report))
     return CheckFailed.exit_code if report.destroying or (strict and report.unknown) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_lib.errors import CheckFailed, InputRefused
+from runbook_lib.plain import json_line
 
 if TYPE_CHECKING:
     from runbook_lib.proof import Proof
@@ -65,5 +65,5 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
         other = side_of(against, "RUNBOOK_AGAINST" if os.environ.get("RUNBOOK_AGAINST_USER") else "RUNBOOK_MYSQL")
         patterns = [name for part in personal.split(",") if (name := part.strip())]
         proof = prove(other, side, schemas=schemas, options=replace(options, personal=patterns, keep=keep))
-    click.echo(json.dumps(proof.to_json(), ensure_ascii=False) if as_json else str(proof_sheet(proof)))
+    click.echo(json_line(proof.to_json()) if as_json else str(proof_sheet(proof)))
     return 0 if proof.verdict == "same" else CheckFailed.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from runbook_lib import shipped
 from runbook_lib.cli._options import Duration, publish_options, store_at
 from runbook_lib.errors import InputRefused
-from runbook_lib.plain import plain
+from runbook_lib.plain import json_line, plain
 from runbook_lib.records import provenance
 from runbook_lib.records.outcomes import CellState
 from runbook_lib.records.parameters import Parameter, Written
@@ -149,6 +148,9 @@ def _parameters(files: tuple[Path, ...], given: tuple[tuple[str, str], ...]) -> 
         from runbook_lib.records.parameter_file import read_parameter_file
 
         parameters |= read_parameter_file(shipped.parameter_file(file))
+    names = [name for name, _ in given]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise InputRefused(f"-p {twice} is given twice.", hint="Keep one of them.")
     return parameters | {name: Written(text=text) for name, text in given}
 
 
@@ -215,7 +217,7 @@ def _report(record: RunRecord, *, as_json: bool) -> None:
     if as_json:
         facts = {**asdict(record), "folder": str(record.folder), "phases": dict(record.phases)}
         facts |= {"started": record.started.isoformat(), "ended": record.ended.isoformat()}
-        click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+        click.echo(json_line(facts))
     else:
         click.echo(plain(str(record.folder)))
         if record.published:

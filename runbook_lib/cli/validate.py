@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_lib.errors import CheckFailed, InputRefused
+from runbook_lib.plain import json_line
 
 if TYPE_CHECKING:
     from runbook_lib.drills.validate import Validation
@@ -54,7 +55,7 @@ def command(  # noqa: PLR0913  # one for each option
     with recorded(store, name="validate_restore", call=call, parameters=given) as act:
         answer = validate_restore(connect(region=region), content, means=means)
         act.result = _result(answer, by=means.signed.words if means.signed else "")
-    said = json.dumps({**answer.as_json(), "record": str(act.folder)}, ensure_ascii=False)
+    said = json_line({**answer.as_json(), "record": str(act.folder)})
     click.echo(said if as_json else f"{answer.status}: {answer.message}\nThe record is in {act.folder}")
     return 0 if answer.status == "SUCCESSFUL" else CheckFailed.exit_code
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
+from runbook_lib.events import content_of
 from runbook_lib.records.manifest import Link, Manifest
 from runbook_lib.records.store import CHAIN, MANIFEST, RecordFolder, Store
 
 _TAIL = 1 << 16
+_A_FOLDER = re.compile(rb"[^/\0]{1,255}/[^/\0]{1,255}")
 
 
 def read_chain(store: Store) -> tuple[Link, ...]:
@@ -23,7 +26,7 @@ def read_chain(store: Store) -> tuple[Link, ...]:
     A line that cannot be read is a link with no names: its place stays, so that its neighbours show it.
     """
     try:
-        lines = (store.root / CHAIN).read_bytes().split(b"\n")
+        lines = content_of(store.root / CHAIN).split(b"\n")
     except OSError:
         return ()
     return tuple(_link(line) for line in lines[:-1])
@@ -32,6 +35,8 @@ def read_chain(store: Store) -> tuple[Link, ...]:
 def _link(line: bytes) -> Link:
     try:
         said = json.loads(line)
+        if not _A_FOLDER.fullmatch(str(said["folder"]).encode()):
+            raise ValueError("no record is there")
         return Link(run_id=str(said["run_id"]), folder=str(said["folder"]), sha256=str(said["sha256"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return Link(run_id="", folder="", sha256="")

@@ -13,6 +13,7 @@ from runbook_lib.clusters import list_clusters
 from runbook_lib.drills.scorecard import NOT_HELD, DrillRecord, Register
 from runbook_lib.drills.values import SealedProof
 from runbook_lib.errors import ApprovalRefused, InputRefused, NotFound
+from runbook_lib.events import content_of
 from runbook_lib.looking import Seen, look
 from runbook_lib.proof import Proof
 from runbook_lib.records.chain import read_chain
@@ -76,7 +77,7 @@ def last_proof(cluster: str, *, store: Store | None = None) -> SealedProof | Non
         if sealed is None or entry.manifest.seal != entry.manifest.expected_seal():
             continue
         try:
-            content = (entry.folder / PROOF).read_bytes()
+            content = content_of(entry.folder / PROOF)
             if hashlib.sha256(content).hexdigest() != sealed.sha256:
                 raise ValueError("it is not the file that was sealed")
             proof = Proof.from_json(json.loads(content))
@@ -103,7 +104,7 @@ def _drill(entry: Entry, spoilt: Mapping[str, str], store: Store) -> DrillRecord
     of_drill: Mapping[str, Any] = said.get("drill") or {}
     manifest, place = entry.manifest, store.name_of(entry.folder)
     approval = manifest.approval if manifest else None
-    content = (entry.folder / MANIFEST).read_bytes() if manifest else b""
+    content = content_of(entry.folder / MANIFEST) if manifest else b""
     return DrillRecord(
         cluster=entry.cluster,
         started=entry.started,

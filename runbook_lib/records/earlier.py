@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from runbook_lib.errors import NotFound
+from runbook_lib.events import content_of
 from runbook_lib.guard.history import PastLoad
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import Entry, entries, notebook_of
@@ -92,7 +93,7 @@ def past_loads(live: str, *, cluster: str, store: Store | None = None) -> tuple[
 
 def _events(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        lines = (entry.folder / EVENTS).read_text(encoding="utf-8").splitlines()
+        lines = content_of(entry.folder / EVENTS).decode().splitlines()
     except (OSError, ValueError) as error:
         log.info("the record %s is left out: %s", entry.run_id, type(error).__name__)
         return

@@ -178,9 +178,11 @@ class TruthfulClient(PapermillNotebookClient):  # type: ignore[misc] # papermill
     ) -> tuple[CellState, Ending | None, bool]:
         """Decide how a cell ended: what the kernel said of it on its own way comes before what its messages say."""
         number, said = index + 1, self._kernel.cells.of(self._message)
-        self._recording.result = outcomes.result_of({"cells": [self.nb.cells[index]]}) if not said.ended else None
         if said.results:
             self._recording.result = outcomes.result_in(self._recording.scrubber.value(said.results[-1]))
+        elif not said.ended:
+            shown = outcomes.result_of({"cells": [self.nb.cells[index]]})
+            self._recording.result = self._recording.result if shown is None else shown
         error = (said.error if said.ended else self._error_of_reply()) or self._swallowed(index, said)
         if is_dead:
             ending: Ending | None = self._ending_of_death(index)

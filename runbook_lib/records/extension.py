@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -51,13 +51,19 @@ class _Exit(IPyAutocall):
         raise SystemExit(status)
 
 
-class _Witness:
-    """Writes into a file what cells came to. It fails without a word: the runner then believes the messages."""
+class Listener:
+    """Hears how the cells of a shell end, and what they show on the way.
 
-    def __init__(self, shell: Any, path: str) -> None:
+    `say` is called with what it heard: `ended` (error, exiting, sent), `error`, `result`, `malformed`; `begins` with
+    IPython's facts of each cell before it runs. Cells within a cell (`%%capture`, `run_cell`) are parts of it.
+    """
+
+    def __init__(
+        self, shell: Any, say: Callable[..., None], *, begins: Callable[[Any], None] = lambda _info: None
+    ) -> None:
         self._shell = shell
-        self._path = path
-        self._process = os.getpid()
+        self._say = say
+        self._begins = begins
         self._depth = 0
         self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
         self._sent: Counter[str] = Counter()
@@ -87,8 +93,10 @@ class _Witness:
 
         setattr(owner, name, looked_at)
 
-    def _before(self, _info: Any) -> None:
-        self._depth += 1  # `%%capture` and run_cell run cells within a cell
+    def _before(self, info: Any) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._begins(info)
 
     def _after(self, result: Any) -> None:
         self._depth -= 1
@@ -101,7 +109,7 @@ class _Witness:
                     setattr(sys, name, own)
             error = result.error_before_exec or result.error_in_exec
             with self._counting:
-                sent = self._sent[self._cell()]
+                sent = self._sent[self.cell()]
             self._say("ended", error=_of_error(error), exiting=bool(self._shell.exit_now), sent=sent)
 
     def _error_is_shown(self, kind: Any, error: Any, *_: Any, **__: Any) -> None:
@@ -133,14 +141,31 @@ class _Witness:
             with self._counting:
                 self._sent[(parent.get("header") or parent).get("msg_id", "")] += 1
 
-    def _cell(self) -> str:
-        return str(self._shell.get_parent()["header"]["msg_id"])
+    def cell(self) -> str:
+        """Return the message that asked for the cell that runs; nothing where there are no messages."""
+        parent = self._shell.get_parent() if hasattr(self._shell, "get_parent") else {}
+        return str(parent.get("header", {}).get("msg_id", ""))
 
-    def _say(self, what: str, **facts: Any) -> None:
+
+class _Witness:
+    """Writes into a file what cells came to. It fails without a word: the runner then believes the messages."""
+
+    def __init__(self, shell: Any, path: str) -> None:
+        self._path = path
+        self._process = os.getpid()
+        self._listener = Listener(shell, self._write)
+
+    def follow(self) -> None:
+        """Write from now on."""
+        self._listener.follow()
+
+    def _write(self, what: str, **facts: Any) -> None:
         if os.getpid() != self._process:
             return  # a fork of the kernel, which runs on in the same cell
         with suppress(Exception):
-            line = json.dumps({"cell": self._cell(), "what": what, **_clean(facts)}, default=str).encode() + b"\n"
+            line = (
+                json.dumps({"cell": self._listener.cell(), "what": what, **_clean(facts)}, default=str).encode() + b"\n"
+            )
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 while line:

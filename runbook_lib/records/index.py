@@ -40,14 +40,14 @@ as of {times.utc_text(times.utc_now())}.</p>
 <th>took</th><th>what came of it</th></tr>
 {rows}
 </table></body></html>
-""".encode()
+""".encode(errors="replace")
 
 
 def _row(entry: Entry, beside: Path) -> str:
     report = entry.folder / REPORT
     name = escape(entry.notebook)
     if report.exists():
-        name = f'<a href="{quote(os.path.relpath(report, beside))}">{name}</a>'
+        name = f'<a href="{quote(os.fsencode(os.path.relpath(report, beside)))}">{name}</a>'
     cells = (
         f"{entry.started:%Y-%m-%d&nbsp;%H:%M}",
         name,

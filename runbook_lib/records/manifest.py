@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from runbook_lib.errors import CheckFailed
@@ -20,6 +20,9 @@ from runbook_lib.events import event_lines, hash_of
 from runbook_lib.records.outcomes import HEADLESS, CellState, Mode, Outcome
 
 _LATER = {"mode": HEADLESS, "note": "", "problem": "", "scheduler": ""}
+
+
+Seconds = Annotated[float, Field(ge=-1e10, le=1e10)]  # three hundred years; less than nothing where clocks were set
 
 
 class _Part(BaseModel):
@@ -30,7 +33,7 @@ class Phase(_Part):
     """A part of the run and how long it took: starting, each section of the notebook, closing."""
 
     name: str
-    seconds: float
+    seconds: Seconds
 
 
 class Cell(_Part):
@@ -42,7 +45,7 @@ class Cell(_Part):
     number: int
     id: str
     state: CellState
-    seconds: float | None = None
+    seconds: Seconds | None = None
     allowed: bool = False
     note: str = ""
 
@@ -118,7 +121,7 @@ class Manifest(_Part):
     error: str = ""
     started: AwareDatetime
     ended: AwareDatetime
-    seconds: float
+    seconds: Seconds
     phases: tuple[Phase, ...] = ()
     cells: tuple[Cell, ...] = ()
     operator: Operator
@@ -178,7 +181,9 @@ def read_sealed(content: bytes, *, name: str) -> tuple[Manifest, str]:
     try:
         said = from_json(content)
         manifest = Manifest.model_validate(said)
-    except ValueError as error:
+        for moment in (manifest.started, manifest.ended):
+            moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the second: of a moment that is none in UTC
         problem = str(error)
         if isinstance(error, ValidationError):
             first = error.errors()[0]

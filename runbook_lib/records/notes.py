@@ -22,6 +22,7 @@ from typing import Any, Literal
 from runbook_lib.aws import connect, declare
 from runbook_lib.errors import InputRefused
 from runbook_lib.plain import for_chat, plain
+from runbook_lib.records.signs import OPENER
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +54,6 @@ _WORD = About(what="", kind="word")
 
 class _NotTaken(Exception):
     """Whoever was to take the note answered something else than that it did."""
-
-
-class _SentOn(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would ask without the note, and any answer would look like a delivery."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Leave the answer as it is, an error."""
-
-
-_OPENER = urllib.request.build_opener(_SentOn)
 
 
 class Notes:
@@ -112,7 +103,7 @@ class Notes:
                 request = urllib.request.Request(  # noqa: S310 # its scheme was checked
                     address, data=body, headers={"Content-Type": "application/json"}
                 )
-                with _OPENER.open(request, timeout=_LIMIT_SECONDS) as answer:
+                with OPENER.open(request, timeout=_LIMIT_SECONDS) as answer:
                     if not 200 <= answer.status < 300:
                         raise _NotTaken(f"it answered {answer.status}")
         except urllib.error.HTTPError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.events import read_events
+from runbook_lib.events import content_of, read_events
 from runbook_lib.records import chain, provenance, sealing, without_unused
 from runbook_lib.records.manifest import (
     Cell,
@@ -70,7 +70,7 @@ def _close(store: Store, held: RecordFolder) -> None:
     (held.path / "probe").unlink(missing_ok=True)
     if (held.path / MANIFEST).is_file():
         with suppress(CheckFailed):  # the run was killed between its manifest and its line in the chain
-            manifest = read_manifest((held.path / MANIFEST).read_bytes(), name=MANIFEST)
+            manifest = read_manifest(content_of(held.path / MANIFEST), name=MANIFEST)
             chain.append_record(store, held, manifest)
             return
     _settle(store, held, run_id_of(held.path))
@@ -134,7 +134,7 @@ def _settle(store: Store, held: RecordFolder, run_id: str) -> None:
     if notebook is not None:
         _write_pages(held, notebook, manifest, announced)
     files = {
-        path.name: path.read_bytes()
+        path.name: content_of(path)
         for path in sorted(held.path.iterdir())
         if path.name != MANIFEST and path.is_file() and not path.is_symlink()
     }
@@ -162,7 +162,7 @@ def _notebook(path: Path, headline: str, ends: dict[int, str], outcome: Outcome)
     with without_unused():
         import nbformat
     try:
-        notebook = nbformat.v4.reads(path.read_text("utf-8"))
+        notebook = nbformat.v4.reads(content_of(path).decode())
     except Exception:  # noqa: BLE001 # whatever the killed run left there
         return None
     for number, cell in enumerate(notebook.cells, start=1):

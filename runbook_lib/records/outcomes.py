@@ -156,10 +156,11 @@ def _in_words(cell: Mapping[str, Any]) -> str:
 def of_error(name: str, message: str, *, cell: int, lines: tuple[str, ...] = ()) -> Ending:
     """Return the ending of a run that a cell's error stopped. `cell` counts from 1."""
     code = errors.Aborted.exit_code if name == "KeyboardInterrupt" else errors.exit_code_of(name)
+    said = (message or name,) if errors.is_ours(name) else (name, message)
     return Ending(
         outcome=_OUTCOME_OF_CODE.get(code, Outcome.FAILED),
         exit_code=code,
-        headline=f"Cell {cell}: {message or name}" if errors.is_ours(name) else f"Cell {cell}: {name}: {message}",
+        headline=f"Cell {cell}: {': '.join(filter(None, said))}",
         error=name,
         lines=lines,
     )
@@ -186,9 +187,12 @@ def result_in(shown: Any) -> dict[str, Any] | None:
 
 
 def result_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the result object the last code cell shows, or None. Lives in its JSON output as `runbook_result`."""
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-    for output in reversed(code[-1].get("outputs", ()) if code else ()):
+    """Return the last result object that a cell shows, or None. Lives in its JSON output as `runbook_result`.
+
+    A cell below the one that shows it takes nothing back: a failed check stays one.
+    """
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for output in (output for cell in reversed(code) for output in reversed(cell.get("outputs", ()))):
         found = output.get("data", {}).get("application/json")
         if isinstance(found, dict) and "runbook_result" in found:
             return result_in(found["runbook_result"])

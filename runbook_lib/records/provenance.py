@@ -66,42 +66,38 @@ def versions() -> dict[str, str]:
 
 
 class GitState:
-    """The commit a folder is at, asked in the background: a large work tree takes git a while."""
+    """The commit a folder is at, asked in the background: a large work tree takes git a while.
+
+    Its end is waited for there too: a kernel that is asked to end waits for each child that nobody has waited for.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._answer: dict[str, Any] | None = None
-        self._asking = threading.Lock()
+        self._answer: dict[str, Any] = {"git_commit": None, "git_dirty": None}
+        self._asking = threading.Thread(target=self._ask, args=(folder,), daemon=True)
+        self._asking.start()
+
+    def answer(self) -> dict[str, Any]:
+        """Return `git_commit` and `git_dirty`, both None where git does not say. Asked again, it says the same."""
+        self._asking.join()
+        return dict(self._answer)
+
+    def _ask(self, folder: Path) -> None:
         git = shutil.which("git")
-        if git:
-            self._process = subprocess.Popen(  # noqa: S603 # git itself, found on the path, with fixed arguments
+        if git is None:
+            return
+        try:
+            ran = subprocess.run(  # noqa: S603 # git itself, found on the path, with fixed arguments
                 [git, "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                timeout=_PATIENCE_SECONDS,
+                check=False,
             )
-
-    def answer(self) -> dict[str, Any]:
-        """Return `git_commit` and `git_dirty`, both None where git does not say. Asked again, it says the same."""
-        with self._asking:
-            if self._answer is None:
-                self._answer = self._ask()
-            return dict(self._answer)
-
-    def _ask(self) -> dict[str, Any]:
-        unknown = {"git_commit": None, "git_dirty": None}
-        if self._process is None:
-            return unknown
-        try:
-            said = self._process.communicate(timeout=_PATIENCE_SECONDS)[0].decode(errors="replace").splitlines()
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            return unknown
+        except (OSError, subprocess.TimeoutExpired):
+            return
+        said = ran.stdout.decode(errors="replace").splitlines()
         commits = [line.split()[-1] for line in said if line.startswith("# branch.oid ")]
-        if self._process.returncode or not commits:
-            return unknown
-        return {
-            "git_commit": None if commits[0] == "(initial)" else commits[0],
-            "git_dirty": any(not line.startswith("#") for line in said),
-        }
+        if ran.returncode == 0 and commits:
+            commit = None if commits[0] == "(initial)" else commits[0]
+            self._answer = {"git_commit": commit, "git_dirty": any(not line.startswith("#") for line in said)}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib.aws import AwsSession, connect, declare
 from runbook_lib.errors import CheckFailed, InputRefused, NotPublished, RunbookError, StepFailed
+from runbook_lib.events import content_of
 from runbook_lib.records.manifest import read_manifest
 from runbook_lib.records.store import MANIFEST, Store, write_atomically
 
@@ -124,12 +125,12 @@ def _upload(session: AwsSession, store: Store, folder: Path, to: Destination, gi
     path = folder / MANIFEST
     if not path.exists():
         raise CheckFailed("The record has no manifest yet.", hint="End it with `runbook records close`.")
-    manifest = read_manifest(path.read_bytes(), name=str(path))
+    manifest = read_manifest(content_of(path), name=str(path))
     bucket, prefix = to.place(folder.relative_to(store.root).as_posix())
     for name in [*sorted(manifest.files), MANIFEST]:
         if given_up.is_set():
             raise StepFailed("Its time is over.")
-        content = (folder / name).read_bytes()
+        content = content_of(folder / name)
         expected = manifest.files.get(name)
         if expected is not None and hashlib.sha256(content).hexdigest() != expected.sha256:
             raise CheckFailed(f"{name} was changed since the run.", hint="Check it with `runbook records verify`.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import CheckFailed, InputRefused, NotFound, RunbookError
-from runbook_lib.events import read_events
+from runbook_lib.events import content_of, read_events
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, NOTEBOOK, Store, write_atomically
 
@@ -134,7 +134,7 @@ def _entry(store: Store, name: str, remembered: Remembered | None) -> Entry:
 def _manifest(path: str) -> Manifest:
     from runbook_lib.records.manifest import read_manifest  # its model takes long, and a list needs none
 
-    return read_manifest(Path(path).read_bytes(), name=path)
+    return read_manifest(content_of(path), name=path)
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -277,12 +277,13 @@ def notebook_of(entry: Entry) -> dict[str, Any]:
     """
     path = entry.folder / NOTEBOOK
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(content_of(path))
     except (OSError, ValueError, RecursionError) as error:
         raise NotFound(f"{path} cannot be read.", hint="Check the record with `runbook records verify`.") from error
-    if not isinstance(content, dict):
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) and "source" in cell for cell in cells):
         raise NotFound(f"{path} is not a notebook.", hint="Check the record with `runbook records verify`.")
-    return content
+    return dict(content)
 
 
 def events_of(entry: Entry) -> tuple[dict[str, Any], ...]:

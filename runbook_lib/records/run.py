@@ -169,8 +169,10 @@ def _read(notebook: Path) -> tuple[Path, bytes, dict[str, Any]]:
         raise InputRefused(f"{path.name} is not a notebook.", hint="Name a Jupyter notebook (.ipynb).") from error
 
 
-def _problem_of(content: dict[str, Any]) -> str:
+def _problem_of(content: Any) -> str:
     """Say what a notebook of format 4 lacks, or nothing. papermill would stop in the middle of it."""
+    if not isinstance(content, dict):
+        return "it is no mapping"
     for name, kind in (("metadata", dict), ("cells", list)):
         if not isinstance(content.get(name), kind):
             return f"it has no {name}"
@@ -187,4 +189,7 @@ def _problem_of(content: dict[str, Any]) -> str:
         tags = metadata.get("tags", []) if isinstance(metadata, dict) else None
         if not isinstance(tags, list):
             return f"cell {number} has no metadata, or its tags are no list"
+        outputs = cell.get("outputs", [])
+        if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+            return f"cell {number} holds an output that is none"
     return ""

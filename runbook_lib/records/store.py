@@ -36,6 +36,7 @@ Life = Literal["running", "killed", "ended", "none"]
 FILES = (NOTEBOOK, MANIFEST, EVENTS, REPORT)
 
 _LONGEST_NAME = 120
+_AS_A_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # no link leads elsewhere, no pipe is waited for
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _LONGEST_SCRATCH_ROOT = 60
 _LOCK_ROOM = 4000  # below one block, so that writing it again needs no room
@@ -178,7 +179,7 @@ class Store:
     def life_of_name(self, name: str) -> Life:
         """Tell the same of a record by its name in the store."""
         try:
-            descriptor = os.open(f"{self.root}/.running/{name.rpartition('-')[2]}", os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(f"{self.root}/.running/{name.rpartition('-')[2]}", _AS_A_FILE)
         except OSError:
             return "none"
         try:
@@ -229,7 +230,7 @@ class Store:
     def left_by(self, folder: Path) -> dict[str, Any]:
         """Return what the lock's file of a run that no longer runs says, or nothing."""
         try:
-            return _holder((self.root / ".running" / run_id_of(folder)).read_bytes())
+            return _holder(events.content_of(self.root / ".running" / run_id_of(folder)))
         except OSError:
             return {}
 
@@ -264,9 +265,16 @@ def run_id_of(folder: Path) -> str:
 def _folders_in(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as found:
-            return [entry.name for entry in found if not entry.name.startswith(".") and entry.is_dir()]
+            return [entry.name for entry in found if not entry.name.startswith(".") and _is_folder(entry)]
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: what lies beside it is a store all the same
+        return False
 
 
 def _holder(content: bytes) -> dict[str, Any]:

@@ -116,11 +116,13 @@ def _entries(kind: ast.expr) -> tuple[ast.expr, ast.expr]:
 
 
 def _integer(text: str, annotation: str, parameter: str) -> int:
+    hint = "Write a plain whole number; an id with leading zeros belongs into a str."
     if not _INTEGER.fullmatch(text):
-        raise _refused(
-            text, annotation, parameter, hint="Write a plain whole number; an id with leading zeros belongs into a str."
-        )
-    return int(text)
+        raise _refused(text, annotation, parameter, hint=hint)
+    try:
+        return int(text)
+    except ValueError as error:  # Python reads no number of more than 4,300 figures
+        raise _refused(text, annotation, parameter, hint=hint) from error
 
 
 def _float(text: str, annotation: str, parameter: str) -> float:
@@ -141,10 +143,19 @@ def _bool(text: str, annotation: str, parameter: str) -> bool:
 
 def _structure(text: str, annotation: str, parameter: str) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_name_once)
     except (ValueError, RecursionError) as error:
-        raise _refused(text, annotation, parameter, hint='Write it as JSON, for example ["a", "b"].') from error
+        hint = 'Write it as JSON, for example ["a", "b"], and each name of a mapping once.'
+        raise _refused(text, annotation, parameter, hint=hint) from error
+    refuse_unwritable(parameter, value)
     return from_value(value, annotation=annotation, parameter=parameter)
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the mapping of these pairs. Raises ValueError: a name is given twice, and nobody can say which wins."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name is given twice")
+    return found
 
 
 _READERS: dict[str, Callable[[str, str, str], Any]] = {
@@ -179,7 +190,10 @@ def _fits(value: Any, kind: ast.expr) -> bool:
     name = _base(kind)
     if name == "Literal" and isinstance(kind, ast.Subscript):
         choices = ast.literal_eval(kind.slice)
-        return value in (choices if isinstance(choices, tuple) else (choices,))
+        return any(
+            value == choice and type(value) is type(choice)  # 1 is equal to True and to 1.0
+            for choice in (choices if isinstance(choices, tuple) else (choices,))
+        )
     if name == "None":
         return value is None
     if isinstance(value, bool):
@@ -205,13 +219,13 @@ def _is_one_of(value: Any, annotation: ast.expr | None) -> bool:
 
 
 def refuse_unwritable(parameter: str, value: Any) -> None:
-    """Raises InputRefused: a text that no file can hold (half a surrogate pair), or a value nested too deeply."""
+    """Raises InputRefused: half a surrogate pair, a number that is none (NaN), or a value nested too deeply."""
     try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
-    except (UnicodeEncodeError, RecursionError) as error:
+        json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
+    except (ValueError, RecursionError) as error:
         raise InputRefused(
             f"The parameter `{parameter}` holds what no file can hold ({type(error).__name__}).",
-            hint="Write plain text.",
+            hint="Write plain text and numbers.",
         ) from error
 
 
@@ -232,6 +246,11 @@ def refuse_secret(parameter: str, value: Any, *, comment: str = "") -> None:
 
 def _refused(value: object, annotation: str, parameter: str, *, hint: str = "") -> InputRefused:
     return InputRefused(
-        f"The parameter `{parameter}` takes {annotation}, which {value!r} is not.",
+        f"The parameter `{parameter}` takes {annotation}, which {_short(value)} is not.",
         hint=hint or f"Give a value of type {annotation}.",
     )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:160]}… ({len(text):,} signs)"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import CheckFailed
-from runbook_lib.events import hash_of
+from runbook_lib.events import content_of, hash_of
 from runbook_lib.records.chain import read_chain
 from runbook_lib.records.manifest import Link, Manifest, read_sealed
 from runbook_lib.records.store import CHAIN, EVENTS, MANIFEST, Store
@@ -87,21 +86,9 @@ class _Files:
         if not self.names.get(name):
             return None
         try:
-            descriptor = os.open(f"{self._folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return content_of(f"{self._folder}/{name}")
         except OSError:
             return None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            parts = [os.read(descriptor, status.st_size + 1)]
-            while part := os.read(descriptor, _PART):
-                parts.append(part)
-        except OSError:
-            return None
-        finally:
-            os.close(descriptor)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def lacks(self, name: str) -> str:
         """Say why a file could not be read."""
@@ -164,7 +151,6 @@ def _of_files(files: _Files, manifest: Manifest, run_id: str, events: bytes | No
 
 
 _NO_FILE = "is a link or a folder, not a file, or cannot be read"
-_PART = 1 << 16  # what comes after the size that a file had when it was opened
 
 
 def _of_events(content: bytes | None, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
@@ -199,7 +185,7 @@ def _of_link(store: Store, links: tuple[Link, ...], place: int, records: Mapping
         return
     checked = records.get(link.folder)
     if checked is None:
-        is_there = (store.root / link.folder).is_dir()
+        is_there = os.path.isdir(f"{store.root}/{link.folder}")  # noqa: PTH112 # also for a name that none can have
         problem = "was looked for and not found as a record" if is_there else "the whole record is missing"
         yield Finding(file=link.folder, problem=problem)
         return

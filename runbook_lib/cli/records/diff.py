@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
 
 from runbook_lib.cli._options import records_option
+from runbook_lib.plain import json_line, plain
 from runbook_lib.records.comparison import compare
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.register import Entry, find, notebook_of
@@ -28,14 +28,14 @@ def command(*, first: str, second: str, store: Store, as_json: bool) -> int:
     found = compare(notebook_of(one), notebook_of(other))
     for difference in found:
         if as_json:
-            click.echo(json.dumps(asdict(difference), ensure_ascii=False))
+            click.echo(json_line(asdict(difference)))
             continue
-        click.secho(difference.where, bold=True)
+        click.secho(plain(difference.where), bold=True)
         for line in difference.lines:
-            click.secho(f"  {line}", fg=_COLOURS.get(line[:1]))
+            click.secho(f"  {plain(line)}", fg=_COLOURS.get(line[:1]))
     if not found and not as_json:
         aside = "".join(f", {text}" for text in _aside(one, other))
-        click.echo(f"The same, but for times and ids{aside}.")
+        click.echo(plain(f"The same, but for times and ids{aside}."))
     return 1 if found else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -10,6 +9,7 @@ import click
 
 from runbook_lib import times
 from runbook_lib.cli._options import records_option
+from runbook_lib.plain import json_line
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import Entry, check_store, entries
 from runbook_lib.records.store import Store
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     ]
     if as_json:
         for entry in found:
-            click.echo(json.dumps(entry.as_json(), ensure_ascii=False))
+            click.echo(json_line(entry.as_json()))
         return
     if not found:
         click.echo(f"No such runs in {store.root}.", err=True)

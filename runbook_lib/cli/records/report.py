@@ -8,9 +8,10 @@ import click
 
 from runbook_lib.cli._options import records_option
 from runbook_lib.errors import InputRefused, NotFound
+from runbook_lib.plain import plain
 from runbook_lib.records.index import index_page
 from runbook_lib.records.register import entries, events_of, find, notebook_of
-from runbook_lib.records.report import report_page
+from runbook_lib.records.report import contained_page
 from runbook_lib.records.store import MANIFEST, Store, write_atomically
 
 
@@ -33,8 +34,9 @@ def command(*, record: str | None, store: Store, index: bool, output: Path | Non
                 f"The record has no usable {MANIFEST}. {entry.problem}", hint="Try `runbook records verify`."
             )
         path = output or Path(f"{entry.folder.name}.html")
-        notebook = nbformat.v4.to_notebook(notebook_of(entry))
-        write_atomically(path, report_page(notebook, entry.manifest, events_of(entry)))
+        notebook = notebook_of(entry)
+        page = contained_page(lambda: nbformat.v4.to_notebook(notebook), entry.manifest, events_of(entry))
+        write_atomically(path, page)
     else:
         raise InputRefused("Nothing to report on.", hint="Name a record, or ask for --index.")
-    click.echo(str(path))
+    click.echo(plain(str(path)))

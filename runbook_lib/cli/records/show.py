@@ -11,7 +11,7 @@ from rich.text import Text
 
 from runbook_lib import times
 from runbook_lib.cli._options import records_option
-from runbook_lib.plain import plain
+from runbook_lib.plain import json_line, plain
 from runbook_lib.records.manifest import Manifest
 from runbook_lib.records.publishing import published_to
 from runbook_lib.records.recovery import recovery_lines, recovery_of_incident
@@ -28,7 +28,7 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
     """Show one run. RECORD is its folder, its run id (or the beginning of one), or `latest`."""
     entry = find(store, record)
     if as_json:
-        click.echo(json.dumps(entry.as_json(), ensure_ascii=False))
+        click.echo(json_line(entry.as_json()))
         return
     console = Console(highlight=False)
     headline = entry.manifest.headline if entry.manifest else entry.problem
