@@ -151,7 +151,50 @@ BAD: dict[str, tuple[Spoil, set[str]]] = {
     ),
     "a table that nobody knows": (_run("CREATE TABLE {n}.mine (id INT PRIMARY KEY)"), {"contract"}),
     "one table empty": (_run("DELETE FROM {n}.rates"), {"empty"}),
+    "columns swapped": (_run("UPDATE {n}.houses SET name = (@x := name), name = street, street = @x"), {"rewritten"}),
+    "nine hours late": (_run("UPDATE {n}.houses SET updated_at = updated_at + INTERVAL 9 HOUR"), {"moments"}),
+    "in capitals": (_run("UPDATE {n}.houses SET street = UPPER(street)"), {"rewritten"}),
+    "marks of HTML": (_run("UPDATE {n}.rooms SET note = REPLACE(note, 'ü', '&uuml;')"), {"rewritten", "values"}),
+    "spaces at the ends": (_run("UPDATE {n}.houses SET street = CONCAT('  ', street)"), {"rewritten"}),
+    "without its spaces": (_run("UPDATE {n}.houses SET street = REPLACE(street, ' ', '')"), {"rewritten"}),
+    "signs that nobody sees": (_run("UPDATE {n}.houses SET name = CONCAT(_utf8mb4 X'E2808B', name)"), {"values"}),
+    "hashed": (_run("UPDATE {n}.houses SET name = LEFT(SHA2(name, 256), 40)"), {"rewritten"}),
+    "the file's first line": (_run("INSERT INTO {n}.houses VALUES (0, 'name', 'street', '2026-02-04')"), {"values"}),
+    "twice under new numbers": (
+        _run("INSERT INTO {n}.rooms (house_id, rent, note) SELECT house_id, rent, note FROM {n}.rooms"),
+        {"rows twice"},
+    ),
+    "parents changed places": (_run("UPDATE {n}.rooms SET house_id = 41 - house_id"), {"rewritten"}),
+    "numbers moved by one": (_run("UPDATE {n}.rooms SET id = id + 1 ORDER BY id DESC"), {"rewritten"}),
+    "some texts empty": (_run("UPDATE {n}.houses SET street = '' WHERE id % 3 = 0"), {"empty columns"}),
+    "N/A": (_run("UPDATE {n}.rooms SET note = 'N/A' WHERE id % 5 = 0"), {"values"}),
+    "may be NULL": (_run("ALTER TABLE {n}.rates MODIFY rate DECIMAL(12,4) NULL"), {"definitions"}),
+    "another collation": (
+        _run("ALTER TABLE {n}.houses MODIFY street VARCHAR(60) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
+        {"definitions"},
+    ),
+    "a default gone": (_run("ALTER TABLE {l}.rooms ALTER rent SET DEFAULT 5"), {"definitions"}),
+    "an expression gone": (
+        _run("ALTER TABLE {l}.houses ADD g INT AS (id * 2)", "ALTER TABLE {n}.houses ADD g INT"), {"definitions"},
+    ),
+    "columns in another order": (_run("ALTER TABLE {n}.houses MODIFY street VARCHAR(60) AFTER id"), {"definitions"}),
+    "a parent takes its rooms along": (
+        _run("ALTER TABLE {n}.rooms DROP FOREIGN KEY rooms_house",
+             "ALTER TABLE {n}.rooms ADD CONSTRAINT rooms_house FOREIGN KEY (house_id) REFERENCES {n}.houses (id)"
+             " ON DELETE CASCADE"),
+        {"definitions"},
+    ),
 }  # fmt: skip
+
+HARMLESS: dict[str, Spoil] = {
+    "wider": _run("ALTER TABLE {n}.houses MODIFY street VARCHAR(90)", "ALTER TABLE {n}.rooms MODIFY rent BIGINT"),
+    "a comment": _run("ALTER TABLE {n}.houses MODIFY street VARCHAR(90) COMMENT 'it''s (a) b'"),
+    "a new column": _run("ALTER TABLE {n}.rooms ADD x INT FIRST"),
+    "a new index": _run("ALTER TABLE {n}.rooms ADD KEY by_note (note)"),
+    "partitions": _run("ALTER TABLE {n}.rates PARTITION BY KEY (code) PARTITIONS 2"),
+    "a few texts in capitals": _run("UPDATE {n}.houses SET street = UPPER(street) WHERE id < 10"),
+}
+"""What a load may change of its tables without being held."""
 
 
 def past_of(database: Database) -> tuple[PastLoad, ...]:

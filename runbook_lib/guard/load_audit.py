@@ -27,7 +27,8 @@ from runbook_lib.guard.load_checks import (
     orphan_checks,
     some,
 )
-from runbook_lib.guard.measuring import SHARE, Closely, Wanted, measure, owned
+from runbook_lib.guard.measuring import SHARE, Closely, Wanted, measure, owned, told_apart
+from runbook_lib.guard.sampling import rewriting_checks
 from runbook_lib.guard.value_checks import group_checks, value_checks
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
@@ -37,6 +38,7 @@ from runbook_lib.schemas.contract import SchemaContract, read_contract
 from runbook_lib.swap.facts import ServerFacts
 
 GONE_SHARE, SWAPPED_SHARE = 0.5, 0.5  # of a table's rows: more than that is no night's change
+_GROWN, _APART = 0.3, 0.7  # rows more than are live; the share of rows that differ in more than their number
 _LINGERING = 16  # looks, half a second apart
 _FEW = 20  # rows; a share of fewer says nothing
 
@@ -130,7 +132,9 @@ def audit_load(
             *definition_checks(generation),
             *orphans,
             *group_checks(database, generation, difference),
-            *value_checks(generation, at),
+            *rewriting_checks(database, generation, difference),
+            *_doubled_content(database, generation, difference),
+            *value_checks(generation, at, max((load.at for load in measure_by.past), default=None)),
             *beside,
         ]
     subjects = [part for name in accept.split(",") if (part := name.strip())]
@@ -250,6 +254,26 @@ def _transactions(database: Database, generation: Generation) -> Iterator[Check]
                    "If it is, wait for it to end.")  # fmt: skip
     else:
         yield ok("sessions", f"Nobody is in `{generation.next}`, and no transaction with changes is open.")
+
+
+def _doubled_content(database: Database, generation: Generation, difference: Proof | None) -> Iterator[Check]:
+    """Look, where a table has grown much, whether its rows stand in it twice under numbers of their own."""
+    found: list[str] = []
+    try:
+        for verdict in difference.tables if difference else ():
+            new, old = verdict.found_rows or 0, verdict.expected_rows or 0
+            name = verdict.pair.found.name
+            if old < _FEW or new < old * (1 + _GROWN):
+                continue
+            counts = [told_apart(database, tables[name]) for tables in (generation.loaded, generation.current)]
+            if min(counts) > 0 and counts[0] / new < _APART * counts[1] / old:
+                found.append(f"{name}: {new:,} rows, of which {counts[0]:,} differ in more than their number")
+    except RunbookError as error:
+        yield unknown("rows twice", f"Whether rows stand twice could not be looked at: {error.message}")
+        return
+    yield judged(
+        "rows twice", found, f"The load may have run twice. {ASK_LOAD}", right="No table holds its rows twice."
+    )
 
 
 def _tables(generation: Generation, spec: SchemaContract | None, past: Sequence[PastLoad]) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,6 +82,58 @@ def definition_checks(generation: Generation) -> Iterator[Check]:
     if changed:
         yield warn("types changed", f"{some(changed)}.", "Ask those who read these columns.")
     yield judged("keys", _lost_keys(generation), ASK_LOAD, right="No key, index or foreign key is lost.")
+    yield judged("definitions", [*_otherwise(generation)], ASK_LOAD,
+                 right="Defaults, collations, NOT NULL, expressions and foreign keys are as live.")  # fmt: skip
+
+
+_COMMENT = re.compile(r"\s+COMMENT '(?:[^'\\]|''|\\.)*'")
+_TYPE = re.compile(r"^[a-z]+(?: unsigned| zerofill)*(?:\((?:[^()']|'(?:[^'\\]|''|\\.)*')*\))?(?: unsigned| zerofill)*")
+_LETTERS = re.compile(r"\s+(?:CHARACTER SET|COLLATE|CHARSET) \S+|\s+INVISIBLE|\s+/\*!80023 INVISIBLE \*/")
+_DOES = re.compile(r"FOREIGN KEY \((?P<columns>[^)]*)\) REFERENCES (?:`(?:[^`]|``)*`\.)?(?P<rest>`.*?)(?:,?$)")
+
+
+def _otherwise(generation: Generation) -> Iterator[str]:
+    """Name what is defined otherwise than live. What may differ is left out: comments, and types, checked above."""
+    for name, table in sorted(generation.loaded.items()):
+        old = generation.current.get(name)
+        if old is None:
+            continue
+        lines, before = _column_lines(table), _column_lines(old)
+        common = [column.name for column in old.columns if column.name in lines]
+        for column in common:
+            new, known = table.column(column), old.column(column)
+            if new is None or known is None:
+                continue
+            if new.collation != known.collation:
+                yield f"{name}.{column} is compared by {new.collation or 'its bytes'}, live by {known.collation}"
+            elif lines[column] != before[column] and not is_narrower(new, known):
+                yield f'{name}.{column} is "{lines[column]}", live "{before[column]}"'
+        order = [column.name for column in table.columns if column.name in set(common)]
+        if order != common:
+            yield f"{name} has its columns in another order"
+        yield from _does_otherwise(name, table, old)
+
+
+def _column_lines(table: TableFacts) -> dict[str, str]:
+    """Return how each column is defined, without its comment, type and collation."""
+    found = {}
+    for line in table.create.splitlines():
+        for column in table.columns:
+            if line.strip().startswith(f"{quoted(column.name)} "):
+                said = line.strip().rstrip(",")[len(quoted(column.name)) :].strip()
+                found[column.name] = _LETTERS.sub("", _TYPE.sub("", _COMMENT.sub("", said))).strip()
+    return found
+
+
+def _does_otherwise(name: str, new: TableFacts, old: TableFacts) -> Iterator[str]:
+    done, before = ({one["columns"]: one["rest"] for one in _foreign(table)} for table in (new, old))
+    for columns, rest in before.items():
+        if columns in done and done[columns] != rest:
+            yield f"{name}: its foreign key ({columns}) is {done[columns]}, live {rest}"
+
+
+def _foreign(table: TableFacts) -> list[re.Match[str]]:
+    return [found for line in table.create.splitlines() if (found := _DOES.search(line.strip()))]
 
 
 def _lost_keys(generation: Generation) -> list[str]:

@@ -22,10 +22,17 @@ from runbook_lib.swap.facts import Column, ServerFacts, TableFacts
 # What Latin-1, cp1252 or Shift JIS readings of UTF-8 leave behind, and the sign for what could not be read.
 _BROKEN = ("Ã", "Â", "â€", "ã€", "ã‚", "ãƒ", "å¤", "繧", "縺", "譁", "ï¿½", "\ufffd")
 _TEXT = re.compile(r"(?:var)?char|(?:tiny|medium|long)?text|enum|set")
+_ROOMY = frozenset(["char", "varchar", "tinytext", "text", "mediumtext", "longtext"])
 _NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"])
 _MOMENTS = frozenset(["date", "datetime", "timestamp"])
+_PLAIN = _ROOMY | _NUMBERS | _MOMENTS | {"time", "year", "enum", "set"}
 # Words for "nothing" that a careless export leaves in a text.
-_NOTHING = ("NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "undefined", "#N/A", "(null)")
+_NOTHING = (
+    "NULL", "null", "Null", "\\N", "None", "none", "nan", "NaN", "NAN", "NaT", "undefined", "#N/A", "(null)", "[null]",
+    "<null>", "<NA>", "N/A", "n/a", "nil", "-", "--", "''", '""', "{}", "[]", "inf", "-inf",
+    "#REF!", "#VALUE!", "#NAME?",
+)  # fmt: skip
+_UNSEEN = ("\u200b", "\u200e", "\u200f", "\u2060", "\ufeff", "\u00a0")  # signs that nobody sees
 SHARE = 0.02  # of a table's rows; where no more differ, no check that goes by a share of rows can find anything
 _MOST_EXAMPLES = 3
 _AT_ONCE = 4  # tables, each over a connection of its own
@@ -40,7 +47,8 @@ Wanted = tuple[TableFacts, Closely, Collection[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """One column in short. Counts are of rows that are not NULL (`filled`), hold `?`, broken letters or stray signs.
+    """One column in short. Counts are of rows that are not NULL (`filled`), hold `?`, broken letters, stray signs,
+    or an empty text (`blank`).
 
     `constant`: every value is the same. `letters` are all letters of a text column, `total` the sum of a number's
     values, `low` and `high` the first and last moment as the server writes them; None where the column has none.
@@ -50,6 +58,7 @@ class Shape:
     questions: int = 0
     broken: int = 0
     stray: int = 0
+    blank: int = 0
     constant: bool = False
     letters: float | None = None
     total: float | None = None
@@ -59,9 +68,10 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One table: its exact rows, and the shape of each column."""
+    """One table: its exact rows, the shape of each column, and how many rows are its header: they hold its names."""
 
     rows: int
+    headers: int = 0
     columns: Mapping[str, Shape] = field(default_factory=dict)
 
 
@@ -101,21 +111,29 @@ def _measure(database: Database, table: TableFacts, closely: Closely, changed: C
         if closely != "ends" or column.name in changed
         for name, sql in _asked(column, closely, is_key=column.name in keys or column.name.endswith("_id"))
     ]
-    wanted = ", ".join(["COUNT(*)", *(sql for _, _, sql in asked)])
+    headers = "0" if closely == "rows" else _headers(table)
+    wanted = ", ".join(["COUNT(*)", headers, *(sql for _, _, sql in asked)])
     row = database.rows(f"SELECT {wanted} FROM {table.name.sql}")[0]
     found: dict[str, dict[str, Any]] = {}
-    for (column, name, _), value in zip(asked, row[1:], strict=True):
+    for (column, name, _), value in zip(asked, row[2:], strict=True):
         found.setdefault(column.name, {})[name] = _KINDS[name](value) if value is not None else None
     shapes = {
         column: Shape(**{name: value for name, value in values.items() if value is not None})
         for column, values in found.items()
     }
-    return Measured(rows=int(row[0]), columns=shapes)
+    return Measured(rows=int(row[0]), headers=int(row[1] or 0), columns=shapes)
+
+
+def _headers(table: TableFacts) -> str:
+    """Count the rows that hold the names of their columns: the first line of a file, loaded as if it were data."""
+    texts = [column for column in table.loaded if column.kind in _ROOMY and (_room(column) or 0) >= len(column.name)]
+    same = [f"{quoted(column.name)} = {_bytes(column.name)}" for column in texts[:4]]
+    return f"COALESCE(SUM({' AND '.join(same)}), 0)" if same else "0"
 
 
 _KINDS: dict[str, Callable[[Any], Any]] = {
-    "filled": int, "questions": int, "broken": int, "stray": int, "constant": bool, "letters": float, "total": float,
-    "low": str, "high": str,
+    "filled": int, "questions": int, "broken": int, "stray": int, "blank": int, "constant": bool, "letters": float,
+    "total": float, "low": str, "high": str,
 }  # fmt: skip
 
 
@@ -141,6 +159,7 @@ def _asked(column: Column, closely: Closely, *, is_key: bool) -> Iterator[tuple[
         yield "questions", f"COALESCE(SUM(INSTR({text}, {_bytes('?')}) > 0), 0)"
         yield "broken", f"COALESCE(SUM({_broken(text, name)}), 0)"
         yield "stray", f"COALESCE(SUM({_stray(text, name)}), 0)"
+        yield "blank", f"COALESCE(SUM(CHAR_LENGTH({name}) = 0), 0)"
 
 
 def _utf8(column: Column) -> str:
@@ -168,12 +187,14 @@ def _broken(text: str, name: str) -> str:
 def _stray(text: str, name: str) -> str:
     """Write the test for what does not belong into a text; the cheap conditions first."""
     words = ", ".join(_bytes(word) for word in _NOTHING)
-    marks = " OR ".join(f"INSTR({text}, {_bytes(sign)}) > 0" for sign in ("&amp;", "&#", "&quot;"))
+    marks = f"{text} LIKE {_bytes('%&%;%')}"
+    unseen = " OR ".join(f"INSTR({text}, {_bytes(sign)}) > 0" for sign in _UNSEEN)
+    ends = f"LEFT({text}, 1) IN (X'20', X'09') OR RIGHT({text}, 1) IN (X'20', X'09', X'0d', X'0a')"
     return (
         f"(LENGTH({name}) < 10 AND {text} IN ({words}))"
         f" OR (LEFT({text}, 1) = {_bytes(chr(34))} AND RIGHT({text}, 1) = {_bytes(chr(34))})"
-        f" OR RIGHT({text}, 1) = X'0d' OR (INSTR({text}, {_bytes('&')}) > 0 AND ({marks}))"
-        f" OR (LENGTH({name}) <> CHAR_LENGTH({name}) AND INSTR({text}, X'efbbbf') > 0)"
+        f" OR {ends} OR (INSTR({text}, {_bytes('&')}) > 0 AND {marks}) OR INSTR({text}, {_bytes('</')}) > 0"
+        f" OR (LENGTH({name}) <> CHAR_LENGTH({name}) AND ({unseen}))"
     )
 
 
@@ -200,6 +221,19 @@ def doubled(database: Database, table: TableName, columns: Sequence[str]) -> tup
     count = int(database.value(f"SELECT COUNT(*) FROM ({inner}) AS doubled"))
     shown = database.rows(f"{inner} LIMIT {_MOST_EXAMPLES}") if count else ()
     return count, tuple(", ".join(str(value) for value in row[:-1]) for row in shown)
+
+
+def told_apart(database: Database, table: TableFacts) -> int:
+    """Return how many different rows a table has, its own numbers left out: columns that count, and keys of one column.
+
+    -1 where that cannot be asked: nothing is left, or a column is of a kind that no text is made of.
+    """
+    named = {column.name for column in table.loaded if column.counted or (column.name,) == table.key}
+    columns = [quoted(column.name) for column in table.loaded if column.name not in named]
+    if not columns or any(column.kind not in _PLAIN for column in table.loaded):
+        return -1
+    content = ", ".join(f"COALESCE(CAST({name} AS CHAR), X'00')" for name in columns)
+    return int(database.value(f"SELECT COUNT(DISTINCT SHA2(CONCAT_WS(X'1f', {content}), 256)) FROM {table.name.sql}"))
 
 
 _SIZES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8, "float": 4, "double": 8}

@@ -21,6 +21,7 @@ _FEW = 20  # rows; a share or a mean of fewer says nothing
 _SHORTER, _SCALED = 0.6, 5.0  # of a column's mean
 _OLDER = timedelta(hours=20)  # a file of the night before is a day older
 _EPOCH, _FUTURE = "1971-01-02", timedelta(days=2)
+_CLOCK, _ZONE = timedelta(minutes=5), timedelta(minutes=50)  # clocks differ by minutes, zones by an hour
 _GROUPS, _GROUP_SHARE, _GONE_SHARE = 60, 0.05, 0.01
 
 
@@ -35,21 +36,39 @@ class _Both(NamedTuple):
     rows_before: int
 
 
-def value_checks(generation: Generation, at: datetime) -> Iterator[Check]:
-    """Hold the values of each column against those that are live. `at` is the aware moment of the load."""
+def value_checks(generation: Generation, at: datetime, before: datetime | None) -> Iterator[Check]:
+    """Hold the values of each column against those that are live.
+
+    `at` and `before` are the aware moments of this load and of the one that is live, in the loads' own zone.
+    """
     both = list(_columns(generation))
     nulls = [
         f"{each.name} is NULL in {'every row' if not each.new.filled else f'{each.rows - each.new.filled:,} rows'}"
         for each in both
         if each.old.filled and each.new.filled / each.rows < each.old.filled / each.rows_before - _EMPTIER
     ]
-    yield judged("empty columns", nulls, ASK_LOAD, right="No column has become NULL where it had values.")
+    nulls += [
+        f"{each.name} is an empty text in {each.new.blank:,} of {each.rows:,} rows"
+        for each in both
+        if _is_more(each, each.new.blank, each.old.blank, by=_EMPTIER)
+    ]
+    yield judged("empty columns", nulls, ASK_LOAD, right="No column has become NULL or empty where it had values.")
     yield judged("letters", list(_letters(both)), f"The file was read in another character set. {ASK_LOAD}",
                  right="No text looks as if it was read in another character set.")  # fmt: skip
-    yield judged("values", [*_values(both)], ASK_LOAD,
+    yield judged("values", [*_headers(generation), *_values(both)], ASK_LOAD,
                  right="No column has become one value, cut, scaled or filled with words for nothing.")  # fmt: skip
-    yield judged("moments", [*_moments(both, at)], ASK_LOAD,
+    yield judged("moments", [*_moments(both, at), *_ahead(both, at, before)], ASK_LOAD,
                  right="No moment is older than what is live, before 1971 or in the future.")  # fmt: skip
+
+
+def _headers(generation: Generation) -> Iterator[str]:
+    for name in sorted(set(generation.loaded) & set(generation.current)):
+        new, old = (
+            generation.measured.get(TableName(schema=schema, name=name))
+            for schema in (generation.next, generation.live)
+        )
+        if new and old and new.headers > old.headers:
+            yield f"{name} holds the names of its columns as a row: the first line of a file"
 
 
 def _columns(generation: Generation) -> Iterator[_Both]:
@@ -86,7 +105,7 @@ def _values(both: Sequence[_Both]) -> Iterator[str]:
     for each in both:
         new, old = each.new, each.old
         if _is_more(each, new.stray, old.stray, by=SHARE):
-            yield f"{each.name}: quotes, line ends, marks or words for nothing in {new.stray:,} of {each.rows:,} rows"
+            yield f"{each.name}: quotes, spaces, marks or words for nothing in {new.stray:,} of {each.rows:,} rows"
         if min(new.filled, old.filled) < _FEW:
             continue
         if new.constant and not old.constant:
@@ -121,6 +140,17 @@ def _moments(both: Sequence[_Both], at: datetime) -> Iterator[str]:
     for table, (high, before, older) in newest.items():
         if older:
             yield f"{table} ends at {high[:16]}, and what is live reaches {before[:16]}: it may be an earlier file"
+
+
+def _ahead(both: Sequence[_Both], at: datetime, before: datetime | None) -> Iterator[str]:
+    """Name moments that are ahead of the clock where nothing was at the load before: a zone was misread."""
+    for each in both:
+        new, old = (_moment(shape.high) if shape.high else None for shape in (each.new, each.old))
+        if before is None or not new or not old or each.column.kind == "date":
+            continue
+        now, then = (moment.replace(tzinfo=None) for moment in (at, before))
+        if old <= then + _CLOCK and new > now + _ZONE:
+            yield f"{each.name} reaches {new:%Y-%m-%d %H:%M}, later than now; at the load before nothing was"
 
 
 def _moment(text: str) -> datetime | None:
