@@ -118,6 +118,10 @@ def test_only_a_cluster_that_is_gone_leaves_its_own_name_to_the_new_one() -> Non
     origin = from_retained(gone, asked=asked(MOMENT), now=NOW)
     made = plan_restore(origin, choices=replace(choices, instance_class="db.r6g.large"))
     assert made.target == made.source == living.source
+    (managed,) = made.calls_of("ModifyDBCluster")
+    assert managed.request["ManageMasterUserPassword"] is True, "the secret of a deleted cluster is deleted with it"
+    known = plan_restore(origin, choices=replace(choices, instance_class="db.r6g.large", secret="the-account"))
+    assert known.calls_of("ModifyDBCluster") == ()
 
 
 def test_a_long_source_name_still_gives_a_legal_target() -> None:

@@ -46,13 +46,15 @@ class Choices:
 
     `purpose` "copy" is for looking and taking data from: one instance, one day of backups, no deletion protection, to
     be deleted after seven days. "cutover" is to take the source's place: every instance and setting as at the source.
-    `restore_from` names another origin than the cluster's own past, see `read_origin`.
+    `restore_from` names another origin than the cluster's own past, see `read_origin`. `secret` names an account that
+    is good at that second: without one the copy of a cluster that is gone gets a managed password, for nobody has any.
     """
 
     purpose: str = "copy"
     target: str = ""
     restore_from: str = ""
     instance_class: str = ""
+    secret: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,8 @@ def plan_restore(origin: Origin, *, choices: Choices | None = None) -> RestorePl
     sent = sent_with_restore(described, throw_away=throw_away)
     clone = origin.request.get("RestoreType") == COPY_ON_WRITE
     after, password = applied_after(described), managed_password(described)
-    if clone:  # production's password must not open it, whoever keeps that
+    nobody_knows = origin.is_of_a_gone_cluster and not chosen.secret  # its managed secret went with it
+    if clone or nobody_knows:  # production's password must not open a clone, whoever keeps that
         password = password or {"ManageMasterUserPassword": True}
     tags = [
         *carried_tags(described),

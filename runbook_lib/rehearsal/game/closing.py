@@ -160,10 +160,12 @@ def _second(scene: Scene, restored: Decision | None) -> str:
         return "nothing was restored"
     if restored.second is None:
         return "not on record"
+    if not scene.incident.lasts:  # there is no damage in what its backup holds
+        return utc_text(restored.second)
     late = restored.second - scene.began
     apart = duration_text(abs(late))
     said = f"{utc_text(restored.second)}, {apart} {'before' if late.total_seconds() < 0 else 'AFTER'} the damage began"
-    return f"{said}: the copy is damaged too" if late.total_seconds() >= 0 and scene.incident.lasts else said
+    return f"{said}: the copy is damaged too" if late.total_seconds() >= 0 else said
 
 
 def _since(scene: Scene, moment: datetime | None) -> str:
