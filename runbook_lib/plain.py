@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 # Everything that moves a cursor, colours, hides or turns round what stands beside it: control signs but line ends and
-# tabs, marks of direction, signs of no width.
+# tabs, marks of direction, signs of no width; and halves of a sign, which no text may hold.
 _ACTING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _CALLING = re.compile(r"@(?=\w)|\](?=\()|:(?=//)|(?<=\bwww)(?=\.)")
 

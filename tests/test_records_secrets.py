@@ -7,7 +7,6 @@ import logging
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
@@ -159,34 +158,3 @@ def test_scan_finds_secrets_in_old_records_without_showing_them(tmp_path: Path) 
     assert "old.ipynb:3: AWS access key" in ran.stdout
     assert URL_PASSWORD not in ran.stdout
     assert run_cli("records", "scan", "--records", tmp_path / "none", cwd=tmp_path).returncode == 0
-
-
-def test_metadata_attachments_and_json_are_clean_and_the_name_of_a_secret_replays(tmp_path: Path) -> None:
-    """Also what stands under its own key in a JSON output or an event, and bytes; a name is kept as it is."""
-    path = write_notebook(
-        tmp_path / "named.ipynb",
-        "from IPython.display import JSON, display\nfrom runbook_lib import events\n"
-        "word = 'Tr0ub' + chr(52) + 'dorJSON'\n"
-        "display(JSON({'password': word, 'n': [{'password': str(word.encode())}]}))",
-        "events.announce('sign-in', password=word, client=repr({'password': word.encode()}))",
-        "print({'secret': secret})",
-        parameters='timestamp: str = "latest"  # when\nsecret: str = ""  # the name of the account in Secrets Manager',
-    )
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[2].metadata["made"] = {"by": ACCESS_KEY, "password": "Tr0ub4dorMETA"}
-    notebook.metadata["connection"] = {"host": "db", "password": "Tr0ub4dorNOTE"}
-    notes = nbformat.v4.new_markdown_cell("see below")
-    notes["attachments"] = {"note.txt": {"text/plain": "password='Tr0ub4dorATTACHED'"}}
-    notebook.cells.append(notes)
-    nbformat.write(notebook, path)
-    ran = run_cli("run", path, "--records", "store", "-p", "secret", "prod/aurora/reader-2", cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    (folder,) = (path.parent for path in (tmp_path / "store").glob("*/*/record.ipynb"))
-    for file in folder.iterdir():
-        for trace in ("b4dor", ACCESS_KEY):
-            assert trace not in file.read_text(), f"{trace} stands in {file.name}"
-    record = nbformat.read(folder / "record.ipynb", as_version=4)
-    sources = [cell.source for cell in record.cells]
-    assert "print({'secret': secret})" in sources
-    assert any('secret = "prod/aurora/reader-2"' in source for source in sources)
-    assert scan([folder]) == ()

@@ -2,105 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from runbook_lib.records import outcomes
 from runbook_lib.records.cells import Cells, shortened
 from runbook_lib.records.outputs import HEAD, TAIL, CellOutputs
 from runbook_lib.records.report import prose, shown
-from runbook_lib.records.run import run_notebook
 from runbook_lib.records.signals import Stop
-from runbook_lib.records.store import FILES, Store
+from runbook_lib.records.store import Store
 from runbook_lib.records.verify import verify_store
 from runbook_lib.redaction import Scrubber
-from tests.matrix import thorough
-from tests.records_support import run_cli, states, write_notebook
-
-RESULT = (
-    "from runbook_lib.display.result import Result\nResult(notebook='x', headline='Not good.', outcome='check-failed')"
-)
-NOTHING = "1"
-C, F, N = "completed", "failed", "never-ran"
-
-# the cells, the states of them, the exit code, and a part of the headline
-ENDINGS: dict[str, tuple[list[str], list[str], int, str]] = {
-    "a flood in one line": (["print('password' * 6000, 'x' * 3_000_000)", RESULT], [C, C], 3, "Not good."),
-    "a display that is none": (
-        ["display({'text/plain': 5}, raw=True)", NOTHING],
-        [F, N],
-        5,
-        "text/plain holds int, not text",
-    ),
-    "facts that are none": (
-        ["display({'application/json': {'runbook_result': {'outcome': 'succeeded', 'facts': 'abc'}}}, raw=True)"],
-        [C],
-        5,
-        "its facts cannot be str",
-    ),
-    "a result that is none": (
-        ["display({'application/json': {'runbook_result': 5}}, raw=True)"],
-        [C],
-        5,
-        "its headline cannot be int",
-    ),
-    "an error that %%capture hides": (["%%capture\n1 / 0", NOTHING], [F, N], 5, "ZeroDivisionError"),
-    "exit()": (["exit()\nprint('on')", NOTHING], [C, N], 0, "ended the run early, as asked"),
-    "exit(3)": (["exit(3)", NOTHING], [F, N], 3, "exit status 3"),
-    "sys.exit('')": (["import sys\nsys.exit('')", NOTHING], [F, N], 5, "exit status ''"),
-    "the kernel shut down by a cell": (
-        ["get_ipython().kernel.do_shutdown(False)", NOTHING],
-        [C, N],
-        0,
-        "ended the run early",
-    ),
-    "signs that no text may hold": (["print('\\ud800')\nraise ValueError('\\ud800')", NOTHING], [F, N], 5, "Cell 3"),
-}
-QUICK = ("a flood in one line", "a display that is none", "an error that %%capture hides", "exit()")
-
-
-@pytest.mark.parametrize("name", [name if name in QUICK else thorough(name) for name in ENDINGS])
-def test_the_record_says_what_was_run(name: str, tmp_path: Path) -> None:
-    cells, expected, code, headline = ENDINGS[name]
-    store = Store(tmp_path / "store")
-    record = run_notebook(write_notebook(tmp_path / "n.ipynb", *cells), parameters={}, store=store)
-    assert (record.exit_code, states(record.folder / "record.ipynb")) == (code, expected)
-    assert headline in record.headline
-    assert {path.name for path in record.folder.iterdir()} == set(FILES)
-    assert verify_store(store) == ()
-
-
-def test_only_a_run_whose_cells_all_completed_is_said_to_be_one(tmp_path: Path) -> None:
-    tags = {0: "raises-exception", 1: "skip-execution"}
-    notebook = write_notebook(tmp_path / "n.ipynb", "1 / 0", "2", "3", tags=tags)
-    record = run_notebook(notebook, parameters={}, store=Store(tmp_path / "store"))
-    assert record.exit_code == 0
-    assert record.headline == (
-        "2 of 4 cells completed; cell 3 failed, as its tag allows; cell 4 was skipped, as its tag says."
-    )
-    assert outcomes.of_result(None, []).headline == "The notebook has no cell to run."
-
-
-def test_a_picture_pasted_into_a_note_is_in_the_report(tmp_path: Path) -> None:
-    path = write_notebook(tmp_path / "n.ipynb", "1")
-    notebook = nbformat.read(path, as_version=4)
-    picture = base64.b64encode(b"\x89PNG").decode()
-    notebook.cells += [
-        new_markdown_cell("![it](attachment:it.png)", attachments={"it.png": {"image/png": picture}}),
-        new_markdown_cell("![gone](attachment:gone.png) and the rest"),
-    ]
-    nbformat.write(notebook, path)
-    record = run_notebook(path, parameters={}, store=Store(tmp_path / "store"))
-    page = (record.folder / "report.html").read_text()
-    assert record.exit_code == 0
-    assert f"data:image/png;base64,{picture}" in page
-    assert "and the rest" in page
 
 
 @pytest.mark.parametrize(
@@ -116,26 +31,6 @@ def test_a_picture_pasted_into_a_note_is_in_the_report(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_shown_is_said_in_its_place(broken: dict[str, Any]) -> None:
     assert shown(broken)
     assert prose({"source": "![x](attachment:x)", "attachments": 5})
-
-
-def test_what_is_written_into_an_output_widget_is_in_the_report() -> None:
-    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "m"}, "text/plain": "Output()"}
-    inner = {"output_type": "stream", "name": "stdout", "text": "written inside"}
-    widgets = {"m": {"state": {"_model_name": "OutputModel", "outputs": [inner]}}}
-    assert "written inside" in shown({"output_type": "display_data", "data": view}, widgets)
-
-
-def test_a_notebook_that_cannot_be_run_is_refused_before_anything_is(tmp_path: Path) -> None:
-    """No kernel, another language, no folder, no notebook: a sentence and exit code 2, never a traceback."""
-    good = write_notebook(tmp_path / "good.ipynb", "1")
-    without = json.loads(good.read_text())
-    nosuch = {**without, "metadata": {"kernelspec": {"name": "nosuch", "display_name": "x"}}}
-    (tmp_path / "nosuch.ipynb").write_text(json.dumps(nosuch))
-    (tmp_path / "bare.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": []}))
-    for arguments in (["nosuch.ipynb"], ["good.ipynb", "--cwd", "nowhere"], ["bare.ipynb"]):
-        ran = run_cli("run", *arguments, "--records", "store", cwd=tmp_path)
-        assert (ran.returncode, ran.stderr.count("Refused:"), "Traceback" in ran.stderr) == (2, 1, False), ran.stderr
-    assert not (tmp_path / "store").exists()
 
 
 def _outputs() -> tuple[Any, CellOutputs]:

@@ -55,6 +55,9 @@ _CODE = re.compile(
     r"(?:[a-z_]+(?:\.[A-Za-z_]+)*|[A-Za-z_]+(?:\.[A-Za-z_]+)+)[\[(]|(?:self|args|os|config|settings|options|secret|credentials|kwargs|params|account|env)\.[A-Za-z_.]+$|await\s|lambda\b|not\s|f?\"\"\""
 )
 _A_PATH = re.compile(r"(?:~|\.{0,2}/|[A-Za-z]:\\)[\w./\\@+~-]*$")
+_PATH_IN_CODE = re.compile(
+    r"(?:~|\.{0,2}/)[\w./@+~-]*(?:['\"`]|&(?:#3[49]|#x27|quot|apos);)\)?(?:<|$)"
+)  # print('pwd=/srv')
 _SLUG = re.compile(r"[A-Za-z]+\d{0,4}(?:[-_/.:@][A-Za-z]*\d{0,6})*[-_/.]?$")
 _NEXT_PAIR = re.compile(r"(?:&amp;|&|;[ \t]?|,[ \t]?)[A-Za-z][\w .-]{0,40}(?:=|:[ \t])|;[ \t]*$")
 _NAMES = ("arn:", "rds!cluster-", "rds!db-")  # of secrets: the last two are what AWS calls those it manages
@@ -232,7 +235,7 @@ def _is_bare_value(value: str, name: re.Match[str], before: str) -> bool:
     if re.search(r"[(,]\s*[\w.]*$", before) and re.match(r"[a-z_]+(?:[)}\],;]|<|\\n|$)", value):
         return False  # a name that is handed on: connect(host, password=word)
     low = name["word"].lower()
-    if low == "pwd" and _A_PATH.match(value):
+    if low == "pwd" and (_A_PATH.match(value) or _PATH_IN_CODE.match(value)):
         return False
     if name["rest"] and re.fullmatch(r"\d{1,9}(?:\.\d+)?[a-z]{0,2}|True|False", value):
         return False  # a figure about it: password_strength=4

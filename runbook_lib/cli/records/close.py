@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runbook_lib.cli._options import records_option
+from runbook_lib.plain import plain
 from runbook_lib.records.orphans import close_all
 from runbook_lib.records.store import Store
 
@@ -20,5 +21,5 @@ def command(*, incident: str | None, store: Store) -> None:
     """
     closed = close_all(store, incident=incident)
     for folder in closed:
-        click.echo(str(folder))
+        click.echo(plain(str(folder)))
     click.echo(f"Killed runs closed: {len(closed)}.", err=True)

@@ -6,6 +6,7 @@ import click
 
 from runbook_lib.cli._options import publish_options, records_option
 from runbook_lib.errors import InputRefused, NotPublished
+from runbook_lib.plain import plain
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.publishing import Destination, publish, published_to
 from runbook_lib.records.register import Entry, entries, find
@@ -35,7 +36,7 @@ def command(  # noqa: PLR0913 # click hands over each option as a parameter
     chosen = found if record else [entry for entry in found if _waits(store, entry, address)]
     for entry in found:
         if entry.outcome is Outcome.SPOILT:
-            click.echo(f"Left out, because it is spoilt: {entry.folder.name}. {entry.problem}", err=True)
+            click.echo(plain(f"Left out, because it is spoilt: {entry.folder.name}. {entry.problem}"), err=True)
     chosen = [entry for entry in chosen if entry.outcome is not Outcome.SPOILT]
     failed = 0
     for entry in chosen:

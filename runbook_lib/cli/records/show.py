@@ -36,7 +36,7 @@ def command(*, record: str, store: Store, as_json: bool) -> None:
         Text(plain(f"{entry.notebook}: {entry.outcome.value}"), "bold"), Text(f"\n{plain(headline)}\n"), sep=""
     )
     if entry.manifest is None:
-        click.echo(str(entry.folder))
+        click.echo(plain(str(entry.folder)))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)

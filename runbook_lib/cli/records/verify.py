@@ -9,6 +9,7 @@ import click
 
 from runbook_lib.cli._options import records_option
 from runbook_lib.errors import CheckFailed
+from runbook_lib.plain import plain
 from runbook_lib.records.register import check_store, find
 from runbook_lib.records.store import Store
 from runbook_lib.records.verify import verify_record, verify_store
@@ -35,7 +36,7 @@ def command(*, record: tuple[str, ...], store: Store, as_json: bool) -> int:
         checked = sum(1 for _ in store.folders())
         found = verify_store(store)
     for finding in found:
-        click.echo(json.dumps(asdict(finding)) if as_json else str(finding))
+        click.echo(json.dumps(asdict(finding)) if as_json else plain(str(finding)))
     if not as_json:
         click.echo(f"Records checked: {checked}. Findings: {len(found)}.")
     return CheckFailed.exit_code if found else 0
