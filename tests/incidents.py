@@ -39,6 +39,10 @@ DAMAGE: dict[str, tuple[list[str], str]] = {
     "a small table wiped whole": (["DELETE FROM small"], "DELETE small"),
     "deleted, then an application writes": (["DELETE FROM children", *_WRITTEN], "DELETE children"),
     "a column dropped": (["ALTER TABLE parents DROP COLUMN name"], "DROP COLUMN parents"),
+    "a column dropped and made again at once": (
+        ["ALTER TABLE parents DROP COLUMN name, ADD COLUMN name VARCHAR(40)"],
+        "DROP COLUMN parents",
+    ),
     "a schema dropped": (["DROP DATABASE {schema}"], "DROP DATABASE "),
     "a schema made again, empty": (["DROP DATABASE {schema}", "CREATE DATABASE {schema}"], "DROP DATABASE "),
     "made again otherwise, empty": (["DROP TABLE small", _OTHER_SMALL], "DROP TABLE small"),
@@ -87,6 +91,7 @@ HARMLESS: dict[str, list[str]] = {
         "RENAME TABLE small TO small_old, small_new TO small",
     ],
     "a view made anew": ["DROP VIEW seen", "CREATE VIEW seen AS SELECT id, name FROM parents"],
+    "a column made wider": ["ALTER TABLE parents MODIFY name VARCHAR(80)"],
     "a column made and dropped": ["ALTER TABLE small ADD COLUMN n INT", "ALTER TABLE small DROP COLUMN n"],
 }
 

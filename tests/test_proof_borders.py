@@ -198,3 +198,22 @@ def test_tables_of_kinds_of_their_own_are_seen(two_servers: TwoServers, command:
     two_servers.change("DELETE FROM t WHERE id = 2", "DROP SEQUENCE numbers")
     assert counts(two_servers.table()) == (1, 0, 0)
     assert "sequence trap.numbers" in command("--schema", SCHEMA)[1]
+
+
+def test_a_server_that_cuts_answers_short_is_read_whole(two_servers: TwoServers) -> None:
+    two_servers.begin("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)")
+    two_servers.change("SET GLOBAL sql_select_limit = 1")
+    try:
+        assert two_servers.prove().verdict == "same"
+        two_servers.change("DELETE FROM t WHERE id = 3")
+        assert counts(two_servers.table()) == (1, 0, 0)
+    finally:
+        two_servers.change("SET GLOBAL sql_select_limit = DEFAULT")
+
+
+def test_a_table_that_has_lost_an_index_is_not_exactly_the_same(two_servers: TwoServers, command: Prove) -> None:
+    two_servers.begin("CREATE TABLE t (id INT PRIMARY KEY, a INT, KEY by_a (a))", "INSERT INTO t VALUES (1, 1)")
+    assert "holds exactly what" in command("--schema", SCHEMA)[1]
+    two_servers.change("ALTER TABLE t DROP KEY by_a")
+    code, said = command("--schema", SCHEMA)
+    assert (code, "holds exactly what" in said, "1 are defined otherwise" in said) == (0, False, True)

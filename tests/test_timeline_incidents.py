@@ -11,6 +11,7 @@ from runbook_lib.rehearsal.dataplane import DataPlane
 from runbook_lib.timeline import SourceRead, Timeline
 from runbook_lib.timeline.destructions import LogReading, read_destructions
 from runbook_lib.timeline.second import Proposal, propose_second
+from runbook_lib.times import utc_text
 from tests.incidents import BEGIN, NIGHTS_MADE, SECOND, Incident, at, incidents, night, tell
 
 pytestmark = pytest.mark.thorough  # test_timeline_log and test_timeline_borders show most of it
@@ -93,3 +94,12 @@ def test_the_largest_transactions_are_known_by_what_they_changed(reading: LogRea
     update = next(change for change in changes if change.updated == 900 and change.table.name == "parents")
     assert (update.columns, update.of, update.inserted, update.deleted) == (("name",), 900, 0, 0)
     assert reading.gaps == ()
+
+
+def test_it_is_said_that_the_log_does_not_tell_what_another_type_cut(reading: LogReading) -> None:
+    (wider,) = (kind for kind in KINDS if kind.name == "a column made wider")
+    told = [sentence for sentence in reading.untold if "another type or character set" in sentence]
+    assert told == [
+        f"ALTER TABLE gave columns of {wider.schema}.parents another type or character set, the first at "
+        f"{utc_text(wider.at)}: whether values were cut by it is not in the log"
+    ]

@@ -47,8 +47,12 @@ from runbook_lib.timeline.statements import Effect, effects
         ),
         (
             "ALTER TABLE a ADD COLUMN n INT, DROP COLUMN IF EXISTS `x y`, DROP z, DROP PRIMARY KEY, DROP INDEX i",
-            ["added staging.a n", "DROP COLUMN staging.a x y z"],
+            ["DROP COLUMN staging.a x y z", "added staging.a n"],
         ),
+        ("ALTER TABLE a ENGINE=InnoDB, COMMENT 'ENGINE=BLACKHOLE'", []),
+        ("ALTER TABLE a COMMENT 'x' ENGINE = blackhole", ["TRUNCATE staging.a"]),
+        ("ALTER TABLE a CONVERT TO CHARACTER SET ascii", ["retyped staging.a"]),
+        ("ALTER TABLE a MODIFY b INT, ALTER COLUMN c SET DEFAULT 5", ["retyped staging.a"]),
         ("ALTER TABLE a RENAME COLUMN x TO y, RENAME INDEX i TO j, RENAME TO s2.b", ["renamed staging.a → s2.b"]),
         ("CREATE TABLE IF NOT EXISTS a (id INT)", ["made staging.a"]),
         ("CREATE TABLE a AS SELECT * FROM b", ["made staging.a", "filled staging.a"]),

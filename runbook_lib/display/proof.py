@@ -83,8 +83,11 @@ def headline(proof: Proof) -> str:
     if proof.objects or proof.not_compared:
         read += f"; of views, routines, triggers and events {len(proof.objects or ())} differ"
         read += ", not all could be seen" if proof.not_compared else ""
+    defined_otherwise = sum(bool(table.definition) for table in proof.tables)
+    if defined_otherwise:
+        read += f"; {defined_otherwise:,} are defined otherwise"
     if proof.verdict == "same":
-        exactly = "" if proof.with_json else "exactly "
+        exactly = "" if proof.with_json or defined_otherwise else "exactly "
         return f"{proof.found} holds {exactly}what {proof.expected} holds: {read}"
     if proof.verdict == "not proved":
         why = "not all tables could be seen" if proof.unseen else "there was nothing to compare"

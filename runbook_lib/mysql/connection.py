@@ -31,6 +31,7 @@ _GONE = {
 # a statement that ran longer than max_execution_time (MySQL, milliseconds) or max_statement_time (MariaDB, seconds)
 _TOO_LONG = {3024, 1969}
 
+_ALL_ROWS = 2**64 - 1  # sql_select_limit may be set for a whole server
 Row = tuple[Any, ...]
 
 _PIPED = 1 << 18  # bytes gathered before they go through the pipe
@@ -151,7 +152,7 @@ def connect(
     time_zone: str = "+00:00",
     options: Mapping[str, Any] | None = None,
 ) -> Database:
-    """Open a connection: utf8mb4, autocommit, session time zone UTC.
+    """Open a connection: utf8mb4, autocommit, session time zone UTC, and all rows of what is asked for.
 
     Unless it stays on this machine it is encrypted, and the server is identified by its certificate before it is sent
     the password (see `runbook_lib.mysql.dialing`). `options` go to pymysql as they are.
@@ -172,7 +173,7 @@ def connect(
             **(options or {}),
         )
         with connection.cursor() as cursor:
-            cursor.execute("SET time_zone = %s", (time_zone,))
+            cursor.execute("SET time_zone = %s, sql_select_limit = %s", (time_zone, _ALL_ROWS))
     except pymysql.MySQLError as error:
         raise error_of(error, endpoint) from error
     return Database(connection, endpoint, credentials)

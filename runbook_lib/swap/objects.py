@@ -126,8 +126,8 @@ def steady(database: Database) -> None:
     """Set the session to what our statements are written for, whatever the server's defaults are."""
     database.execute(
         "SET SESSION sql_mode = '', SESSION time_zone = '+00:00', SESSION sql_quote_show_create = 1,"
-        " SESSION sql_safe_updates = 0, SESSION sql_select_limit = DEFAULT, SESSION character_set_client = utf8mb4,"
-        " SESSION collation_connection = utf8mb4_general_ci"
+        " SESSION sql_safe_updates = 0, SESSION sql_select_limit = 18446744073709551615,"
+        " SESSION character_set_client = utf8mb4, SESSION collation_connection = utf8mb4_general_ci"
     )
 
 

@@ -375,6 +375,12 @@ def _sentences(ledger: Ledger, now: _Now, *, since: datetime) -> list[str]:
             f"{len(texts):,} DELETE and UPDATE statements are logged as text, the first at {utc_text(min(texts))}: how "
             "many rows they met is not in the log (that needs binlog_format=ROW)"
         )
+    retyped = [(at, table) for at, table in ledger.retyped if at >= since]
+    if retyped:
+        said.append(
+            f"ALTER TABLE gave columns of {_named({table for _, table in retyped})} another type or character set, the "
+            f"first at {utc_text(min(at for at, _ in retyped))}: whether values were cut by it is not in the log"
+        )
     strange = [(at, what) for at, what in ledger.not_understood if at >= since]
     if strange:
         kinds = ", ".join(sorted({what for _, what in strange})[:_LARGEST])

@@ -52,6 +52,7 @@ class Ledger:
         self.large: list[Large] = []
         self.not_understood: list[tuple[datetime, str]] = []
         self.texts: list[tuple[datetime, str]] = []
+        self.retyped: list[tuple[datetime, TableName]] = []
         self.deleted: dict[TableName, list[tuple[datetime, int]]] = defaultdict(list)
         self._alike: dict[tuple[str, TableName, str], int] = defaultdict(int)
         self._objects: dict[tuple[str, TableName], list[Loss]] = defaultdict(list)
@@ -247,6 +248,8 @@ class Ledger:
             self._filled(name, entry.at, effect.rows)
         elif effect.verb == "added":
             self.tables[name].added[effect.columns[0].lower()] = entry.at
+        elif effect.verb == "retyped":
+            self.retyped.append((entry.at, name))
         elif effect.verb == "renamed" and other is not None:
             self._renamed(entry, name, other)
         elif effect.verb == "exchanged" and other is not None:

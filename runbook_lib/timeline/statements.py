@@ -32,6 +32,7 @@ _NO_ALIAS = (
     "SET", "WHERE", "JOIN", "INNER", "LEFT", "RIGHT", "CROSS", "NATURAL", "STRAIGHT_JOIN", "ON", "USING", "ORDER",
     "LIMIT", "USE", "FORCE", "IGNORE", "PARTITION", "RETURNING", "FOR", "FROM", "OUTER",
 )  # fmt: skip
+_KEEPS_NOTHING = ("BLACKHOLE", "EXAMPLE")  # engines
 _NOT_A_COLUMN = ("PRIMARY", "INDEX", "KEY", "FOREIGN", "CONSTRAINT", "CHECK", "PERIOD", "PARTITION", "SYSTEM")
 
 
@@ -40,9 +41,10 @@ class Effect:
     """What a statement does to a table (or to a schema: then the name is empty, or to a view or routine).
 
     `verb` is the kind of a `Destruction`, or "made", "filled", "added" (columns), "renamed" or "exchanged" (a
-    partition, with `other`), or "not understood". `detail` is for people; `columns` are those added, dropped or set.
-    Of a DELETE or UPDATE, `whole` tells that nothing limits it and `like` is the statement without its values; of
-    "filled", `rows` is their number where the text tells it; of "made", `if_missing` that it may be there.
+    partition, with `other`), "retyped" (columns), or "not understood". `detail` is for people; `columns` are those
+    added, dropped or set. Of a DELETE or UPDATE, `whole` tells that nothing limits it and `like` is the statement
+    without its values; of "filled", `rows` is their number where the text tells it; of "made", `if_missing` that it may
+    be there.
     """
 
     verb: str
@@ -169,10 +171,10 @@ class _Statement:
             words.next()
         words.skip("NOWAIT")
         columns: list[str] = []
-        for part in words.parts():
-            yield from self._altered(table, _Ahead(iter(part)), columns)
-        if columns:
+        others = [effect for part in words.parts() for effect in self._altered(table, _Ahead(iter(part)), columns)]
+        if columns:  # first: one that is made again in the same statement is another, and empty
             yield Effect(verb="DROP COLUMN", table=table, columns=tuple(columns), detail=", ".join(columns))
+        yield from others
 
     def _altered(self, table: TableName, part: _Ahead, columns: list[str]) -> Iterator[Effect]:
         """Read one change of an ALTER TABLE; dropped columns are gathered."""
@@ -205,6 +207,15 @@ class _Statement:
             part.skip("COLUMN")
             part.skip("IF", "NOT", "EXISTS")
             yield Effect(verb="added", table=table, columns=(part.next().text,))
+        elif verb.is_word("MODIFY", "CHANGE") or (verb.is_word("CONVERT") and part.skip("TO")):
+            yield Effect(verb="retyped", table=table)
+        else:
+            if not verb.is_word("ENGINE"):
+                part.until("ENGINE")
+                part.skip("ENGINE")
+            part.skip("=")
+            if (engine := part.peek().text.upper()) in _KEEPS_NOTHING:
+                yield Effect(verb="TRUNCATE", table=table, detail=f"ENGINE={engine}")
 
     def _insert(self) -> Iterator[Effect]:
         while self._words.skip_any(*_MODIFIERS):
