@@ -366,6 +366,9 @@ def clean_up(reader: Reader, truth: Truth) -> None:
     rds(truth.incident).modify_db_cluster(
         DBClusterIdentifier=truth.copy, DeletionProtection=False, ApplyImmediately=True
     )
+    until = time.monotonic() + 60
+    while describe_cluster(truth.incident.session, truth.copy).status != "available" and time.monotonic() < until:
+        time.sleep(0.2)
     reader.go_to("copies")
     reader.run_to("plan")
     reader.says("plan", "delete 1 of 1 copies")

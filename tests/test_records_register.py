@@ -114,6 +114,7 @@ def test_a_run_compared_with_itself_does_not_differ(store: Store) -> None:
         ("at 0x7f00deadbeef", "at 0x7f11deadbeef"),
         ("listening on 127.0.0.1:5123", "listening on 127.0.0.1:60000"),
         ("run 0a1b2c3d", "run 9f8e7d6c"),
+        ("─────── ────\nphase 10 seconds", "────── ────\nphase  9 seconds"),
     ],
 )
 def test_what_differs_between_any_two_runs_reads_the_same(one: str, other: str) -> None:

@@ -173,4 +173,4 @@ def steady(text: str) -> str:
     """Return the text with times, durations and ids replaced, so that two runs of the same thing read the same."""
     for shape, put in _VOLATILE:
         text = shape.sub(put, text)
-    return re.sub(r"[ \t]+", " ", text)
+    return re.sub("─+", "─", re.sub(r"[ \t]+", " ", text))  # a table is as wide as its longest duration
