@@ -16,6 +16,7 @@ from runbook_lib.bringback.copy import (
     propose_undo,
     verify_copied,
 )
+from runbook_lib.bringback.copy.planning import propose_with_checks
 from runbook_lib.errors import CheckFailed, StepFailed
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import quoted
@@ -428,3 +429,23 @@ def test_triggers_come_back_on_tables_that_lost_no_row_and_beside_one_that_was_r
     undo = propose_undo(estate.source)
     apply_undo(estate.source, undo, approve=undo.id)
     assert triggers(estate) == had
+
+
+def test_names_that_something_else_has_now_and_definitions_that_are_left_are_said_in_the_plan(estate: Estate) -> None:
+    estate.make(
+        "CREATE DATABASE odd", "CREATE TABLE odd.t (id INT PRIMARY KEY)", "CREATE VIEW odd.v AS SELECT 1 AS id",
+        "CREATE TABLE odd.k (id INT PRIMARY KEY, a INT, b INT, KEY k (a))",
+    )  # fmt: skip
+    run(
+        estate.source, "DROP TABLE odd.t", "CREATE VIEW odd.t AS SELECT 1 AS id", "DROP VIEW odd.v",
+        "CREATE TABLE odd.v (id INT PRIMARY KEY)", "ALTER TABLE odd.k DROP KEY k, ADD KEY k (b)",
+    )  # fmt: skip
+    proof = prove(estate.copy, estate.source)
+    plan, checks = propose_with_checks(estate.copy, estate.source, proof=proof, now=NOW)
+    notes = "\n".join(plan.notes)
+    assert "view odd.v is lost, and is not brought back: a table has its name now" in notes
+    assert "defined otherwise since, and left so: odd.k" in notes
+    (stop,) = (check for check in checks if check.subject == "names of lost tables")
+    assert (stop.state, "view odd.t" in stop.sentence) == ("bad", True)
+    with pytest.raises(CheckFailed, match=r"view odd\.t"):
+        apply_copy_back(estate.copy, estate.source, plan, approve=plan.id)

@@ -169,7 +169,10 @@ def around_tables(
             if item.id not in present and item.schema in {table.schema for table in scope.tables}:
                 notes.append(f"{item.title} is lost too and is not brought back; choose its whole schema for that")
         elif item.id not in present:
-            lost.append(item)
+            if item.kind in ("VIEW", "SEQUENCE") and TableName(schema=item.schema, name=item.name) in damaged.tables:
+                notes.append(f"{item.title} is lost, and is not brought back: a table has its name now")
+            else:
+                lost.append(item)
         elif not item.is_made_as(now := present[item.id]):
             if definitions == "copy" and not now.statement:
                 notes.append(f"{item.title} was changed since, and cannot be read now; plan again after this copy back")

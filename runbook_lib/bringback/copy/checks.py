@@ -5,6 +5,7 @@ from __future__ import annotations
 from runbook_lib.bringback.copy.plan import CopyBackPlan
 from runbook_lib.bringback.copy.transport.lines import is_known
 from runbook_lib.checks import Check, bad, ok, unknown, warn
+from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database
 from runbook_lib.swap.facts import ServerFacts
 from runbook_lib.swap.objects import definer_of
@@ -33,6 +34,7 @@ def copy_checks(plan: CopyBackPlan, restored: ServerFacts, damaged: ServerFacts)
         _ways(plan),
         _scheduler(restored),
         _names(restored, damaged),
+        *_taken_names(plan, damaged),
         _clients(plan, damaged),
         *_tables(plan),
     )
@@ -150,6 +152,25 @@ def _names(restored: ServerFacts, damaged: ServerFacts) -> Check:
             "Restore the copy with the source's cluster parameter group.",
         )
     return ok("capital letters in names", "Both servers treat capital letters in names alike.")
+
+
+def _taken_names(plan: CopyBackPlan, damaged: ServerFacts) -> tuple[Check, ...]:
+    """Say which tables cannot come back because a view or a sequence has their name now."""
+    lost = {table.name for table in plan.tables if table.dated is None}
+    in_the_way = [
+        item.title
+        for item in damaged.objects
+        if item.kind in ("VIEW", "SEQUENCE") and TableName(schema=item.schema, name=item.name) in lost
+    ]
+    if not in_the_way or plan.resumes:
+        return ()
+    return (
+        bad(
+            "names of lost tables",
+            f"Tables that come back have the names of what was made since: {', '.join(in_the_way)}.",
+            "Keep its definition (SHOW CREATE), drop or rename it, and plan again.",
+        ),
+    )
 
 
 def _clients(plan: CopyBackPlan, damaged: ServerFacts) -> Check:

@@ -172,7 +172,12 @@ def plan_copy_back(
         shut=shut_out(frame.belongs(now), damaged),
         definitions=choices.definitions,
         along=scope.in_words,
-        notes=triggers.notes + others.notes + taken + _said_of(alike) + _unproved(restored, verdicts, known, choices),
+        notes=triggers.notes
+        + others.notes
+        + taken
+        + _said_of(alike)
+        + _unproved(restored, verdicts, known, choices)
+        + _left_otherwise(restored, damaged, known, choices),
         choices=choices,
         fingerprint=fingerprint(known, damaged, [changed.now for changed in others.replaced]),
     )
@@ -237,6 +242,24 @@ def _unproved(
         return ()
     missed = sorted(str(name) for name in restored.tables if name not in verdicts.words and name not in known)
     return (f"the proof says nothing of {', '.join(missed)}: name them to bring them back",) if missed else ()
+
+
+def _left_otherwise(
+    restored: ServerFacts, damaged: ServerFacts, known: list[TableName], choices: CopyChoices
+) -> tuple[str, ...]:
+    """Name the tables that are not brought back and are defined otherwise since, where nothing is chosen."""
+    if choices.tables:
+        return ()
+    changed = sorted(
+        str(name)
+        for name, table in restored.tables.items()
+        if name not in known
+        and (present := damaged.tables.get(name))
+        and without_counter(present.create) != without_counter(table.create)
+    )
+    return (f"defined otherwise since, and left so: {', '.join(changed)}: name them to bring them back",) * bool(
+        changed
+    )
 
 
 def _lost_of(table: TableFacts, present: TableFacts | None) -> tuple[str, ...]:
