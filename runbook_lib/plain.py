@@ -11,12 +11,18 @@ from typing import Any
 _ACTING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CALLING = re.compile(r"@(?=\w)|\](?=\()|:(?=//)|(?<=\bwww)(?=\.)")
 
 
 def plain(text: str) -> str:
     """Return the text with every sign that could act on a terminal written out (`\\x1b`): it can be read."""
     return _ACTING.sub(_spelled, text) if not text.isascii() or not text.isprintable() else text
+
+
+def upright(html: str) -> str:
+    """Return a page with every mark written out that turns round what stands beside it: `eulb` would read as `blue`."""
+    return _TURNING.sub(_spelled, html)
 
 
 def json_line(value: Any) -> str:

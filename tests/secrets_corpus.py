@@ -53,6 +53,9 @@ TOKENS = {
         *("dp.st.prd." + drawn(43), "dapi" + drawn(32, HEX), "sbp_" + drawn(40, HEX)),
     ],
     "watching": [
+        *("xai-" + drawn(80), "nvapi-" + drawn(64), "tvly-dev-" + drawn(32), "tskey-auth-" + drawn(17) + "-" + drawn(32)),
+        *("bkua_" + drawn(40, HEX), "CCIPAT_" + drawn(22) + "_" + drawn(40, HEX), "rnd_" + drawn(32)),
+        *("shippo_live_" + drawn(40, HEX), "1/" + drawn(16, "123456789") + ":" + drawn(32, HEX)),
         *("glsa_" + drawn(32) + "_" + drawn(8, HEX), "glc_" + drawn(60), "NRAK-" + drawn(27, UPPER)),
         *("dt0c01." + drawn(24, UPPER) + "." + drawn(64, UPPER), "sntrys_" + drawn(80), "sntryu_" + drawn(64, HEX)),
     ],

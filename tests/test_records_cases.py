@@ -205,6 +205,7 @@ ACTING = (
     "<style>header{display:none}</style><base href='http://evil.example/'>",
     "<form action='http://evil.example'><button>Approve</button></form>",
     "<div style='margin-top:calc(0px - (900px));color:rgb(1, 2, 3)'>over</div>",
+    "<p>the load \u202edias ti tahw\u202c ended</p>",
     "<div style='margin-top:max(-900px, calc(sin(5) * 900px))'>over</div>",
 )
 PRINTED = """SET PASSWORD FOR a = 'Tr0ub4dorWORD'
@@ -310,9 +311,10 @@ def test_nothing_that_is_shown_acts(shown: tuple[Path, Said], say: Callable[...,
     page = (folder / "report.html").read_text()
     shown_html = "".join(part.partition("</div>")[0] for part in page.split('<div class="output">')[1:])
     assert not any(
-        word in shown_html for word in ("<meta", "<style", "<form", "<base", "<button", "evil", "margin-top")
+        word in shown_html for word in ("<meta", "<style", "<form", "<base", "<button", "evil", "margin-top", "\u202e")
     )
     assert "color:rgb(1, 2, 3)" in shown_html
+    assert "\\u202edias" in shown_html
     for command in (("list",), ("show", "latest"), ("verify",)):
         said = say("records", *command, "--records", folder.parents[1])
         assert (said.code, command == ("verify",) or "[/x]" in said.out) == (0, True)

@@ -200,6 +200,8 @@ AWKWARD = "Qw'e&rT\\y<1>2;\"%é$ {ü}`9"
         html.escape(AWKWARD),
         html.escape(AWKWARD, quote=False),
         html.escape(html.escape(AWKWARD)),
+        html.escape(repr(AWKWARD)),
+        html.escape(json.dumps(repr([AWKWARD]))),
         html.escape(json.dumps(AWKWARD)),
         AWKWARD.replace("&", "&amp;")
         .replace("'", "&#39;")

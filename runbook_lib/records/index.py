@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from runbook_lib import times
+from runbook_lib.plain import upright
 from runbook_lib.records.outcomes import Outcome
 from runbook_lib.records.register import Entry
 from runbook_lib.records.report import TEMPLATES
@@ -26,7 +27,7 @@ def index_page(found: Sequence[Entry], *, store: Store, page: Path) -> bytes:
         for outcome in Outcome
         if any(entry.outcome is outcome for entry in found)
     )
-    return f"""<!doctype html>
+    written = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Recovery runs · {escape(store.root.name)}</title><style>{css}
@@ -40,7 +41,8 @@ as of {times.utc_text(times.utc_now())}.</p>
 <th>took</th><th>what came of it</th></tr>
 {rows}
 </table></body></html>
-""".encode(errors="replace")
+"""
+    return upright(written).encode(errors="replace")
 
 
 def _row(entry: Entry, beside: Path) -> str:

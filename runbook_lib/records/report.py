@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import times
+from runbook_lib.plain import upright
 from runbook_lib.records import without_unused
 from runbook_lib.records.harmless import drawing, harmless
 from runbook_lib.records.manifest import Manifest
@@ -83,7 +84,7 @@ def report_page(notebook: Any, manifest: Manifest, announced: Sequence[Mapping[s
         "clock": lambda text: str(text)[11:19],
     }
     page, _ = exporter().from_notebook_node(notebook, resources=resources)
-    return re.sub(r"\n\s*\n+", "\n", page).encode(errors="replace")
+    return upright(re.sub(r"\n\s*\n+", "\n", page)).encode(errors="replace")
 
 
 def contained_page(
@@ -100,7 +101,7 @@ def contained_page(
     said = f"The cells cannot be shown ({name}); record.ipynb holds them."
     head = f'<meta charset="utf-8"><title>{escape(manifest.notebook)}</title>'
     page = f"<head>{head}</head>\n<body><p>{said}</p><table>{lines}</table></body>"
-    return f'<!doctype html>\n<html lang="en">{page}</html>\n'.encode(errors="replace")
+    return upright(f'<!doctype html>\n<html lang="en">{page}</html>\n').encode(errors="replace")
 
 
 def prose(cell: Mapping[str, Any]) -> str:

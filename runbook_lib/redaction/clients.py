@@ -91,6 +91,7 @@ SHAPES = (
     Shape(kind="password", pattern=rf"{_CLIENT}\b[^\n|;&]{{0,400}}?\s-p{_WORD}", needs=("-p",), accept=_not_an_option),
     Shape(kind="password", pattern=rf"\b(?:sshpass|mydumper|myloader|mongo\w{{0,10}}|snmp\w{{0,10}})\b[^\n|;&]{{0,200}}?\s-p\s{{1,8}}{_WORD}", needs=("-p ",)),
     Shape(kind="password", pattern=rf"\bsshpass\s{{1,8}}-p{_WORD}", needs=("sshpass",)),
+    Shape(kind="password", pattern=r"\bmysqlsh\b[^\n|;&]{0,200}?[\s='\"][\w.%+-]{1,64}:(?P<secret>[^\s'\"@/]{1,256})@[\w\[(]", needs=("mysqlsh",)),
     Shape(kind="password", pattern=rf"\bredis-cli\b[^\n|;&]{{0,200}}?\s(?:-a|--pass)\s{{1,8}}{_WORD}", needs=("redis-cli",)),
     Shape(kind="password", pattern=r"\bcurl\b[^\n|;]{0,400}?\s(?:-u\s{0,8}|--(?:proxy-)?user[ =]{1,8})['\"]?[^\s:'\"]{1,100}:(?P<secret>[^\s'\"]{1,512})", needs=("curl",)),
     Shape(

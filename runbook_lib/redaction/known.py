@@ -93,7 +93,7 @@ def _written(sign: str, times: int = 1) -> str:
 def _forms(sign: str) -> list[str]:
     number, raw = ord(sign), re.escape(sign)
     utf8 = sign.encode("utf-8", "surrogatepass")
-    forms = [*_special(sign), f"{_ESCAPE}{raw}", _entity(number)]
+    forms = [*_special(sign), f"{_ESCAPE}(?:{raw}|{_entity(number)})"]
     forms += [
         "".join(f"%(?:25){{0,3}}{_hex(byte)}" for byte in utf8),
         "".join(rf"\\{{1,8}}x{_hex(byte)}" for byte in utf8),

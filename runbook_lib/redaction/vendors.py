@@ -163,6 +163,12 @@ SHAPES = (
     _token("Linear, Notion, Airtable or Figma token", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,64}|ntn_[A-Za-z0-9]{40,50}|secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])|pat[A-Za-z0-9]{14}\.[0-9a-f]{64}|fig[dou]_?[\w-]{40}", "lin_", "ntn_", "secret_", "pat", "fig"),
     _token("Typeform, Readme or Prefect key", r"tfp_[\w.=-]{59}|rdme_[a-z0-9]{70}|pnu_[A-Za-z0-9]{36}", "tfp_", "rdme_", "pnu_"),
     _token("LaunchDarkly key", r"(?:sdk|api|mob)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", "sdk-", "api-", "mob-"),
+    _token("xAI, NVIDIA, Tavily or Jina key", r"xai-[A-Za-z0-9]{60,100}|nvapi-[\w-]{60,72}|tvly-(?:dev-|prod-)?[A-Za-z0-9]{24,40}|jina_[\w-]{50,72}", "xai-", "nvapi-", "tvly-", "jina_"),
+    _token("Tailscale key", r"tskey-[a-z]{2,12}-[\w-]{16,80}", "tskey-"),
+    _token("token of a build service", r"bk[a-z]a_[0-9a-f]{40}|CCI(?:PAT|PRJ)_[A-Za-z0-9]{18,26}_[0-9a-f]{40}|rnd_[A-Za-z0-9]{28,40}|rpa_[A-Z0-9]{38,50}", "bk", "CCIPAT_", "CCIPRJ_", "rnd_", "rpa_"),
+    _token("Shippo, Infracost, Frame.io or Neon key", r"shippo_(?:live|test)_[0-9a-f]{40}|ico-[A-Za-z0-9]{32}|fio-u-[\w=-]{64}|napi_[a-z0-9]{60,70}", "shippo_", "ico-", "fio-u-", "napi_"),
+    _token("Asana token", r"[012]/\d{15,17}(?:/\d{15,17})?:[0-9a-f]{32}", "/"),
+    _token("secret token (RFC 8959)", r"secret-token:[\w%.~!$&'()*+,;=:@-]{8,400}", "secret-token:"),
     _token("PagerDuty key", r"u\+[\w-]{18}(?![\w-])", "u+"),
     # password hashes: as good as the password for many
     Shape(kind="password hash", pattern=r"(?P<secret>(?<![\w*])\*[0-9A-F]{40})(?![0-9A-Za-z])", needs=("*",)),
