@@ -163,6 +163,16 @@ BORDERS = {
         asked="SELECT id FROM rooms ORDER BY id",
         answer=((1,), (2,), (14,), (15,), (16,), (17,), (18,)), named="INSERT INTO rooms VALUES (11",
     ),
+    "names of functions in double quotes": Border(
+        dump=ROOMS + b"SET sql_mode='ANSI_QUOTES';\nINSERT INTO rooms VALUES (3,\"victim\".\"f\"());\n"
+        b"INSERT INTO rooms VALUES (4,'D'),(5, \"victim\" . \"f\" ());\nINSERT INTO rooms VALUES (6,'F');\n",
+        asked="SELECT id FROM rooms ORDER BY id", answer=((1,), (2,), (6,)), named='"victim"',
+    ),
+    "a function whose name begins like those of shapes": Border(
+        dump=ROOMS + b"INSERT INTO rooms VALUES (3, ST_deletes(1));\n"
+        b"INSERT INTO rooms VALUES (4, ST_SRID(POINT(1,2)));\n",
+        asked="SELECT id FROM rooms ORDER BY id", answer=((1,), (2,), (4,)), named="ST_deletes",
+    ),
     "words that a bracket makes names of functions": Border(
         dump=ROOMS + b"INSERT INTO rooms VALUES (3, NULL (1));\nINSERT INTO rooms VALUES (4, json(2));\n"
         b"INSERT INTO rooms VALUES (5, latin1\n(1));\nINSERT INTO rooms VALUES (6, NULL ), (7,TRUE\n);\n",

@@ -63,7 +63,9 @@ _TURNS = 4096
 
 # Functions that only make a value of others: a dump may write rows with them. Whatever else is called is not known.
 _MAKERS = (
-    rb"ST_[A-Z]\w*|(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|GEOM(?:ETRY)?FROM(?:TEXT|WKB)|CAST|CONVERT"
+    rb"ST_(?:GEOM(?:ETRY|COLL|ETRYCOLLECTION)?|POINT|M?(?:POINT|LINE|POLY)|(?:MULTI)?(?:POINT|LINESTRING|POLYGON))"
+    rb"FROM(?:TEXT|TXT|WKB|GEOJSON|GEOHASH)|ST_SRID|(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION"
+    rb"|GEOM(?:ETRY)?FROM(?:TEXT|WKB)|CAST|CONVERT"
     rb"|UNHEX|FROM_BASE64|CONCAT|CHAR|NOW|CURRENT_TIMESTAMP|CURDATE|CURTIME|STR_TO_DATE|FROM_UNIXTIME|JSON_(?:ARRAY|OBJECT|QUOTE)"
     rb"|UUID_TO_BIN|INET6?_ATON|(?:STRING_)?TO_VECTOR|VEC_FROMTEXT"
 )
@@ -137,8 +139,9 @@ def patterns(syntax: Syntax, *, final: bool) -> Patterns:
     )  # fmt: skip
     word = rb"(?![\w$\x80-\xff])" + (b"" if final else rb"(?=.)")
     uncalled = word + (rb"(?![\x00-\x20]*+\()" if final else rb"(?=[\x00-\x20]*+[^\x00-\x20(])")
+    strings = (b"'",) if syntax.ansi_quotes else (b"'", b'"')  # a name is no value: it may be a function's
     rows = _repeated(
-        rb"[\t\n\r ,()]++|" + quotes.replace(rb"|" + quoted_text(b"`", syntax, final=final), b"")
+        rb"[\t\n\r ,()]++|" + b"|".join(quoted_text(mark, syntax, final=final) for mark in strings)
         + rb"|(?:" + _UNCALLED + rb")" + uncalled
         + rb"|(?:" + _WORDS + rb"|\d[\d.]*+(?:E[+\-]?\d++)?+|0x[0-9A-F]++|0b[01]++)" + word
         + rb"|(?:" + _MAKERS + rb")(?=\()|[XBN](?=')|_[A-Z]\w*+[ ]*+(?=['\"0XB])|[+.]|-(?=[^\-])|\\N" + word
