@@ -61,7 +61,8 @@ class _Judge:
             if self._is_young(cluster, timedelta(hours=1)):
                 return ok(subject, f"It was made {ago(cluster.created, now=self.now)}; its backups begin.")
             return bad(subject, "AWS gives no time up to which it can be restored.", _LOOK)
-        said = f"It can be restored up to {ago(cluster.window.latest, now=self.now)}."
+        latest = min(cluster.window.latest, self.now)  # a clock that goes before ours is no lag, and no future either
+        said = f"It can be restored up to {ago(latest, now=self.now)}."
         if self.now - cluster.window.latest > LAG:
             hint = "Look at the cluster's status; ask AWS's support why its backups lag, and take a snapshot now."
             return bad(subject, said, hint)
@@ -253,7 +254,7 @@ class _Judge:
             names = ", ".join(sorted(known.name for known in gone))
             hint = f"Its retained backup is in inspect_backups. If it was meant to go: `-p accept {gone[0].name}`."
             return bad(subject, f"Not there any more: {names}.", hint)
-        return ok(subject, f"All {len(self.past.known)} are there.")
+        return ok(subject, f"As many as before are there: {len(self.past.known)}.")
 
     def load(self, subject: str) -> Check:
         return judge_loads(subject, self.facts.loads, now=self.now)

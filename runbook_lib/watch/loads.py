@@ -63,7 +63,8 @@ def _of_job(load: Load, *, now: datetime) -> tuple[str, str]:
         return "warn", f"When {load.job} is due nobody can tell: no schedule, and {len(runs)} runs in three weeks."
     if last is None:
         return "ok", f"{load.job} is not due yet."
-    return "ok", f"{load.job} began {ago(last.started, now=now)} and is {last.state.lower()}."
+    state = last.state.lower() if last.completed else f"is {last.state.lower()}"
+    return "ok", f"{load.job} began {ago(last.started, now=now)} and {state}."
 
 
 def _too_long(last: GlueRun, runs: Sequence[GlueRun], *, now: datetime) -> str:
