@@ -373,3 +373,13 @@ def test_a_page_that_saved_before_it_heard_of_a_cells_end_is_asked_again(
     said = journal.finish()
     assert "MISSING" not in said
     assert len(asked) == 2
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("cell", ["%%capture\n1 / 0", "get_ipython().run_cell('1 / 0')"])
+def test_an_error_that_does_not_end_its_cell_is_called_one(open_lab: Any, cell: str) -> None:
+    lab = open_lab(cell, RESULT)
+    lab.run("parameters", "cell-0", "cell-1")
+    assert lab.finish().returncode == 0
+    assert (lab.manifest().outcome.value, lab.manifest().exit_code) == ("failed", 5)
+    assert lab.manifest().headline == "Cell 3: ZeroDivisionError: division by zero"

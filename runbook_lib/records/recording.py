@@ -87,6 +87,20 @@ class Recording:
         """Notice whether somebody cuts the record's events while the run goes on."""
         self.watch.look()
 
+    def begin(self, **more: str) -> None:
+        """Write the first line of `events.jsonl`: which run this is, of what, and by whom."""
+        self.event(
+            "run-started",
+            run_id=self.run_id,
+            notebook=self.notebook,
+            incident=self.incident,
+            parameters=self.parameters,
+            **({} if self.mode == HEADLESS else {"mode": self.mode}),
+            source_sha256=self.source_sha256,
+            **more,
+            **provenance.operator(),
+        )
+
     def event(self, event: str, **facts: Any) -> None:
         """Write a line of `events.jsonl` before the step it announces; one that cannot be written is tried again."""
         self._late.append((event, self.scrubber.value(facts)))

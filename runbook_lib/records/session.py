@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors
-from runbook_lib.records import provenance
 from runbook_lib.records.kernel import Kernel
 from runbook_lib.records.outcomes import Ending, Limits, Outcome, Progress
 from runbook_lib.records.recording import Recording
@@ -72,15 +71,7 @@ class Run:
     def start_kernel(self, kernel_name: str, *, environment: Mapping[str, str], cwd: Path | None) -> None:
         """Start the kernel process; it gets ready while this process goes on importing."""
         recording = self.recording
-        recording.event(
-            "run-started",
-            run_id=recording.run_id,
-            notebook=recording.notebook,
-            incident=recording.incident,
-            parameters=recording.parameters,
-            source_sha256=recording.source_sha256,
-            **provenance.operator(),
-        )
+        recording.begin()
         self._kernel = Kernel(
             run_id=recording.run_id,
             kernel_name=kernel_name,

@@ -21,6 +21,7 @@ from runbook_lib.display.interactive.finish import finish_strip
 from runbook_lib.display.interactive.progress import Progress
 from runbook_lib.display.interactive.shown import Shown
 from runbook_lib.records.earlier import past_phases
+from runbook_lib.records.extension import Listener
 from runbook_lib.records.interactive.journal import Journal
 from runbook_lib.records.interactive.names import explain_missing_names
 
@@ -59,6 +60,7 @@ def _follow(shell: Any, journal: Journal) -> None:
 
     formatter.format = shown_to_people
     shell.events.register("pre_run_cell", journal.before)
+    Listener(shell, journal.told).follow()
     shell.events.register("post_run_cell", page.after)  # its progress stops before the cell's end is written
     shell.events.register("post_run_cell", journal.after)
     shell.events.register("post_run_cell", page.offer_to_finish)

@@ -104,16 +104,7 @@ class OwnRecord:
         self._troubled: dict[str, str] = {}  # what went wrong and was not run again: a cell's id, else source, to words
         self._notebook = new_notebook(metadata={**_KERNEL, "papermill": {"parameters": parameters}})
         os.environ.update(recording.environment())
-        recording.event(
-            "run-started",
-            run_id=recording.run_id,
-            notebook=recording.notebook,
-            incident=recording.incident,
-            parameters=recording.parameters,
-            mode=INTERACTIVE,
-            source_sha256=recording.source_sha256,
-            **provenance.operator(),
-        )
+        recording.begin()
         for source in earlier:
             self._add(source)
             self._end(CellState.COMPLETED, note="ran before the record began")

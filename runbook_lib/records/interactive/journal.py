@@ -39,6 +39,7 @@ class Journal:
         self._numbers: dict[str, int] = {}
         self._given_up = False
         self._current: CellRun | None = None
+        self._seen: list[tuple[str, str, tuple[str, ...]]] = []  # what went wrong in it without ending it
         self._ending, self._said = threading.Lock(), ""  # buttons work beside the cells, in threads of their own
 
     # What the kernel says.
@@ -49,6 +50,7 @@ class Journal:
         if not info.cell_id or not self._open():
             return
         assert self._recording is not None
+        self._seen = []
         earlier = self._steps.runs.get(info.cell_id)
         self._current = self._steps.runs[info.cell_id] = CellRun(
             cell_id=info.cell_id,
@@ -74,8 +76,18 @@ class Journal:
             run.state = CellState.INTERRUPTED if isinstance(error, KeyboardInterrupt) else CellState.FAILED
             ours = tuple(error.lines()) if isinstance(error, RunbookError) else ()
             run.error = (type(error).__name__, str(error), ours)
+        elif self._seen:
+            run.state, run.error = CellState.FAILED, self._seen[-1]
         facts = {"state": run.state.value, "seconds": run.seconds}
         self._recording.event("cell-ended", cell=self._numbers.get(run.cell_id, 0), id=run.cell_id, **facts)
+
+    def told(self, what: str, **said: Any) -> None:
+        """Note an error that a cell shows though it goes on (`%%capture`, `%run`), and a display that is none."""
+        if self._current is not None and what == "error":
+            error = said["error"]
+            self._seen.append((str(error["name"]), str(error["message"]), tuple(map(str, error["lines"]))))
+        elif self._current is not None and what == "malformed":
+            self._seen.append(("MalformedDisplay", str(said["problem"]), ()))
 
     def for_people(self, data: dict[str, Any]) -> dict[str, Any]:
         """Take the JSON out of what a cell shows, where there is HTML: JupyterLab would show a tree of it instead."""
@@ -159,26 +171,11 @@ class Journal:
         self._recording, self._begun = recording, time.monotonic()
         self._numbers = {cell.get("id", ""): number for number, cell in enumerate(cells, start=1)}
         os.environ.update(recording.environment())
-        self._announce(recording)
-        # A child nobody waited for would keep the kernel from ending; it also is the state at the beginning.
-        threading.Thread(target=recording.git.answer, daemon=True).start()
-        return True
-
-    def _announce(self, recording: Recording) -> None:
         from ipykernel.connect import get_connection_file
 
         untyped: Any = get_connection_file
-        recording.event(
-            "run-started",
-            run_id=recording.run_id,
-            notebook=recording.notebook,
-            incident=recording.incident,
-            parameters={},
-            mode=INTERACTIVE,
-            source_sha256=recording.source_sha256,
-            kernel=str(untyped()),
-            **provenance.operator(),
-        )
+        recording.begin(kernel=str(untyped()))
+        return True
 
     def _wait_for_the_file(self, patience_seconds: float) -> list[str]:
         from runbook_lib.records.interactive.stepped import unsaved_cells
