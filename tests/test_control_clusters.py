@@ -198,6 +198,27 @@ def test_settings_are_changed_and_a_changing_cluster_is_left_alone(stand: Stand)
         stand.rds.modify_db_cluster(DBClusterIdentifier="changes", BackupRetentionPeriod=0)
 
 
+def test_a_lowered_retention_takes_the_older_automated_snapshots_and_no_manual_one(stand: Stand) -> None:
+    """Aurora User Guide: an automated backup is kept for the retention; a snapshot made by hand until it is deleted."""
+    plain_cluster(stand.rds, "lowered")
+    now, history = datetime.now(UTC), stand.plane.history
+    for days in (1, 3):
+        history.automated_snapshot("lowered", at=now - timedelta(days=days, minutes=-90))
+    history.manual_snapshot("lowered", "by-hand", at=now - timedelta(days=3))
+
+    def left() -> list[str]:
+        found = stand.rds.describe_db_cluster_snapshots(DBClusterIdentifier="lowered")["DBClusterSnapshots"]
+        return sorted(one["SnapshotType"] for one in found)
+
+    stand.rds.modify_db_cluster(DBClusterIdentifier="lowered", DeletionProtection=False)
+    settle(stand.rds, "lowered")
+    assert left() == ["automated", "automated", "manual"]
+    stand.rds.modify_db_cluster(DBClusterIdentifier="lowered", BackupRetentionPeriod=1)
+    settle(stand.rds, "lowered")
+    assert left() == ["automated", "manual"]
+    drop(stand.rds, "lowered")
+
+
 def test_the_window_follows_creation_and_retention_and_stays_behind_the_clock(stand: Stand) -> None:
     """API reference, DBCluster: EarliestRestorableTime and LatestRestorableTime."""
     plain_cluster(stand.rds, "windowed")
