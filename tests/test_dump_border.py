@@ -304,6 +304,8 @@ def test_letters_that_end_like_a_backslash_are_read_as_letters(
 UNREADABLE = {
     "a mode that is not known": b"SET sql_mode = (SELECT 'ANSI_QUOTES');\n",
     "a mode by its number": b"SET @@session.sql_mode := 4;\n",
+    "a mode in hexadecimal": b"SET sql_mode = 0x414E5349;\n",
+    "a mode put into the server's own": b"SET sql_mode = REPLACE(@@sql_mode, 'STRICT_TRANS_TABLES', 'ANSI');\n",
     "a mode of some versions": b"/*!80000 SET sql_mode = 'ANSI_QUOTES' */;\n",
     "a mode in another list": b"SET sql_log_bin = 0, sql_mode = 'ANSI_QUOTES';\n",
     "a character set that is not known": b"SET NAMES swe7;\n",

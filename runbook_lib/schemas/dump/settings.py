@@ -28,6 +28,16 @@ _LOGGING = frozenset({
 _OF_TOOLS = frozenset({"innodb_stats_auto_recalc", "log_output"})
 """Settings of the whole server that dump tools write around what they bring."""
 _SERVER = ("GLOBAL", "PERSIST", "PERSIST_ONLY")
+_ANSI = frozenset({"ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "POSTGRESQL", "MAXDB"})
+_MODES = _ANSI | {
+    "ALLOW_INVALID_DATES", "EMPTY_STRING_IS_NULL", "ERROR_FOR_DIVISION_BY_ZERO", "HIGH_NOT_PRECEDENCE",
+    "IGNORE_BAD_TABLE_OPTIONS", "IGNORE_SPACE", "MYSQL323", "MYSQL40", "NO_AUTO_CREATE_USER", "NO_AUTO_VALUE_ON_ZERO",
+    "NO_BACKSLASH_ESCAPES", "NO_DIR_IN_CREATE", "NO_ENGINE_SUBSTITUTION", "NO_FIELD_OPTIONS", "NO_KEY_OPTIONS",
+    "NO_TABLE_OPTIONS", "NO_UNSIGNED_SUBTRACTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ONLY_FULL_GROUP_BY",
+    "PAD_CHAR_TO_FULL_LENGTH", "PIPES_AS_CONCAT", "REAL_AS_FLOAT", "SIMULTANEOUS_ASSIGNMENT", "STRICT_ALL_TABLES",
+    "STRICT_TRANS_TABLES", "TIME_ROUND_FRACTIONAL", "TIME_TRUNCATE_FRACTIONAL", "TRADITIONAL", "DEFAULT", "0", "",
+}  # fmt: skip
+"""Every sql_mode of both servers. Any may be written as a number or in hexadecimal, too: that is not understood."""
 _CHARSETS = ("character_set_client", "names")
 
 
@@ -138,6 +148,10 @@ def _arguments(value: tuple[Token, ...]) -> list[tuple[Token, ...]]:
     return [tuple(part) for part in parts]
 
 
+def _modes(text: str) -> frozenset[str]:
+    return frozenset(mode.strip().upper() for mode in text.split(","))
+
+
 class Session:
     """Follows what the dump's own SET statements do to how the rest of it must be read.
 
@@ -177,12 +191,11 @@ class Session:
 
     def _set_mode(self, assignment: Assignment) -> str:
         text = self._text(assignment.value)
-        if text is None or (text.strip().isdigit() and text.strip() != "0"):
+        modes = _modes(text) if text is not None else frozenset({"?"})
+        if text is None or not modes <= _MODES:
             return "sql_mode is set to something that is not understood"
         self._mode = "" if text.upper() == "DEFAULT" else text
-        modes = {mode.strip().upper() for mode in self._mode.split(",")}
-        backslash = "NO_BACKSLASH_ESCAPES" not in modes
-        ansi = bool(modes & {"ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "POSTGRESQL", "MAXDB"})
+        backslash, ansi = "NO_BACKSLASH_ESCAPES" not in modes, bool(modes & _ANSI)
         self.syntax = replace(self.syntax, backslash=backslash, ansi_quotes=ansi)
         self.server = replace(self.server, backslash=backslash, ansi_quotes=ansi)
         return ""
@@ -213,8 +226,9 @@ class Session:
             return None
         if value[0].upper == "CONCAT":
             return "".join(part or "" for part in parts)
-        if value[0].upper == "REPLACE" and len(parts) == 3 and parts[1]:
-            return (parts[0] or "").replace(parts[1], parts[2] or "")
+        # what the server's own sql_mode is, which may be a part of it, is not known: a mode can be taken out of it
+        if value[0].upper == "REPLACE" and len(parts) == 3 and parts[1] and not parts[2] and _modes(parts[1]) <= _MODES:
+            return (parts[0] or "").replace(parts[1], "")
         return None
 
     def _first_set(self, value: tuple[Token, ...], parts: list[str | None]) -> str | None:
