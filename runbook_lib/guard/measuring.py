@@ -111,7 +111,7 @@ def _measure(database: Database, table: TableFacts, closely: Closely, changed: C
         if closely != "ends" or column.name in changed
         for name, sql in _asked(column, closely, is_key=column.name in keys or column.name.endswith("_id"))
     ]
-    headers = "0" if closely == "rows" else _headers(table)
+    headers = "0" if closely == "rows" else _headers(table, set(changed) if closely == "ends" else None)
     wanted = ", ".join(["COUNT(*)", headers, *(sql for _, _, sql in asked)])
     row = database.rows(f"SELECT {wanted} FROM {table.name.sql}")[0]
     found: dict[str, dict[str, Any]] = {}
@@ -124,9 +124,14 @@ def _measure(database: Database, table: TableFacts, closely: Closely, changed: C
     return Measured(rows=int(row[0]), headers=int(row[1] or 0), columns=shapes)
 
 
-def _headers(table: TableFacts) -> str:
-    """Count the rows that hold the names of their columns: the first line of a file, loaded as if it were data."""
+def _headers(table: TableFacts, changed: set[str] | None) -> str:
+    """Count the rows that hold the names of their columns: the first line of a file, loaded as if it were data.
+
+    Where a column cannot have changed (None: each can), there is no new one.
+    """
     texts = [column for column in table.loaded if column.kind in _ROOMY and (_room(column) or 0) >= len(column.name)]
+    if changed is not None and any(column.name not in changed for column in texts[:4]):
+        return "0"
     same = [f"{quoted(column.name)} = {_bytes(column.name)}" for column in texts[:4]]
     return f"COALESCE(SUM({' AND '.join(same)}), 0)" if same else "0"
 
