@@ -57,7 +57,7 @@ def recorded(store: Store, *, name: str, call: str, parameters: Mapping[str, Any
         approver=provenance.approver(),
     )
     recording, began = Recording(store, request), time.monotonic()
-    recording.event("run-started", run_id=recording.run_id, notebook=name, parameters=recording.parameters)
+    recording.begin()
     before = {variable: os.environ.get(variable) for variable in recording.environment()}
     os.environ.update(recording.environment())
     act = Act(folder=recording.path)
