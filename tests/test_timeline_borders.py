@@ -59,6 +59,11 @@ def tell(database: Database) -> None:
     switch = "GLOBAL log_bin_compress" if mariadb else "SESSION binlog_transaction_compression"
     at(database, NOON + HOUR, f"SET {switch} = ON", "DELETE FROM packed", f"SET {switch} = OFF")
     at(database, NOON + 2 * HOUR, "SET SESSION binlog_format = 'MIXED'", "DELETE FROM mixed WHERE id >= 0")
+    # one statement that empties a table of several schemas is not an everyday one
+    at(database, NOON + 8 * HOUR, *(f"CREATE DATABASE hz_{n}" for n in range(3)),
+       *(f"CREATE TABLE hz_{n}.wiped (id INT PRIMARY KEY)" for n in range(3)),
+       *(text for n in range(3) for text in (f"USE hz_{n}", "INSERT INTO wiped VALUES (1), (2)", "DELETE FROM wiped")),
+       "USE hz")  # fmt: skip
     at(database, NOON + 2 * HOUR, "SET SESSION binlog_format = 'ROW'")
     at(database, NOON + 3 * HOUR, "REPLACE INTO upserted SELECT id, 'new' FROM mixed")
     at(database, NOON + 4 * HOUR, "DROP TABLE `sales#24`", "TRUNCATE TABLE `a -- b`", "ALTER TABLE away RENAME TO gone")
@@ -84,6 +89,8 @@ def test_compressed_transactions_are_read(readings: LogReading) -> None:
 def test_a_statement_logged_as_text_is_told_without_its_rows_and_that_is_said(readings: LogReading) -> None:
     assert told(readings, 2) == ["DELETE hz.mixed None"]
     assert any("logged as text" in sentence and "binlog_format=ROW" in sentence for sentence in readings.untold)
+    wiped = [loss for loss in readings.destructions if loss.table.name == "wiped"]
+    assert [(loss.kind, loss.usual) for loss in wiped] == [("DELETE", False)] * 3
 
 
 def test_names_are_read_with_their_marks_and_in_their_clients_character_set(readings: LogReading) -> None:

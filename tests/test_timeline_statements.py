@@ -114,3 +114,12 @@ def test_quotes_are_read_as_the_sql_mode_of_the_statement_says() -> None:
     ansi, plain = Dialect(mode=ANSI_QUOTES), Dialect(mode=NO_BACKSLASH_ESCAPES)
     assert [str(effect.table) for effect in effects('DROP TABLE "a;b"', schema="s", dialect=ansi)] == ["s.a;b"]
     assert effects(r"UPDATE t SET a = '\', b = 1", schema="s", dialect=plain)[0].columns == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["REPLACE INTO a SELECT id, 0 FROM b", "INSERT INTO a VALUES (1, 2), (3, 4) on duplicate  key update v = 0"],
+)
+def test_an_insert_that_changes_rows_is_none_whose_rows_are_counted(sql: str) -> None:
+    (effect,) = effects(sql, schema="staging")
+    assert (effect.verb, effect.rows, bool(effect.like)) == ("filled", None, True)

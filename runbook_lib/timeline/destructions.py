@@ -318,7 +318,9 @@ def _measured(one: Destruction, ever: Sequence[Destruction]) -> Destruction:
     if one.kind in _BY_SIZE:
         alike = [other for other in others if _alike(one, other)]
         before = sum(other.at < one.at for other in alike)
-        repeated = bool(one.like) and sum(other.like == one.like for other in ever) >= _ALIKE
+        # an application's everyday statement; one that takes what it finds is none, however often it is sent
+        chosen = " WHERE " in one.like.upper() and not one.whole
+        repeated = chosen and sum((other.table, other.like) == (one.table, one.like) for other in ever) >= _ALIKE
         return replace(one, usual=bool(before) or len(alike) - before >= _TWICE or repeated)
     last = max((other for other in others if other.at < one.at), key=lambda other: other.at, default=None)
     return replace(one, usual=last is not None and _left_the_same(last, one))
@@ -372,8 +374,8 @@ def _sentences(ledger: Ledger, now: _Now, *, since: datetime) -> list[str]:
     texts = [at for at, _ in ledger.texts if at >= since]
     if texts:
         said.append(
-            f"{len(texts):,} DELETE and UPDATE statements are logged as text, the first at {utc_text(min(texts))}: how "
-            "many rows they met is not in the log (that needs binlog_format=ROW)"
+            f"{len(texts):,} DELETE, UPDATE and REPLACE statements are logged as text, the first at "
+            f"{utc_text(min(texts))}: how many rows they met is not in the log (that needs binlog_format=ROW)"
         )
     retyped = [(at, table) for at, table in ledger.retyped if at >= since]
     if retyped:

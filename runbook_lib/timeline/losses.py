@@ -244,6 +244,8 @@ class Ledger:
         elif effect.verb == "made":
             self._made(name, entry.at, if_missing=effect.if_missing)
         elif effect.verb == "filled":
+            if effect.like:
+                self.texts.append((entry.at, effect.like))
             self.tables[name].add(effect.rows)
             self._filled(name, entry.at, effect.rows)
         elif effect.verb == "added":

@@ -6,8 +6,9 @@ which is said and never taken for the second.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runbook_lib.inventory import SYSTEM_SCHEMAS, TableName
 from runbook_lib.mysql.lexer import Dialect, Token, tokens
@@ -15,6 +16,8 @@ from runbook_lib.mysql.lexer import Dialect, Token, tokens
 NOT_UNDERSTOOD = "not understood"
 _END = Token("mark", "")
 _MOST_SHOWN = 500
+_MOST_AFTER_ROWS = 4_000  # characters of an INSERT in which it is looked for what changes rows
+_OVER = re.compile(r"\bON\s+DUPLICATE\s+KEY\s+UPDATE\b", re.IGNORECASE)
 _MOST_COUNTED = 100_000  # characters of an INSERT whose rows are counted
 _OBJECTS = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE")
 _HARMLESS = frozenset({
@@ -43,8 +46,8 @@ class Effect:
     `verb` is the kind of a `Destruction`, or "made", "filled", "added" (columns), "renamed" or "exchanged" (a
     partition, with `other`), "retyped" (columns), or "not understood". `detail` is for people; `columns` are those
     added, dropped or set. Of a DELETE or UPDATE, `whole` tells that nothing limits it and `like` is the statement
-    without its values; of "filled", `rows` is their number where the text tells it; of "made", `if_missing` that it may
-    be there.
+    without its values, as it is of a "filled" that may change rows; of "filled", `rows` is their number where the text
+    tells it; of "made", `if_missing` that it may be there.
     """
 
     verb: str
@@ -86,7 +89,7 @@ class _Statement:
         read = {
             "DROP": self._drop, "TRUNCATE": self._truncate, "ALTER": self._alter, "DELETE": self._delete,
             "UPDATE": self._update, "CREATE": self._create, "RENAME": self._rename, "INSERT": self._insert,
-            "REPLACE": self._insert, "LOAD": self._load,
+            "REPLACE": self._replace, "LOAD": self._load,
         }.get(verb)  # fmt: skip
         if read is not None:
             return list(read())
@@ -217,12 +220,17 @@ class _Statement:
             if (engine := part.peek().text.upper()) in _KEEPS_NOTHING:
                 yield Effect(verb="TRUNCATE", table=table, detail=f"ENGINE={engine}")
 
+    def _replace(self) -> Iterator[Effect]:
+        yield from (replace(effect, like=self._like(), rows=None) for effect in self._insert())
+
     def _insert(self) -> Iterator[Effect]:
         while self._words.skip_any(*_MODIFIERS):
             pass
         self._words.skip("INTO")
         table = self._name()
-        yield Effect(verb="filled", table=table, rows=self._counted())
+        over = bool(_OVER.search(self._sql[-_MOST_AFTER_ROWS:]))  # it changes rows that are there
+        rows = None if over else self._counted()
+        yield Effect(verb="filled", table=table, rows=rows, like=self._like() if over else "")
 
     def _counted(self) -> int | None:
         """Count the rows of VALUES; None for those of a SELECT, or of a text that is too long to be counted."""
