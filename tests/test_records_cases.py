@@ -453,3 +453,17 @@ def test_a_run_that_is_killed_after_its_proof_is_clean(tmp_path: Path, say: Call
     assert "orphaned" in say("records", "list", "--records", store).out
     assert say("records", "close", "--records", store).code == 0
     assert say("records", "verify", "--records", store).code == 0
+
+
+@pytest.mark.parametrize(("put", "why"), [(Path.mkdir, "Is a directory"), (os.mkfifo, "not seekable")])
+def test_a_run_says_that_its_record_could_not_be_listed(
+    put: Callable[[Path], object], why: str, tmp_path: Path, say: Callable[..., Said]
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    put(store / CHAIN)
+    said = say("run", write_notebook(tmp_path / "n.ipynb", "1"), "--records", store)
+    assert said.code == 9
+    assert f"THE RECORD IS NOT COMPLETE: {CHAIN}: " in said.err
+    assert why in said.err
+    assert json.loads(say("records", "show", "latest", "--records", store, "--json").out)["outcome"] == "succeeded"

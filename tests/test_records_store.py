@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_on_the_way_does_not_stop_the_work(tmp_path: Path, 
     assert (record.outcome, record.exit_code) == ("succeeded", 9)
     assert (tmp_path / "restored").exists()
     lost = {loss.split(":")[0] for loss in record.losses}
-    assert lost == {"record.ipynb", "report.html", "manifest.json", "events.jsonl"}
+    assert lost == {"record.ipynb", "report.html", "manifest.json", "events.jsonl", "chain.jsonl"}
     (rescue,) = {loss.partition("kept in ")[2] for loss in record.losses if "kept in" in loss}
     assert states(Path(rescue) / "record.ipynb") == ["completed"] * 3
     assert json.loads((Path(rescue) / "manifest.json").read_bytes())["outcome"] == "succeeded"
@@ -111,8 +111,9 @@ def test_a_last_write_that_fails_says_what_is_missing(tmp_path: Path, notebook: 
     run_notebook(notebook, parameters={}, store=counting.store(tmp_path / "first"))
     record = run_notebook(notebook, parameters={}, store=FillingDisk(counting.count).store(tmp_path / "store"))
     assert (record.outcome, record.exit_code) == ("succeeded", 9)
-    (loss,) = record.losses
-    assert loss.startswith("manifest.json: No space left")
+    line, manifest = record.losses
+    assert line.startswith("chain.jsonl: No space left")
+    assert manifest.startswith("manifest.json: No space left")
 
 
 def test_a_failed_run_keeps_its_exit_code_when_its_record_is_lost_too(tmp_path: Path) -> None:

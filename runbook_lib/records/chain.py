@@ -59,7 +59,7 @@ def append_record(store: Store, folder: RecordFolder, manifest: Manifest) -> Man
 def _last(store: Store) -> Link | None:
     """Return the last link, without reading those before it."""
     try:
-        with (store.root / CHAIN).open("rb") as file:
+        with open(store.root / CHAIN, "rb", opener=_as_a_file) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             lines = file.read().split(b"\n")[:-1]
@@ -68,10 +68,15 @@ def _last(store: Store) -> Link | None:
     return _link(lines[-1]) if lines else None
 
 
+def _as_a_file(path: str, flags: int) -> int:
+    """Open no link, and wait for nobody at a pipe: that is no chain, and cannot be read or written as one."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
 def _list(store: Store, run_id: str, folder: Path, content: bytes) -> None:
     link = Link(run_id=run_id, folder=store.name_of(folder), sha256=hashlib.sha256(content).hexdigest())
     path = store.root / CHAIN
-    with path.open("ab+") as file:
+    with open(path, "ab+", opener=_as_a_file) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)

@@ -104,7 +104,7 @@ def _sealed(recording: Recording, manifest: Manifest, files: dict[str, bytes]) -
     try:
         final = chain.append_record(recording.store, recording.folder, final)
     except OSError as error:
-        recording.note_loss(stores.MANIFEST, error)
+        recording.note_loss(stores.CHAIN, error)
         final = final.model_copy(update={"losses": recording.losses}).sealed()
         recording.write_at_last(stores.MANIFEST, final.written())
         gist = final.model_dump(mode="json", include={"outcome", "exit_code", "headline"})
