@@ -130,10 +130,11 @@ class World:
 
 
 @contextmanager
-def small_world(folder: Path, *, more: tuple[str, ...] = ()) -> Iterator[World]:
-    """Start it, in this process's environment."""
+def small_world(folder: Path, *, more: tuple[str, ...] = (), watched: bool = False) -> Iterator[World]:
+    """Start it, in this process's environment. `watched` servers count the use of their tables."""
     data = TwoData()
-    with DataPlane(choose_engine(""), folder / "servers") as plane, control_support.stand_in(data=data) as stand:
+    plane = DataPlane(choose_engine(""), folder / "servers", performance_schema=watched)
+    with plane, control_support.stand_in(data=data) as stand:
         data.plane = plane
         for name in ("expected", "found"):
             plane.create(name, master=MASTER)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from runbook_lib.schemas.drop.plan import DropPlan, propose_drop
 from runbook_lib.schemas.last_audit import last_from, remembered
 from runbook_lib.schemas.verdicts import Advice, Verdict
 from runbook_lib.times import TimeWindow
+from tests.records_support import run_cli
+from tests.small_world import World, small_world
 
 MASTER = Credentials(user="admin", password="drop-tests-3")
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -216,3 +219,38 @@ def test_schemas_of_a_copy_back_are_known_with_their_run_and_go_by_plan(scene: S
     finally:
         for schema in ours:
             scene.database.execute(f"DROP DATABASE IF EXISTS {schema}")
+
+
+@pytest.mark.engine
+@pytest.mark.thorough
+def test_an_approval_of_a_drop_read_at_one_cluster_is_none_at_another_of_its_name(tmp_path: Path) -> None:
+    """The same schema, by the same statements, at a cluster of the same name: one plan's id drops nothing there."""
+    contract = tmp_path / "contract.yml"
+    contract.write_text("version: 1\nschemas:\n  shop: {purpose: the shop, tables: [items, notes]}\n")
+    ids = []
+    for number in (1, 2):
+        with small_world(tmp_path / str(number), watched=True) as world:
+            world.damage()
+            world.run("CREATE DATABASE basis", "CREATE TABLE basis.t (id INT PRIMARY KEY)")
+
+            def audit(approve: str, world: World = world) -> tuple[int, dict[str, Any], bool]:
+                asked = {"cluster": "prod", "contract": str(contract), "drop": "basis", "approve": approve}
+                given = [part for name, value in asked.items() for part in ("-p", name, value)]
+                store = ("--records", str(world.folder / "records"))
+                done = run_cli("run", "audit_schemas", *given, *store, cwd=tmp_path)
+                newest = max((world.folder / "records").rglob("manifest.json"))
+                with world.source() as database:
+                    left = bool(
+                        database.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'basis'")
+                    )
+                return done.returncode, json.loads(newest.read_bytes()), left
+
+            code, made, left = audit("")
+            ids.append(made["plan_id"])
+            assert (code, made["outcome"], left) == (0, "planned", True)
+            if number == 2:
+                assert ids[0] != ids[1]
+                code, made, left = audit(ids[0])
+                assert (code, made["outcome"], left) == (4, "failed", True)
+                code, made, left = audit(ids[1])
+                assert (code, made["outcome"], left) == (0, "succeeded", False)
