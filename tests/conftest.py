@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -104,6 +105,15 @@ QUICK = Pace(
     lag=timedelta(0),
     unseen=timedelta(milliseconds=150),
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_shell_is_left() -> Iterator[None]:
+    """End the shell of a notebook that a test has stepped through: where there is one, a change needs a record."""
+    yield
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        type(shell).clear_instance()
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,8 @@ class Lab:
             self._manager.shutdown_kernel()
 
     def record(self) -> Path:
-        return sorted((self.project / "records" / "INC-1").glob("*-situation-*"))[-1]
+        found = (self.project / "records" / "INC-1").glob("*-situation-*")
+        return max(found, key=lambda path: path.stat().st_mtime_ns)  # two of one second have names in any order
 
     def manifest(self) -> Manifest:
         return Manifest.model_validate_json((self.record() / "manifest.json").read_bytes())
