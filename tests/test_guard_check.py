@@ -325,6 +325,9 @@ ANY_WRITER = [
 """Writers of any name: known by the words that they are given."""
 
 UNKNOWN = [
+    ("job.py", "write(df, 'staging.customers', truncate=fresh)"),
+    ("job.py", "save(df, table='customers', schema='staging', mode=how)"),
+    ("job.py", "def go(w):\n    w(sql)\nw = df.show\nsql = f'DROP TABLE {schema}.customers'\nw(sql)"),
     ("job.py", "write(df, table, mode='overwrite')"),
     ("job.py", "run_query(f'DROP TABLE {schema}.customers')"),
     ("job.sql", "ALTER TABLE staging.a REORGANIZE PARTITION p0 INTO (PARTITION p1 VALUES LESS THAN (1))"),

@@ -126,6 +126,25 @@ def test_a_bad_load_is_held_for_its_reason_and_nothing_is_changed(
     assert server.rents() == before
 
 
+def test_rows_of_any_kind_that_stand_twice_are_seen_and_without_a_generation_before_that_is_said(
+    server: Server,
+) -> None:
+    kinds = "id INT AUTO_INCREMENT PRIMARY KEY, doc JSON, place POINT NOT NULL, raw BLOB, flag BIT(3), n INT"
+    load(server.admin, Night(at=FIRST))
+    for schema in (LIVE, NEXT):
+        server.admin.execute(f"CREATE TABLE {schema}.mixed ({kinds})")
+        rows = ", ".join(f"('[{n}]', POINT({n}, 1), X'00{n:02x}', {n % 8}, {n})" for n in range(40))
+        server.admin.execute(f"INSERT INTO {schema}.mixed (doc, place, raw, flag, n) VALUES {rows}")
+    again = "(doc, place, raw, flag, n) SELECT doc, place, raw, flag, n"
+    server.admin.execute(f"INSERT INTO {NEXT}.mixed {again} FROM {NEXT}.mixed WHERE id <= 30")
+    server.admin.execute(f"UPDATE {NEXT}.houses SET name = LEFT(SHA2(name, 256), 40)")
+    said = {check.subject: check for check in audited(server.side).checks}
+    assert said["rows twice"].state == "bad"
+    assert "mixed: 70 rows, of which 40 differ" in said["rows twice"].sentence
+    assert said["rewritten"].state == "warn"
+    assert "houses.name" in said["rewritten"].sentence
+
+
 @pytest.mark.thorough
 def test_what_a_load_may_change_of_its_tables_does_not_hold_it(server: Server) -> None:
     with_history(server)

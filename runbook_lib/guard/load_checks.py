@@ -88,7 +88,7 @@ def definition_checks(generation: Generation) -> Iterator[Check]:
 
 _COMMENT = re.compile(r"\s+COMMENT '(?:[^'\\]|''|\\.)*'")
 _TYPE = re.compile(r"^[a-z]+(?: unsigned| zerofill)*(?:\((?:[^()']|'(?:[^'\\]|''|\\.)*')*\))?(?: unsigned| zerofill)*")
-_LETTERS = re.compile(r"\s+(?:CHARACTER SET|COLLATE|CHARSET) \S+|\s+INVISIBLE|\s+/\*!80023 INVISIBLE \*/")
+_LETTERS = re.compile(r"\s+(?:CHARACTER SET|COLLATE|CHARSET) \S+")
 _DOES = re.compile(r"FOREIGN KEY \((?P<columns>[^)]*)\) REFERENCES (?:`(?:[^`]|``)*`\.)?(?P<rest>`.*?)(?:,?$)")
 
 
@@ -99,7 +99,9 @@ def _otherwise(generation: Generation) -> Iterator[str]:
         if old is None:
             continue
         lines, before = _column_lines(table), _column_lines(old)
-        common = [column.name for column in old.columns if column.name in lines]
+        common = [column.name for column in old.columns if column.name in lines and column.name in before]
+        shared = [column.name for column in old.columns if table.column(column.name)]
+        yield from (f"how {name}.{column} is defined cannot be read" for column in shared if column not in common)
         for column in common:
             new, known = table.column(column), old.column(column)
             if new is None or known is None:

@@ -25,7 +25,11 @@ _TEXT = re.compile(r"(?:var)?char|(?:tiny|medium|long)?text|enum|set")
 _ROOMY = frozenset(["char", "varchar", "tinytext", "text", "mediumtext", "longtext"])
 _NUMBERS = frozenset(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"])
 _MOMENTS = frozenset(["date", "datetime", "timestamp"])
-_PLAIN = _ROOMY | _NUMBERS | _MOMENTS | {"time", "year", "enum", "set"}
+_SHAPES = frozenset([
+    "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",
+    "geomcollection",
+])  # fmt: skip
+_BYTES = frozenset(["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "bit"])
 # Words for "nothing" that a careless export leaves in a text.
 _NOTHING = (
     "NULL", "null", "Null", "\\N", "None", "none", "nan", "NaN", "NAN", "NaT", "undefined", "#N/A", "(null)", "[null]",
@@ -231,14 +235,21 @@ def doubled(database: Database, table: TableName, columns: Sequence[str]) -> tup
 def told_apart(database: Database, table: TableFacts) -> int:
     """Return how many different rows a table has, its own numbers left out: columns that count, and keys of one column.
 
-    -1 where that cannot be asked: nothing is left, or a column is of a kind that no text is made of.
+    0 where nothing is left to tell them apart by.
     """
     named = {column.name for column in table.loaded if column.counted or (column.name,) == table.key}
-    columns = [quoted(column.name) for column in table.loaded if column.name not in named]
-    if not columns or any(column.kind not in _PLAIN for column in table.loaded):
-        return -1
-    content = ", ".join(f"COALESCE(CAST({name} AS CHAR), X'00')" for name in columns)
+    columns = [column for column in table.loaded if column.name not in named]
+    if not columns:
+        return 0
+    content = ", ".join(f"COALESCE({_as_text(column)}, X'00')" for column in columns)
     return int(database.value(f"SELECT COUNT(DISTINCT SHA2(CONCAT_WS(X'1f', {content}), 256)) FROM {table.name.sql}"))
+
+
+def _as_text(column: Column) -> str:
+    name = quoted(column.name)
+    if column.kind in _SHAPES:
+        return f"HEX(ST_AsBinary({name}))"
+    return f"HEX({name})" if column.kind in _BYTES else f"CAST({name} AS CHAR)"
 
 
 _SIZES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8, "float": 4, "double": 8}

@@ -99,12 +99,13 @@ class Program:
             elif isinstance(value, ast.Call) and name_of(value.func) == "getattr" and len(value.args) > 1:
                 inner = ast.Attribute(value=value.args[0], attr=self.names.text(value.args[1]) or HOLE)
             elif not isinstance(func, ast.Name) or not isinstance(value, ast.Attribute):
+                found.append(node)  # what else the name may be is judged by its own words
                 continue
             assert inner is not None
             call = ast.copy_location(ast.Call(func=inner, args=args, keywords=keywords), node)
             self.parents[call] = self.parents[node]
             found += self.meant(call, depth + 1)
-        return found or [node]
+        return list(dict.fromkeys(found)) or [node]
 
     def beside(self, node: ast.expr) -> list[ast.Call]:
         """Return the calls of a chain, and those that are made elsewhere on the names that it goes through."""

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from runbook_lib.checks import Check, unknown
+from runbook_lib.checks import Check, unknown, warn
 from runbook_lib.errors import RunbookError
 from runbook_lib.guard.generations import WAS, is_generation_of
-from runbook_lib.guard.load_checks import ASK_LOAD, Generation, judged
+from runbook_lib.guard.load_checks import ASK_LOAD, Generation, judged, some
 from runbook_lib.inventory import TableName
 from runbook_lib.mysql import Database, quoted
 from runbook_lib.proof import Proof
@@ -37,6 +37,7 @@ Values = list[tuple[Any, Any]]
 def rewriting_checks(database: Database, generation: Generation, difference: Proof | None) -> Iterator[Check]:
     """Look for columns that were rewritten as a whole: by a rule that is no content, or as no load did before."""
     found: list[str] = []
+    unjudged: list[str] = []
     earlier = _generation_before(generation)
     try:
         for verdict in difference.tables if difference else ():
@@ -44,11 +45,15 @@ def rewriting_checks(database: Database, generation: Generation, difference: Pro
             old, new = generation.current.get(name), generation.loaded.get(name)
             if old and new and verdict.changed >= max(_FEW, _HALF * (verdict.expected_rows or 0)):
                 before = generation.facts.tables.get(TableName(schema=earlier, name=name)) if earlier else None
-                found += _rewritten(database, generation, (before, old, new))
+                found += _rewritten(database, generation, (before, old, new), unjudged)
     except RunbookError as error:
         yield unknown("rewritten", f"Whether a column was rewritten could not be looked at: {error.message}")
         return
-    yield judged("rewritten", found, ASK_LOAD, right="No column was rewritten as a whole.")
+    if unjudged and not found:
+        sentence = f"{some(unjudged)}: another in nearly every row, and no generation before says if that is usual."
+        yield warn("rewritten", sentence, "Look at a few rows.")
+    else:
+        yield judged("rewritten", found, ASK_LOAD, right="No column was rewritten as a whole.")
 
 
 def _generation_before(generation: Generation) -> str:
@@ -58,7 +63,10 @@ def _generation_before(generation: Generation) -> str:
 
 
 def _rewritten(
-    database: Database, generation: Generation, tables: tuple[TableFacts | None, TableFacts, TableFacts]
+    database: Database,
+    generation: Generation,
+    tables: tuple[TableFacts | None, TableFacts, TableFacts],
+    unjudged: list[str],
 ) -> Iterator[str]:
     before, old, new = tables
     parents = {
@@ -85,10 +93,14 @@ def _rewritten(
             yield f"{new.name.name}.{column.name} {rules[column.name]}"
         elif rules[column.name] or column.name in parents or (column.kind in _TEXTS and _varied(pairs, column)):
             asked.append(column)
-    if before is None or set(before.key) != set(old.key):
+    if before is not None and set(before.key) == set(old.key):
+        known = [column for column in asked if before.column(column.name)]
+    else:
+        known = []
+    unjudged += [f"{new.name.name}.{column.name}" for column in asked if column not in known]
+    if before is None or not known:
         return
-    asked = [column for column in asked if before.column(column.name)]
-    usual = _pairs(database, before, old, asked) if asked else {}
+    asked, usual = known, _pairs(database, before, old, known)
     for column in asked:
         if len(usual[column.name]) >= _FEW and _share(usual[column.name]) <= _SELDOM:
             share, seldom = (_share(values[column.name]) for values in (pairs, usual))

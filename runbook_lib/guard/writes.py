@@ -101,7 +101,7 @@ _FILE_ENDINGS = frozenset({
 
 def _replacing(program: Program, node: ast.Call) -> Iterator[JobFinding]:
     """Judge a call of any other name by its words: mode="overwrite" or truncate=True, and the live schema named."""
-    way, sure = "", False
+    way, sure, perhaps = "", False, ""
     for word in node.keywords:
         said = (word.arg or "").casefold()
         texts = {text.casefold().rpartition(".")[2] for text in program.names.texts(word.value)}
@@ -111,7 +111,9 @@ def _replacing(program: Program, node: ast.Call) -> Iterator[JobFinding]:
             way, sure = said, True
         elif said in _FLAGS and "true" in texts:
             way = way or said
-    if not way:
+        elif said in _WAYS | _FLAGS and any(HOLE in text for text in texts):
+            perhaps = said
+    if not way and not perhaps:
         return
     words = {(word.arg or "").casefold(): word.value for word in node.keywords}
     named = [text for said, value in words.items() if said in _PLACES for text in program.names.texts(value)]
@@ -121,7 +123,13 @@ def _replacing(program: Program, node: ast.Call) -> Iterator[JobFinding]:
         for text in program.names.texts(value)
     ]
     named += [parts[-2] for parts in dotted if len(parts) in (2, 3) and parts[-1].casefold() not in _FILE_ENDINGS]
-    if {name.casefold() for name in named} & program.live:
+    is_live = bool({name.casefold() for name in named} & program.live)
+    if not way:
+        if is_live:
+            yield program.at(
+                node, "unknown", f"writes into the live schema, and what its {perhaps} is is not known here"
+            )
+    elif is_live:
         yield program.at(node, "destroys", f"writes a table of the live schema with {way}: what is in it goes")
     elif any(HOLE in name for name in named) or (
         not named and (words.keys() & _TABLES or (sure and any(HOLE in part for parts in dotted[1:] for part in parts)))
